@@ -1,0 +1,5 @@
+"""`python -m nanogen`."""
+
+from nanogen.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""What a graph answers: parameters, FLOPs, decoding state, saved activations. Each is one file and pure."""

@@ -1,0 +1,198 @@
+"""A call of a primitive to its settings: inputs by position, then settings by position or name, then defaults.
+
+Is handed the evaluator of the equation, and asks it for values; each kind of setting is read its own way.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from nanogen import arithmetic
+from nanogen.arithmetic import is_number
+from nanogen.diagnostics import Diagnostic, Place, Reject, nearest
+from nanogen.expression import Binary, Call, Expression, Name, Number, Unary, walk
+from nanogen.graph import Node
+from nanogen.initial import DRAWS, FUNCTIONS, VARIABLES, Law
+from nanogen.primitives import PRIMITIVES, Primitive
+from nanogen.settings import settings_of, signature
+
+if TYPE_CHECKING:
+    from nanogen.build import Evaluator
+
+
+def bind(at: Evaluator, name: str, call: Call) -> tuple[Primitive, tuple[Node, ...], tuple[Expression, ...]]:
+    """Return the primitive with its settings, its input nodes, and the expressions they came from."""
+    parts, rest = _inputs(at, name, call)
+    inputs = tuple(_input(at, part) for part in parts)
+    given = _positional(at, name, call, rest)
+    for keyword, value, span in call.keywords:
+        if keyword == "weights":
+            raise at.stop("NG104", "shared weights are not in this compiler yet", value)
+        if keyword not in settings_of(name):
+            raise _no_setting(at, name, keyword, span)
+        if keyword in given:
+            raise at.stop("NG112", f"`{keyword}` is given twice", value)
+        given[keyword] = _setting(at, settings_of(name)[keyword], value)
+    _defaults(at, name, given)
+    _complete(at, name, call, given)
+    return PRIMITIVES[name](**given), inputs, parts
+
+
+class Stop(Exception):
+    """A fault inside an expression; carries the diagnostic, or None for what was told. Caught at the equation."""
+
+    def __init__(self, diagnostic: Diagnostic | None):
+        super().__init__()
+        self.diagnostic = diagnostic
+
+
+def _no_setting(at: Evaluator, name: str, keyword: str, span: tuple[int, int]) -> Stop:
+    known = nearest(keyword, settings_of(name)) or f"`{name}` has no settings"
+    place = Place(at.equation.path, span if at.equation.written else None)
+    return Stop(Diagnostic("NG113", f"`{name}` has no setting `{keyword}`", place, help=known))
+
+
+def _inputs(at: Evaluator, name: str, call: Call) -> tuple[tuple[Expression, ...], tuple[Expression, ...]]:
+    wanted = PRIMITIVES[name].inputs
+    if "..." in wanted:
+        if len(call.args) < 2:
+            raise at.stop("NG112", f"`{name}` joins two values or more", call, f"written `{signature(name)}`")
+        return call.args, ()
+    if len(call.args) < len(wanted):
+        message = f"`{name}` takes {len(wanted)} value{'s' if len(wanted) > 1 else ''}, found {len(call.args)}"
+        raise at.stop("NG112", message, call, f"written `{signature(name)}`")
+    return call.args[: len(wanted)], call.args[len(wanted) :]
+
+
+def _input(at: Evaluator, part: Expression) -> Node:
+    found = at.evaluate(part)
+    if not isinstance(found, Node):
+        raise at.stop("NG204", f"a value is needed here, found {arithmetic.kind_of(found)}", part)
+    return found
+
+
+def _positional(at: Evaluator, name: str, call: Call, rest: tuple[Expression, ...]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    fields = [f for f in settings_of(name).values() if not f.kw_only]
+    if fields and fields[0].metadata["kind"] == "sizes":
+        given[fields[0].name] = tuple(_size(at, part, fields[0].name) for part in rest)
+        return given
+    if len(rest) > len(fields):
+        extra = rest[len(fields)]
+        raise at.stop("NG112", f"`{name}` takes no further argument by position", extra, f"written `{signature(name)}`")
+    for setting, part in zip(fields, rest, strict=False):
+        given[setting.name] = _setting(at, setting, part)
+    return given
+
+
+def _defaults(at: Evaluator, name: str, given: dict[str, Any]) -> None:
+    """Fill in what the file's `[defaults]` say for this primitive."""
+    for setting, equation in at.builder.spec.defaults.get(name, {}).items():
+        known = settings_of(name).get(setting)
+        if known is None:
+            help = nearest(setting, settings_of(name)) or f"`{name}` has no settings"
+            place = Place(equation.path, on_key=True)
+            at.builder.findings.note("NG113", f"`{name}` has no setting `{setting}`", place, help=help)
+        elif setting not in given:
+            given[setting] = _setting(attrs.evolve(at, equation=equation), known, equation.expression)
+
+
+def _complete(at: Evaluator, name: str, call: Call, given: dict[str, Any]) -> None:
+    missing = [f.name for f in settings_of(name).values() if f.default is attrs.NOTHING and f.name not in given]
+    if missing:
+        help = f"written `{signature(name)}`"
+        raise at.stop("NG112", f"`{name}` lacks `{missing[0]}`", call, help)
+
+
+def _setting(at: Evaluator, setting: attrs.Attribute, part: Expression) -> Any:
+    """Read a setting by its kind."""
+    kind, name = setting.metadata["kind"], setting.name
+    match kind:
+        case "size":
+            return _size(at, part, name)
+        case "window":
+            found = at.evaluate(part)
+            return None if found is None else _size(at, part, name)
+        case "number":
+            found = at.evaluate(part)
+            return found if found is None and setting.default is None else at.number(part)
+        case "flag":
+            return _flag(at, part, name)
+        case "choice" | "stored":
+            return _word(at, part, name, setting.metadata["names"])
+        case "role":
+            if not isinstance(part, Name):
+                raise at.stop("NG114", "a role is a word", part, "write it without quotes: `role=head`")
+            return part.id
+    assert kind == "init", kind
+    return law(at, part)
+
+
+def _size(at: Evaluator, part: Expression, name: str) -> int:
+    found = at.number(part)
+    try:
+        return arithmetic.whole(found, f"`{name}`")
+    except Reject as fault:
+        raise at.reject(fault, part, at.notes(part, part)) from None
+
+
+def _flag(at: Evaluator, part: Expression, name: str) -> bool:
+    found = at.evaluate(part)
+    if found in (0, 1) and is_number(found):
+        return bool(found)
+    raise at.stop("NG114", f"`{name}` is true or false, found {arithmetic.kind_of(found)}", part)
+
+
+def _word(at: Evaluator, part: Expression, name: str, words: tuple[str, ...]) -> str:
+    if isinstance(part, Name) and part.id in words:
+        return part.id
+    found = part.id if isinstance(part, Name) else "this"
+    raise at.stop("NG114", f"`{found}` is no `{name}`", part, f"one of {', '.join(f'`{w}`' for w in words)}")
+
+
+def law(at: Evaluator, part: Expression) -> Law:
+    """Read an initial law: draws, numbers, and arithmetic on both."""
+    if isinstance(part, Name) and part.id in DRAWS:
+        if DRAWS[part.id]:
+            raise at.stop("NG115", f"`{part.id}` takes {DRAWS[part.id]} numbers", part)
+        return (part.id,)
+    if isinstance(part, Name) and part.id in VARIABLES:
+        return (part.id,)
+    if isinstance(part, Call) and part.callee in DRAWS:
+        return _draw(at, part)
+    if not _mentions_law(part):
+        return _plain(at, part)
+    if isinstance(part, Call) and part.callee in FUNCTIONS and len(part.args) == 1:
+        return (part.callee, law(at, part.args[0]))
+    if isinstance(part, Binary) and part.operator in ("+", "-", "*", "/", "**"):
+        return (part.operator, law(at, part.left), law(at, part.right))
+    if isinstance(part, Unary) and part.operator == "-":
+        return ("-", law(at, part.operand))
+    help = "laws are zeros, ones, eye, normal(std), trunc(std, cut), uniform(low, high), and arithmetic on them"
+    raise at.stop("NG115", "this is no initial law", part, help)
+
+
+def _draw(at: Evaluator, part: Call) -> Law:
+    if len(part.args) != DRAWS[part.callee] or part.keywords:
+        message = f"`{part.callee}` takes {DRAWS[part.callee]} numbers, found {len(part.args)}"
+        raise at.stop("NG115", message, part)
+    numbers = [law(at, a) for a in part.args]
+    low_high = part.callee == "uniform" and all(is_number(n) for n in numbers)
+    if low_high and numbers[0] > numbers[1]:
+        raise at.stop("NG115", "the low end of `uniform` is above its high end", part)
+    return (part.callee, *numbers)
+
+
+def _plain(at: Evaluator, part: Expression) -> int | float:
+    if isinstance(part, Number):
+        return part.value
+    return at.number(part)
+
+
+def _mentions_law(part: Expression) -> bool:
+    words = {*DRAWS, *VARIABLES}
+    return any(
+        (isinstance(p, Name) and p.id in words) or (isinstance(p, Call) and p.callee in DRAWS) for p in walk(part)
+    )

@@ -1,0 +1,48 @@
+"""What the runtime must know beside the source, as plain JSON: parameters, state, sizes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nanogen.answers.flops import convention_per_token, training_per_token
+from nanogen.answers.parameters import count, parameters
+from nanogen.answers.state import state
+from nanogen.graph import Graph
+from nanogen.load import State
+
+
+def blueprint(graph: Graph) -> dict[str, Any]:
+    """Return the blueprint of a graph."""
+    return {
+        "name": graph.name,
+        "vocab": graph.vocab,
+        "context": graph.context,
+        "count": count(graph),
+        "parameters": [
+            {
+                "path": placed.path,
+                "shape": list(placed.parameter.shape),
+                "init": _plain(placed.parameter.init),
+                "role": placed.parameter.role,
+                "dtype": placed.parameter.dtype,
+            }
+            for placed in parameters(graph)
+        ],
+        "state": _tree(state(graph)),
+        "flops_per_token": {
+            "training": training_per_token(graph, graph.context),
+            "convention": convention_per_token(graph, graph.context),
+        },
+    }
+
+
+def _plain(law: Any) -> Any:
+    return [_plain(part) for part in law] if isinstance(law, tuple) else law
+
+
+def _tree(tree: Any) -> Any:
+    if isinstance(tree, State):
+        return {"axes": list(tree.axes), "positions": tree.positions, "rolling": tree.name == "recent"}
+    if isinstance(tree, list):
+        return [_tree(t) for t in tree]
+    return {name: _tree(t) for name, t in tree.items()}

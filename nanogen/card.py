@@ -1,0 +1,56 @@
+"""A model's card: what it is, what it costs to train, to decode and to keep. Every number from the graph."""
+
+from __future__ import annotations
+
+from nanogen.answers.flops import convention_per_token, decoding_per_token, training_per_token
+from nanogen.answers.parameters import by_role, count
+from nanogen.answers.saved import saved
+from nanogen.answers.state import elements_per_row, elements_per_token
+from nanogen.compiler import Compiled
+from nanogen.figures import bytes_text, columns
+from nanogen.graph import Graph, Unit, layers_of
+from nanogen.load import Load
+
+HALF = 2  # bytes of a bfloat16
+
+
+def card(compiled: Compiled) -> str:
+    """Return the card as text."""
+    graph, context = compiled.graph, compiled.graph.context
+    state, each = elements_per_row(graph, context), elements_per_token(graph)
+    kept = saved(graph, Load(1, context))
+    rows = [
+        ("parameters", f"{count(graph):,}", ", ".join(f"{r} {n:,}" for r, n in by_role(graph).items())),
+        *(("layers", *text) for text in layer_texts(graph)),
+        ("vocabulary", f"{graph.vocab:,}", f"context {context:,}"),
+        ("training", f"{training_per_token(graph, context):,.0f}", f"FLOPs a token, exact, in rows of {context:,}"),
+        ("", f"{convention_per_token(graph, context):,}", "by 6N + 12·layers·width·T, attention where it is"),
+        ("", bytes_text(kept.bytes(HALF)), f"saved for backward, a row of {context:,} in bfloat16"),
+        ("decoding", f"{decoding_per_token(graph, context - 1):,}", f"FLOPs for token {context:,}"),
+        ("", bytes_text(state * HALF), f"state of a row at {context:,} in bfloat16, {bytes_text(each * HALF)} a token"),
+    ]
+    title = compiled.name
+    about = compiled.spec.meta.get("about")
+    body = columns([(name, value, text) for name, value, text in rows], right=False)
+    return "\n".join([title, *([f"  {about}"] if about else []), *("  " + line for line in body.split("\n"))])
+
+
+def layer_texts(graph: Graph) -> list[tuple[str, str]]:
+    """One line a stack: how many layers, and which have what."""
+    stacks: dict[str, list[Unit]] = {}
+    for stack, _, unit in layers_of(graph):
+        stacks.setdefault(stack, []).append(unit)
+    return [(str(len(layers)), f"{stack}: {_kinds(layers)}") for stack, layers in stacks.items()]
+
+
+def _kinds(layers: list[Unit]) -> str:
+    where: dict[str, list[int]] = {}
+    for index, layer in enumerate(layers):
+        where.setdefault(" and ".join(layer.modules.values()), []).append(index)
+    if list(where) == [""]:
+        return "all alike" if len(set(layers)) == 1 else "see `--source`"
+    fewest_first = sorted(where.items(), key=lambda item: len(item[1]))
+    texts = [f"{module} at {', '.join(map(str, at))}" for module, at in fewest_first[:-1]]
+    most, at = fewest_first[-1]
+    last = f"{most} at the other {len(at)}" if texts else f"{most} in all"
+    return "; ".join([*texts, last])

@@ -1,0 +1,69 @@
+"""The command line. Commands are names here and imported when used, so that none pays for another."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+COMMANDS = {  # name: (module, one line for the list)
+    "check": ("nanogen.commands.check", "Find every fault of specs and runs."),
+    "compile": ("nanogen.commands.compile", "Compile a spec: its card, and its PyTorch source."),
+    "flops": ("nanogen.commands.flops", "Count FLOPs of specs, side by side."),
+    "run": ("nanogen.commands.run", "Run a run file: from text to a model that speaks."),
+    "sample": ("nanogen.commands.sample", "Let a trained model write."),
+}
+
+
+class Commands(click.Group):
+    """A group that imports a command when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        return importlib.import_module(COMMANDS[cmd_name][0]).command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]):
+        from nanogen.diagnostics import nearest
+
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            ctx.fail(f"there is no command `{args[0]}`; {nearest(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="nanogen")
+def cli() -> None:
+    """Language models declared in TOML: checked, counted, compiled to PyTorch, trained.
+
+    \b
+    nanogen compile saint_iberis_d20            what a spec is, and what it costs
+    nanogen flops nanochat_2025 saint_iberis_d20
+    nanogen run quickstart                      train a small model from start to report
+    nanogen sample quickstart -p "The function"
+    """
+
+
+def main() -> None:
+    """Run the command line: exit 0 clean, 1 for a fault of what the user gave, 2 for wrong usage, 70 for ours."""
+    from nanogen.commands.faults import explain
+
+    try:
+        sys.exit(cli.main(standalone_mode=False) or 0)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except Exception as error:
+        sys.exit(explain(error))

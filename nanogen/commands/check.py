@@ -1,0 +1,58 @@
+"""`nanogen check`: every fault of specs and runs, without torch."""
+
+from __future__ import annotations
+
+import click
+
+from nanogen.commands.faults import USER, show, tally
+from nanogen.commands.options import set_option
+from nanogen.diagnostics import Diagnostic, Refusal
+from nanogen.document import Document, read_document
+from nanogen.draw import as_json
+from nanogen.shelf import find
+
+
+@click.command("check")
+@click.argument("files", nargs=-1, required=True)
+@set_option
+@click.option("--json", "json_lines", is_flag=True, help="One JSON object a diagnostic, for editors.")
+def command(files: tuple[str, ...], overrides: dict, json_lines: bool) -> None:
+    """Check FILES, specs and runs alike: all faults at once, each with its place and what to do.
+
+    \b
+    nanogen check specs/saint_iberis_d20.toml
+    nanogen check my_model.toml --set depth=12
+    nanogen check my_model.toml --json
+    """
+    found: list[Diagnostic] = []
+    for name in files:
+        document, diagnostics = check_file(name, overrides)
+        found += diagnostics
+        if json_lines and diagnostics:
+            click.echo(as_json(document, diagnostics))
+        elif not json_lines:
+            show(document, diagnostics)
+    errors = any(d.severity == "error" for d in found)
+    if not json_lines:
+        files_text = f"{len(files)} file{'s' if len(files) > 1 else ''} read"
+        click.echo(f"{files_text}, {tally(found) or 'no faults'}", err=bool(found))
+    if errors:
+        raise click.exceptions.Exit(USER)
+
+
+def check_file(name: str, overrides: dict) -> tuple[Document, list[Diagnostic]]:
+    """Return a document and all that is wrong with it, whatever kind of file it is."""
+    from nanogen.compiler import compile_file
+    from nanogen.run import load_run
+
+    try:
+        path = find(name, "model")
+    except Refusal:
+        path = find(name, "run")
+    document, faults = read_document(path, name)
+    try:
+        if not faults and document.data.get("kind") == "run":
+            return document, list(load_run(path, name=name).warnings)
+        return document, list(compile_file(path, overrides, name=name).warnings)
+    except Refusal as refusal:
+        return refusal.document, refusal.diagnostics

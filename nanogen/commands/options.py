@@ -1,0 +1,43 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nanogen.compiler import Compiled, compile_file
+from nanogen.shelf import find
+from nanogen.spec import read_override
+
+
+def _overrides(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+    try:
+        return dict(read_override(v) for v in values)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+set_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_overrides,
+    help="Give a dim another value, in TOML: --set depth=12, --set 'attn=[2, 5]'. May be repeated.",
+)
+
+
+def compile_spec(name: str, overrides: dict[str, Any]) -> Compiled:
+    """Compile a spec that the user named by path or by the name it ships under."""
+    path = find(name, "model")
+    return compile_file(path, overrides, name=_printed(path))
+
+
+def _printed(path: Path) -> str:
+    """The path as people type it: from here, where it lies below."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,123 @@
+"""Faults as data: what is wrong, where, and what to do. Knows nothing of who finds them.
+
+A check returns diagnostics; nothing prints and nothing raises for a user's fault. `Reject` is how a rule
+says no without knowing of files: whoever called the rule adds the place.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from attrs import evolve, frozen
+
+from nanogen.codes import CODES
+from nanogen.locate import KeyPath, Span
+
+
+@frozen
+class Place:
+    """Where in a document: a key path, and optionally a part of the string that stands there."""
+
+    path: KeyPath = ()
+    span: Span | None = None  # characters of the string value
+    on_key: bool = False  # the key is to blame, not its value
+    offset: int | None = None  # character of the document, for text that did not parse
+
+
+@frozen
+class Note:
+    """Another place that matters."""
+
+    place: Place
+    label: str
+
+
+@frozen
+class Diagnostic:
+    """One fault. `message` states the fact and stands alone; only `help` says what to do."""
+
+    code: str
+    message: str
+    place: Place
+    label: str = ""
+    help: str = ""
+    notes: tuple[Note, ...] = ()
+
+    def __attrs_post_init__(self) -> None:
+        assert self.code in CODES, self.code
+
+    @property
+    def severity(self) -> str:
+        return CODES[self.code].severity
+
+
+class Reject(Exception):
+    """A rule's refusal: the code, the fact and the help, without a place.
+
+    `blame` names the argument at fault: an input's position, a setting's name, or None for the whole call.
+    """
+
+    def __init__(self, code: str, message: str, help: str = "", blame: int | str | None = None):
+        super().__init__(message)
+        assert code in CODES, code
+        self.code, self.message, self.help, self.blame = code, message, help, blame
+
+    def at(self, place: Place, notes: tuple[Note, ...] = ()) -> Diagnostic:
+        return Diagnostic(self.code, self.message, place, help=self.help, notes=notes)
+
+
+class Refusal(Exception):
+    """A document that cannot be used: carries every diagnostic found and the documents they speak of."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic], document):
+        self.diagnostics, self.document = list(diagnostics), document
+        super().__init__("; ".join(d.message for d in self.diagnostics))
+
+
+class Findings:
+    """Collects diagnostics; the same fault at the same place is kept once."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str, Place], Diagnostic] = {}
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        self._found.setdefault((diagnostic.code, diagnostic.message, diagnostic.place), diagnostic)
+
+    def note(self, code: str, message: str, place: Place, *, help: str = "", label: str = "") -> None:
+        self.add(Diagnostic(code, message, place, label=label, help=help))
+
+    def extend(self, diagnostics: Iterable[Diagnostic]) -> None:
+        for diagnostic in diagnostics:
+            self.add(diagnostic)
+
+    @property
+    def all(self) -> list[Diagnostic]:
+        return list(self._found.values())
+
+    @property
+    def errors(self) -> list[Diagnostic]:
+        return [d for d in self._found.values() if d.severity == "error"]
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return the one known name that `name` is surely a slip of, or None."""
+    near = difflib.get_close_matches(name, list(known), n=2, cutoff=0.75)
+    return near[0] if near else None
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return help for an unknown name: the nearest known one, or all of them where they are few."""
+    known = sorted(set(known))
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean `{near[0]}`?"
+    if not known:
+        return ""
+    shown = ", ".join(f"`{k}`" for k in known[:12])
+    return f"known here: {shown}" + (f" and {len(known) - 12} more" if len(known) > 12 else "")
+
+
+def with_help(diagnostic: Diagnostic, help: str) -> Diagnostic:
+    """Return the diagnostic with `help`, unless it has one."""
+    return diagnostic if diagnostic.help else evolve(diagnostic, help=help)

@@ -1,0 +1,50 @@
+"""`attend`: each position mixes the values of the positions it sees, its own included."""
+
+from nanogen.diagnostics import Reject
+from nanogen.load import Flops, Load, Saved, State, Value
+from nanogen.primitives.base import Parameter, Primitive, Site, number, primitive, want_time, window
+
+
+@primitive("attend", inputs=("q", "k", "v"), past=True)
+class Attend(Primitive):
+    """Softmax of scale · q·k over the keys seen, times v; q (H, d), k (G, d), v (G, e) give (H, e).
+
+    Head h reads group h // (H / G). Always causal.
+    """
+
+    window: int | None = window("keys a query sees at most, its own included")
+    scale: float | None = number("factor on the scores; unsaid, d ** -0.5", default=None, kw_only=True)
+
+    def shape(self, q: Value, k: Value, v: Value) -> Value:
+        for place, x in enumerate((q, k, v)):
+            want_time("attend", x, place)
+            if len(x.axes) != 2:
+                help = "split the channels into heads: `split(q, heads)`"
+                raise Reject("NG311", f"`attend` takes heads and channels, found {x}", help, place)
+        if k.last != q.last:
+            raise Reject("NG312", f"queries have {q.last} channels a head and keys {k.last}", blame=1)
+        if v.axes[0] != k.axes[0]:
+            raise Reject("NG312", f"{k.axes[0]} heads of keys and {v.axes[0]} of values", blame=2)
+        if q.axes[0] % k.axes[0]:
+            message = f"{q.axes[0]} query heads do not share {k.axes[0]} key heads evenly"
+            raise Reject("NG312", message, "the query heads are a multiple of the key heads", 1)
+        return q.with_axes(q.axes[0], v.last)
+
+    def parameters(self, q: Value, k: Value, v: Value) -> tuple[Parameter, ...]:
+        return ()
+
+    def flops(self, load: Load, out: Value, q: Value, k: Value, v: Value) -> Flops:
+        pairs = load.pairs(self.window)
+        heads = q.axes[0]
+        return Flops(pairs=2 * pairs * heads * (q.last + v.last), vector=5 * pairs * heads)
+
+    def saved(self, load: Load, out: Value, q: Value, k: Value, v: Value) -> Saved:
+        return Saved(inputs=(0, 1, 2), output=True, wide=load.rows * load.tokens * q.axes[0])  # log-sum-exp
+
+    def state(self, q: Value, k: Value, v: Value) -> tuple[State, ...]:
+        return State("k", k.axes, self.window), State("v", v.axes, self.window)
+
+    def source(self, site: Site) -> str:
+        settings = [f"window={self.window}"] if self.window is not None else []
+        settings += [f"scale={self.scale!r}"] if self.scale is not None else []
+        return f"attend({', '.join((*site.inputs, site.past, *settings))})"

@@ -1,0 +1,190 @@
+"""What a primitive is: a frozen class whose fields are its settings and whose methods are its rules.
+
+No rule has a default: a primitive that costs nothing says so. Rules work on shapes and numbers; a rule that
+refuses raises `Reject` and names the argument to blame.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, dataclass_transform
+
+import attrs
+from attrs import field, frozen
+
+from nanogen.diagnostics import Reject
+from nanogen.initial import Law
+from nanogen.load import Flops, Load, Saved, State, Value
+
+
+@frozen
+class Parameter:
+    """A tensor that training moves. `name` is "weight", "bias" or "gain", or "" for a bare parameter."""
+
+    name: str
+    shape: tuple[int, ...]
+    init: Law
+    role: str  # the optimizer group
+    dtype: str | None = None  # how it is stored; None is the run's choice
+
+    @property
+    def count(self) -> int:
+        total = 1
+        for size in self.shape:
+            total *= size
+        return total
+
+
+@frozen
+class Table:
+    """Cosines and sines by position that rotary embeddings of equal settings share."""
+
+    channels: int  # how many of the last axis are turned
+    base: float
+    direction: int
+    dtype: str
+
+
+@frozen
+class Site:
+    """Where a call stands in the emitted source: the texts that its line is made of."""
+
+    inputs: tuple[str, ...]  # source of each input
+    values: tuple[Value, ...]  # shape of each input
+    out: Value
+    owner: str = ""  # `self.q`, for a call that owns parameters
+    past: str = ""  # `now["mix"]`, for a call that sees earlier positions
+    table: str = ""  # `now.tables["rope"]`
+
+
+class Primitive(ABC):
+    """The rules of one primitive; an instance is one call's settings."""
+
+    name: ClassVar[str] = ""
+    inputs: ClassVar[tuple[str, ...]] = ("x",)  # ("a", "...") takes any number
+    past: ClassVar[bool] = False  # sees earlier positions
+    postfix: ClassVar[bool] = False  # its source puts something behind an input's text
+    binding: ClassVar[int] = 9  # how tightly its source binds: 1 as a sum, 2 as a product, 9 as a name
+
+    @abstractmethod
+    def shape(self, *inputs: Value) -> Value:
+        """Shape of the result; raises Reject."""
+
+    @abstractmethod
+    def parameters(self, *inputs: Value) -> tuple[Parameter, ...]:
+        """What it owns."""
+
+    @abstractmethod
+    def flops(self, load: Load, out: Value, *inputs: Value) -> Flops:
+        """Forward FLOPs under a load."""
+
+    @abstractmethod
+    def saved(self, load: Load, out: Value, *inputs: Value) -> Saved:
+        """What it keeps for backward, run eagerly."""
+
+    @abstractmethod
+    def state(self, *inputs: Value) -> tuple[State, ...]:
+        """What decoding keeps a row."""
+
+    @abstractmethod
+    def source(self, site: Site) -> str:
+        """The PyTorch expression."""
+
+    def construct(self, *inputs: Value) -> str:
+        """The PyTorch expression that makes what it owns; only owners have one."""
+        assert not self.parameters(*inputs), f"{self.name} owns parameters and does not say how to make them"
+        return ""
+
+    def table_of(self, *inputs: Value) -> Table | None:
+        """The rotary table it reads, if any."""
+        return None
+
+
+class Free(Primitive):
+    """A primitive that owns nothing and sees no other position."""
+
+    def parameters(self, *inputs: Value) -> tuple[Parameter, ...]:
+        return ()
+
+    def state(self, *inputs: Value) -> tuple[State, ...]:
+        return ()
+
+
+PRIMITIVES: dict[str, type[Primitive]] = {}
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(attrs.field,))
+def primitive(name: str, *, inputs: Sequence[str] = ("x",), past: bool = False):
+    """Register a class as the primitive `name`; its fields become the settings of the call."""
+
+    def register(cls: type) -> Any:
+        made = frozen(cls)
+        made.name, made.inputs, made.past = name, tuple(inputs), past
+        assert name not in PRIMITIVES, name
+        PRIMITIVES[name] = made
+        return made
+
+    return register
+
+
+# Kinds of settings; `nanogen.binding` reads each kind in its own way.
+
+
+def size(help: str, **kw: Any) -> Any:
+    """A whole number of at least 1."""
+    return field(metadata={"kind": "size", "help": help}, **kw)
+
+
+def sizes(help: str) -> Any:
+    """All that is left of the positional arguments, each a size."""
+    return field(metadata={"kind": "sizes", "help": help}, default=())
+
+
+def number(help: str, **kw: Any) -> Any:
+    return field(metadata={"kind": "number", "help": help}, **kw)
+
+
+def window(help: str) -> Any:
+    """A size, or `none`."""
+    return field(metadata={"kind": "window", "help": help}, default=None, kw_only=True)
+
+
+def flag(help: str, default: bool = False) -> Any:
+    return field(metadata={"kind": "flag", "help": help}, default=default, kw_only=True)
+
+
+def choice(help: str, *names: str) -> Any:
+    """One of a few words, the first being the default."""
+    return field(metadata={"kind": "choice", "help": help, "names": names}, default=names[0], kw_only=True)
+
+
+def init(help: str = "the initial law", **kw: Any) -> Any:
+    return field(metadata={"kind": "init", "help": help}, kw_only=True, **{"default": None, **kw})
+
+
+def role(default: str) -> Any:
+    return field(metadata={"kind": "role", "help": "the optimizer group"}, default=default, kw_only=True)
+
+
+def stored() -> Any:
+    help, names = "how the parameters are stored", ("float32", "bfloat16", "float16")
+    return field(metadata={"kind": "stored", "help": help, "names": names}, default=None, kw_only=True)
+
+
+# Refusals that several primitives share.
+
+
+def want_features(name: str, x: Value, position: int = 0) -> None:
+    if x.dtype == "ids":
+        raise Reject("NG304", f"`{name}` takes numbers, found token ids", "look them up with `embedding`", position)
+    if not x.axes:
+        raise Reject("NG304", f"`{name}` works on the last axis, and a scalar has none", blame=position)
+
+
+def want_time(name: str, x: Value, position: int = 0) -> None:
+    want_features(name, x, position)
+    if not x.timed:
+        raise Reject("NG304", f"`{name}` looks along time, and this value is the same at every position", blame=position)
+
+

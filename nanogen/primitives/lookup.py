@@ -1,0 +1,77 @@
+"""`embedding` and `parameter`: values that are looked up, not computed."""
+
+from nanogen.diagnostics import Reject
+from nanogen.initial import Law
+from nanogen.load import Flops, Load, Saved, State, Value
+from nanogen.primitives.base import Parameter, Primitive, Site, init, primitive, role, size, sizes, stored
+
+
+@primitive("embedding", inputs=("ids",))
+class Embedding(Primitive):
+    """The row of a table (rows, n) for each id."""
+
+    rows: int = size("rows of the table")
+    n: int = size("channels of the result")
+    init: Law = init()
+    role: str = role("embedding")
+    dtype: str | None = stored()
+
+    def shape(self, ids: Value) -> Value:
+        if ids.dtype != "ids":
+            help = "look up `tokens` or `positions`"
+            raise Reject("NG304", f"`embedding` looks up ids, found values of shape {ids}", help, 0)
+        return Value((self.n,))
+
+    def parameters(self, ids: Value) -> tuple[Parameter, ...]:
+        law = self.init if self.init is not None else ("normal", 1.0)
+        return (Parameter("weight", (self.rows, self.n), law, self.role, self.dtype),)
+
+    def flops(self, load: Load, out: Value, ids: Value) -> Flops:
+        return Flops()  # a lookup, no arithmetic
+
+    def saved(self, load: Load, out: Value, ids: Value) -> Saved:
+        return Saved(inputs=(0,))
+
+    def state(self, ids: Value) -> tuple[State, ...]:
+        return ()
+
+    def source(self, site: Site) -> str:
+        return f"{site.owner}({site.inputs[0]}, now.dtype)"
+
+    def construct(self, ids: Value) -> str:
+        return f"Embedding({self.rows}, {self.n})"
+
+
+@primitive("parameter", inputs=())
+class Bare(Primitive):
+    """A learned tensor of the given axes, the same at every position; no axes make a scalar."""
+
+    axes: tuple[int, ...] = sizes("the axes")
+    init: Law = init("the initial law, which a parameter must say")
+    role: str = role("")
+    dtype: str | None = stored()
+
+    def shape(self) -> Value:
+        if self.init is None:
+            raise Reject("NG305", "a `parameter` says how it starts", "add `init=zeros`, or another law")
+        return Value(self.axes, timed=False)
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        group = self.role or {0: "scalar", 1: "vector"}.get(len(self.axes), "matrix")
+        return (Parameter("", self.axes, self.init, group, self.dtype),)
+
+    def flops(self, load: Load, out: Value) -> Flops:
+        return Flops()  # it is there already
+
+    def saved(self, load: Load, out: Value) -> Saved:
+        return Saved()
+
+    def state(self) -> tuple[State, ...]:
+        return ()
+
+    def source(self, site: Site) -> str:
+        return f"{site.owner}.to(now.dtype)"
+
+    def construct(self) -> str:
+        axes = ", ".join(map(str, self.axes))
+        return f"nn.Parameter(torch.empty({axes or '()'}))"

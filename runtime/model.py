@@ -1,0 +1,69 @@
+"""From emitted source and its blueprint to a module with weights. Knows nothing of specs.
+
+A blueprint is what the source does not say: each parameter's path, shape, initial law and role, what
+decoding keeps, and the sizes that data and tokenizer must agree with.
+"""
+
+from __future__ import annotations
+
+import linecache
+import types
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from runtime.initialization import fill
+from runtime.streams import stream
+
+Blueprint = dict[str, Any]  # plain JSON
+
+
+def load_source(source: str, name: str) -> types.ModuleType:
+    """Run emitted source as a module. Only what the compiler wrote a moment ago comes here, never a file."""
+    module = types.ModuleType(f"nanogen_emitted_{name}")
+    filename = f"<{name}, emitted>"
+    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+    exec(compile(source, filename, "exec"), module.__dict__)
+    return module
+
+
+def build_meta(source: str, name: str) -> nn.Module:
+    """Return the model without memory: shapes only."""
+    with torch.device("meta"):
+        return load_source(source, name).Model()
+
+
+def build(source: str, blueprint: Blueprint, *, device: str | torch.device = "cpu") -> nn.Module:
+    """Return the model on a device, its parameters not yet filled."""
+    model = build_meta(source, blueprint["name"])
+    return model.to_empty(device=device)
+
+
+def initialize(model: nn.Module, blueprint: Blueprint, *, seed: int) -> None:
+    """Fill every parameter by its law, each from the random stream of its own path."""
+    tensors = dict(model.named_parameters())
+    assert set(tensors) == {p["path"] for p in blueprint["parameters"]}, "source and blueprint part"
+    for p in blueprint["parameters"]:
+        fill(tensors[p["path"]], p["init"], stream(seed, "init", p["path"]))
+
+
+def allocate_past(
+    blueprint: Blueprint, *, rows: int, capacity: int, dtype: torch.dtype, device: str | torch.device = "cpu"
+) -> Any:
+    """Return the tree of zeros in which decoding keeps its past, for `rows` rows of `capacity` positions."""
+
+    def branch(tree: Any) -> Any:
+        if isinstance(tree, list):
+            return [branch(t) for t in tree]
+        if "axes" in tree:
+            return _zeros(tree, rows, capacity, dtype, device)
+        return {name: branch(t) for name, t in tree.items()}
+
+    return branch(blueprint["state"])
+
+
+def _zeros(leaf: dict, rows: int, capacity: int, dtype: torch.dtype, device: str | torch.device) -> Tensor:
+    # `recent` values are few and known; keys and values are kept for every position a row may reach
+    positions = leaf["positions"] if leaf["rolling"] else capacity
+    return torch.zeros(rows, positions, *leaf["axes"], dtype=dtype, device=device)
