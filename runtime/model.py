@@ -6,7 +6,9 @@ decoding keeps, and the sizes that data and tokenizer must agree with.
 
 from __future__ import annotations
 
+import hashlib
 import linecache
+import sys
 import types
 from typing import Any
 
@@ -21,8 +23,10 @@ Blueprint = dict[str, Any]  # plain JSON
 
 def load_source(source: str, name: str) -> types.ModuleType:
     """Run emitted source as a module. Only what the compiler wrote a moment ago comes here, never a file."""
-    module = types.ModuleType(f"nanogen_emitted_{name}")
-    filename = f"<{name}, emitted>"
+    digest = hashlib.sha256(source.encode()).hexdigest()[:12]
+    module = types.ModuleType(f"nanogen_emitted_{name}_{digest}")
+    filename = f"<{name} {digest}, emitted>"
+    sys.modules[module.__name__] = module  # torch.compile looks functions up by their module
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     exec(compile(source, filename, "exec"), module.__dict__)
     return module

@@ -2,7 +2,18 @@
 
 from nanogen.initial import ZEROS, Law, conv_law
 from nanogen.load import Flops, Load, Saved, State, Value
-from nanogen.primitives.base import Parameter, Primitive, Site, flag, init, primitive, role, size, stored, want_time
+from nanogen.primitives.base import (
+    Parameter,
+    Primitive,
+    Site,
+    flag,
+    init,
+    primitive,
+    role,
+    size,
+    stored,
+    want_time,
+)
 
 
 @primitive("causal_conv", past=True)

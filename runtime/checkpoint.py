@@ -1,0 +1,83 @@
+"""Saves of a run: folders that are whole or not there. Safetensors and JSON, nothing else.
+
+`step_000400/` holds groups of tensors (`weights.safetensors`, `optimizer.safetensors`, ...), `state.json`
+and a manifest. Knows nothing of what the tensors mean.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from runtime.atomic import flush
+from runtime.faults import Fault
+from runtime.manifest import check_files, read_manifest, to_json, write_manifest
+
+KEPT = 2  # saves: the last, and the one before in case the last is broken
+
+
+@frozen
+class Save:
+    """A save that was found whole."""
+
+    folder: Path
+    step: int
+    state: dict[str, Any]
+
+    def tensors(self, group: str) -> dict[str, Tensor]:
+        """The tensors of a group, on CPU."""
+        return load_file(self.folder / f"{group}.safetensors")
+
+
+def write_save(parent: Path, step: int, groups: dict[str, dict[str, Tensor]], state: dict[str, Any]) -> Path:
+    """Write a save under a temporary name, make it durable, then give it its name; old saves go last."""
+    folder = parent / f"step_{step:06d}"
+    partial = parent / f".{folder.name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for name, tensors in groups.items():
+        write_tensors(partial / f"{name}.safetensors", tensors)
+    (partial / "state.json").write_bytes(to_json({"step": step, **state}))
+    write_manifest(partial, {"step": step})
+    for path in [*partial.iterdir(), partial]:
+        flush(path)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(partial, folder)
+    flush(parent)
+    for old in _saves(parent)[:-KEPT]:
+        shutil.rmtree(old)
+    return folder
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write tensors as they are, from any device."""
+    save_file({name: t.detach().contiguous().cpu() for name, t in tensors.items()}, path)
+
+
+def newest_save(parent: Path, tell: Callable[[str], None]) -> Save | None:
+    """Return the newest whole save; broken ones are told of and kept aside."""
+    for folder in reversed(_saves(parent)):
+        manifest = read_manifest(folder)
+        try:
+            if manifest is None:
+                raise Fault(f"`{folder}` has no manifest")
+            check_files(folder, manifest)
+            return Save(folder, manifest["step"], json.loads((folder / "state.json").read_text()))
+        except Fault as fault:
+            aside = folder.with_name(f"broken_{folder.name}")
+            shutil.rmtree(aside, ignore_errors=True)
+            os.replace(folder, aside)
+            tell(f"{fault.message}; kept aside as `{aside.name}`, going on from the save before")
+    return None
+
+
+def _saves(parent: Path) -> list[Path]:
+    return sorted(parent.glob("step_*")) if parent.is_dir() else []

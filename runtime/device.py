@@ -1,0 +1,90 @@
+"""What this machine computes with: device, dtype, and whether it can compile. Knows nothing of models."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from pathlib import Path
+
+import torch
+from attrs import frozen
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@frozen
+class Machine:
+    """The device that will be used, and why so."""
+
+    device: str  # "cpu", "cuda" or "mps"
+    dtype: str  # of values; parameters stay float32
+    compiles: bool
+    why: str  # one line for people
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        return DTYPES[self.dtype]
+
+
+def machine(*, dtype: str = "auto", compiled: str = "auto") -> Machine:
+    """Choose device, dtype and compilation; "auto" takes what pays on this machine."""
+    device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    chosen, reason = (dtype, "as asked") if dtype != "auto" else _dtype(device)
+    can, lack = _compiles(device)
+    on = can if compiled == "auto" else compiled == "yes"
+    how = "compiled" if on else f"eager{f': {lack}' if lack and compiled == 'auto' else ''}"
+    return Machine(device, chosen, on, f"{device}, {chosen} ({reason}), {how}")
+
+
+def _dtype(device: str) -> tuple[str, str]:
+    if device == "cuda":
+        native = torch.cuda.get_device_capability() >= (8, 0)
+        return ("bfloat16", "native here") if native else ("float32", "this GPU has no fast bfloat16")
+    if device == "cpu" and _cpu_flags() & {"avx512_bf16", "amx_bf16", "bf16"}:
+        return "bfloat16", "this CPU multiplies it natively"
+    return "float32", "bfloat16 is not native here"
+
+
+def _cpu_flags() -> set[str]:
+    """Instruction sets of the CPU, as Linux names them (x86: flags, Arm: Features); empty elsewhere."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return set()
+    lines = (line for line in text.split("\n") if line.startswith(("flags", "Features")))
+    return set(next(lines, "").partition(":")[2].split())
+
+
+def _compiles(device: str) -> tuple[bool, str]:
+    if device == "mps":
+        return False, "not tried on MPS"
+    if device == "cuda":
+        return True, ""
+    compiler = os.environ.get("CXX") or "g++"
+    if shutil.which(compiler) or shutil.which("clang++"):
+        return True, ""
+    return False, f"no C++ compiler (`{compiler}`), about 8 times slower on CPU"
+
+
+def describe() -> dict[str, str]:
+    """The environment, for reports and manifests."""
+    facts = {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "platform": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "threads": str(torch.get_num_threads()),
+    }
+    if torch.cuda.is_available():
+        facts["gpu"] = f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
+    return facts
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().split("\n")
+    except OSError:
+        return platform.processor() or "unknown"
+    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+    return f"{os.cpu_count()} x {name}"

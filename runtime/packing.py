@@ -1,0 +1,71 @@
+"""Fill rows of one length with documents, wasting as little as a greedy rule can.
+
+The rule: take the largest document that still fits in the row; when none fits, fill the row with the head
+of the shortest and drop its rest. So every row is full and starts with the start of a document.
+Knows nothing of text, files or torch: a document is an array of ids.
+"""
+
+from bisect import bisect_right, insort
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+
+class BestFit:
+    """Documents that wait for a place in a row of `row_tokens`; a few thousand at most are meant to wait."""
+
+    def __init__(self, row_tokens: int) -> None:
+        assert row_tokens > 0, row_tokens
+        self.row_tokens = row_tokens
+        self._arrivals = 0
+        self._keys: list[tuple[int, int]] = []  # (tokens, -arrival), sorted
+        self._documents: dict[int, np.ndarray] = {}  # by arrival, int32
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def add(self, document: Sequence[int] | np.ndarray) -> None:
+        assert len(document) > 0, "a document holds at least its bos"
+        insort(self._keys, (len(document), -self._arrivals))
+        self._documents[self._arrivals] = np.asarray(document, dtype=np.int32)
+        self._arrivals += 1
+
+    def next_row(self, refill: Callable[[], None] = lambda: None) -> np.ndarray:
+        """A row of `row_tokens` ids; a shorter one, or an empty one, only when no document waits any more.
+
+        `refill` is called before each choice, so that the choice is always made among many.
+        """
+        pieces: list[np.ndarray] = []
+        room = self.row_tokens
+        while room > 0:
+            refill()
+            if not self._keys:
+                break
+            pieces.append(self._choose(room))
+            room -= len(pieces[-1])
+        return np.concatenate([np.empty(0, np.int32), *pieces])
+
+    def _choose(self, room: int) -> np.ndarray:
+        shortest = self._keys[0][0]
+        return self._take(max(room, shortest))[:room]
+
+    def _take(self, most: int) -> np.ndarray:
+        """Remove the largest document of at most `most` tokens; of equals, the one that came first."""
+        place = bisect_right(self._keys, (most, 1)) - 1  # arrivals count downwards, so the first is the last
+        _, arrival = self._keys.pop(place)
+        return self._documents.pop(-arrival)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The waiting documents in order of arrival: their ids end to end, and their lengths."""
+        waiting = [self._documents[arrival] for arrival in sorted(self._documents)]
+        return {
+            "tokens": np.concatenate([np.empty(0, np.int32), *waiting]),
+            "lengths": np.array([len(document) for document in waiting], dtype=np.int64),
+        }
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Let the documents of `state` wait instead of the present ones."""
+        ends = np.cumsum(state["lengths"])
+        self._arrivals, self._keys, self._documents = 0, [], {}
+        for start, end in zip(ends - state["lengths"], ends, strict=True):
+            self.add(state["tokens"][start:end])

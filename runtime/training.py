@@ -1,0 +1,118 @@
+"""One training step after another: model, optimizer, schedule and loader moved together, saved together.
+
+Knows nothing of files, stages or how progress is shown.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from attrs import define, field, frozen
+from torch import Tensor, nn
+
+from runtime.faults import Fault
+from runtime.losses import IGNORED, TokenLosses, token_losses
+from runtime.optimizer import Optimizer
+from runtime.schedule import Schedule
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Batches(Protocol):
+    """What training needs of a loader: batches without end, and their place in the stream."""
+
+    def __iter__(self) -> Iterator[Batch]: ...
+    def __next__(self) -> Batch: ...
+    def state(self) -> dict[str, np.ndarray]: ...
+    def restore(self, state: dict[str, np.ndarray]) -> None: ...
+
+
+@frozen
+class StepResult:
+    """What one optimizer step did."""
+
+    step: int  # from 0
+    loss: float  # mean nats over the supervised tokens of the whole step
+    tokens: int  # supervised
+    seconds: float
+    rate: float  # multiplier of the learning rates
+
+
+@define
+class Trainer:
+    """A model being trained. `step` counts the optimizer steps already made."""
+
+    model: nn.Module
+    optimizer: Optimizer
+    schedule: Schedule
+    loader: Batches
+    accumulation: int  # micro-batches a step
+    dtype: torch.dtype
+    device: str
+    compiled: bool
+    step: int = 0
+    losses: TokenLosses = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        plain = token_losses(self.model, self.dtype)
+        self.losses = torch.compile(plain, dynamic=False) if self.compiled else plain  # type: ignore[assignment]
+
+    def move(self, batch: Batch) -> Batch:
+        return batch[0].to(self.device), batch[1].to(self.device)
+
+    def run_step(self) -> StepResult:
+        """Make one optimizer step; a loss that is not finite stops before the weights change.
+
+        The loss is the mean over all supervised tokens of the step, however they fall on micro-batches.
+        """
+        start = time.perf_counter()
+        batches = [self.move(next(self.loader)) for _ in range(self.accumulation)]
+        tokens = sum(int((targets != IGNORED).sum()) for _, targets in batches)
+        total = 0.0
+        for inputs, targets in batches:
+            loss = self.losses(inputs, targets).sum() / max(tokens, 1)
+            loss.backward()
+            total += float(loss.detach())
+        if not math.isfinite(total):
+            help = "lower the learning rates, or look at the documents of this step; the last save is intact"
+            raise Fault(f"the loss of step {self.step} is {total}: stopped before the weights changed", help)
+        rate = self.schedule.rate(self.step)
+        self.optimizer.step(rate, self.schedule.momentum_at(self.step))
+        self.optimizer.zero_grad()
+        result = StepResult(self.step, total, tokens, time.perf_counter() - start, rate)
+        self.step += 1
+        return result
+
+    def groups(self) -> dict[str, dict[str, Tensor]]:
+        """All tensors that the coming steps depend on, by group."""
+        return {
+            "weights": dict(self.model.named_parameters()),
+            "optimizer": self.optimizer.state(),
+            "loader": {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in self.loader.state().items()},
+        }
+
+    def restore(self, step: int, groups: dict[str, dict[str, Tensor]]) -> None:
+        """Go on from a save, bit for bit."""
+        self.step = step
+        load_weights(self.model, groups["weights"])
+        self.optimizer.restore(groups["optimizer"])
+        self.loader.restore({name: t.numpy() for name, t in groups["loader"].items()})
+
+
+def load_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Copy weights into a model; raises Fault where names or shapes differ."""
+    mine: dict[str, Any] = dict(model.named_parameters())
+    if differing := sorted(mine.keys() ^ weights.keys()):
+        message = f"{len(differing)} tensors do not pair up with the model: `{differing[0]}` and more"
+        raise Fault(message, "load the weights with the spec they were trained with")
+    with torch.no_grad():
+        for name, tensor in weights.items():
+            if mine[name].shape != tensor.shape:
+                message = f"`{name}` is {tuple(mine[name].shape)} in the model and {tuple(tensor.shape)} in the file"
+                raise Fault(message, "load the weights with the spec they were trained with")
+            mine[name].copy_(tensor)

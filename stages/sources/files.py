@@ -1,0 +1,25 @@
+"""Find the files that a setting names. Knows nothing of what is in them."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from runtime.faults import Fault
+
+
+def find_files(paths: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
+    """The files among `paths`, and those in its folders that end in one of `suffixes`, sorted by name."""
+    kinds = " or ".join(f"`{suffix}`" for suffix in suffixes)
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(file for file in path.rglob("*") if file.suffix in suffixes and file.is_file())
+            if not inside:
+                raise Fault(f"`{path}` has no file that ends in {kinds}")
+            found += inside
+        elif not path.is_file():
+            raise Fault(f"there is no file `{path}`", "check the path; it counts from the current folder")
+        elif path.suffix not in suffixes:
+            raise Fault(f"`{path}` does not end in {kinds}")
+        else:
+            found.append(path)
+    return found
