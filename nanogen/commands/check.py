@@ -43,7 +43,7 @@ def command(files: tuple[str, ...], overrides: dict, json_lines: bool) -> None:
 def check_file(name: str, overrides: dict) -> tuple[Document, list[Diagnostic]]:
     """Return a document and all that is wrong with it, whatever kind of file it is."""
     from nanogen.compiler import compile_file
-    from nanogen.run import load_run
+    from stages.load import load_run
 
     try:
         path = find(name, "model")

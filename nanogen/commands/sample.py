@@ -1,0 +1,58 @@
+"""`nanogen sample`: let the model of a run write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nanogen.shelf import find
+
+
+@click.command("sample")
+@click.argument("run")
+@click.option("-p", "--prompt", default="", help="What the text begins with; unsaid, the start of a document.")
+@click.option("-n", "--samples", type=click.IntRange(1, 64), default=1, show_default=True, help="How many.")
+@click.option("--tokens", type=click.IntRange(1), default=200, show_default=True, help="Most tokens of a sample.")
+@click.option("--temperature", type=click.FloatRange(0), default=0.8, show_default=True, help="0 is greedy.")
+@click.option("--top-k", type=click.IntRange(1), default=50, show_default=True, help="Draw from the best k tokens.")
+@click.option("--seed", type=int, default=42, show_default=True, help="The same seed writes the same text.")
+@click.option("--runs", type=click.Path(file_okay=False, path_type=Path), default="runs", help="Where runs are kept.")
+def command(run: str, prompt: str, samples: int, tokens: int, temperature: float, top_k: int, seed: int, runs: Path):
+    """Sample the model that RUN trained.
+
+    \b
+    nanogen sample quickstart
+    nanogen sample quickstart -p "The function" -n 3 --temperature 0.6
+    """
+    from stages.load import load_run
+
+    loaded = load_run(find(run, "run"))
+    from runtime.device import machine
+    from runtime.faults import Fault
+    from runtime.generation import Sampling, generate
+    from stages.artefact import read_artefact
+
+    trained = [stage.name for stage in loaded.stages if stage.uses == "pretrain"]
+    if not trained:
+        raise Fault(f"`{run}` trains no model", "name a run with a `pretrain` stage")
+    folder = runs / loaded.name / trained[-1]
+    if not (folder / "weights.safetensors").is_file():
+        raise Fault(f"`{folder}` holds no trained model yet", f"train it: `nanogen run {run}`")
+    artefact = read_artefact(folder, device=machine(dtype="float32", compiled="no").device)
+    tokenizer = artefact.tokenizer
+    written = generate(
+        artefact.model,
+        artefact.compiled.blueprint,
+        [tokenizer.bos, *tokenizer.encode(prompt)],
+        rows=samples,
+        tokens=tokens,
+        sampling=Sampling(temperature, top_k, seed),
+        stop=frozenset({tokenizer.bos}),
+    )
+    click.echo("\n\n---\n\n".join(_printable(prompt + tokenizer.decode(ids)) for ids in written))
+
+
+def _printable(text: str) -> str:
+    """A model may write anything: control characters would reach the terminal as commands."""
+    return "".join(c if c in "\n\t" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -1,0 +1,110 @@
+"""TOML values to attrs classes, strictly: what does not fit becomes diagnostics at its key.
+
+Knows nothing of which class; that is told by the caller.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Iterator
+from typing import Any, NewType, TypeVar, Union, get_args, get_origin
+
+import attrs
+import cattrs
+from cattrs.errors import (
+    AttributeValidationNote,
+    ClassValidationError,
+    ForbiddenExtraKeysError,
+    IterableValidationNote,
+)
+
+from nanogen.diagnostics import Diagnostic, Place, nearest
+from nanogen.locate import KeyPath
+
+Settings = TypeVar("Settings")
+Count = NewType("Count", int)  # a number of things, in TOML also as text: "2G", "500K", "1.5M"
+
+_COUNT = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)")
+_SCALE = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+
+
+def structure(cls: type[Settings], data: dict[str, Any], path: KeyPath) -> tuple[Settings | None, list[Diagnostic]]:
+    """Return an instance of `cls` from a TOML table at `path`, or None and why not."""
+    try:
+        return _CONVERTER.structure(data, cls), []
+    except ClassValidationError as error:
+        return None, list(_explain(error, cls, path))
+
+
+def _explain(error: ClassValidationError, cls: type, path: KeyPath) -> Iterator[Diagnostic]:
+    """Walk cattrs' error tree; each leaf becomes one diagnostic at its key."""
+    for leaf in error.exceptions:
+        at = path
+        for note in getattr(leaf, "__notes__", ()):
+            if isinstance(note, AttributeValidationNote):
+                at = (*path, note.name)
+            elif isinstance(note, IterableValidationNote):
+                at = (*at, note.index)
+        if isinstance(leaf, ForbiddenExtraKeysError):
+            known = [f.name for f in attrs.fields(cls)]
+            for key in sorted(leaf.extra_fields):
+                help = nearest(key, known)
+                yield Diagnostic("NG103", f"there is no setting `{key}` here", Place((*path, key), on_key=True), help=help)
+        elif isinstance(leaf, KeyError):
+            yield Diagnostic("NG102", f"the setting `{leaf.args[0]}` is missing", Place(path), help="it has no default")
+        elif isinstance(leaf, ClassValidationError):
+            yield from _explain(leaf, cls, at)
+        else:
+            yield Diagnostic("NG704", str(leaf).split("\n")[0], Place(at))
+
+
+def _exactly(wanted: type):
+    def hook(value: Any, _: Any) -> Any:
+        whole_as_fraction = wanted is float and type(value) is int
+        if type(value) is not wanted and not whole_as_fraction:
+            raise ValueError(f"expected {_KINDS[wanted]}, found {_shown(value)}")
+        return wanted(value)
+
+    return hook
+
+
+def _count(value: Any, _: Any) -> int:
+    if type(value) is int:
+        return value
+    found = _COUNT.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f'expected a count such as 5000 or "2G", found {_shown(value)}')
+    return round(float(found[1]) * _SCALE[found[2]])
+
+
+def _union(value: Any, kind: Any) -> Any:
+    """`X | None`: TOML has no none, so a value that is given is an X."""
+    wanted = next(a for a in get_args(kind) if a is not type(None))
+    return None if value is None else _CONVERTER.structure(value, wanted)
+
+
+def _list(value: Any, kind: Any) -> Any:
+    if not isinstance(value, list):
+        raise ValueError(f"expected a list, found {_shown(value)}")
+    return tuple(_CONVERTER.structure(v, get_args(kind)[0]) for v in value)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f'text "{value}"' if isinstance(value, str) else f"{value}"
+
+
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter(forbid_extra_keys=True, prefer_attrib_converters=False)
+    converter.register_structure_hook_func(lambda kind: kind is Count, _count)
+    for kind in (int, float, str, bool):
+        converter.register_structure_hook(kind, _exactly(kind))
+    converter.register_structure_hook_func(lambda kind: get_origin(kind) in (Union, types.UnionType), _union)
+    converter.register_structure_hook_func(lambda kind: get_origin(kind) is tuple, _list)
+    return converter
+
+
+_CONVERTER = _converter()

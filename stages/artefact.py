@@ -1,0 +1,91 @@
+"""A trained model as a folder: weights, spec, emitted source, tokenizer, and the hashes that bind them.
+
+The source in it is for people: loading compiles the spec again and refuses what does not come out the same,
+so no code of a folder is ever run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from nanogen.compiler import Compiled, compile_text
+from nanogen.diagnostics import Refusal
+from runtime.faults import Fault
+from runtime.manifest import check_files, read_manifest, to_json
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from runtime.tokenizer import Tokenizer
+
+
+@frozen
+class Artefact:
+    """A model that was loaded, in evaluation mode, with the tokenizer it was trained with."""
+
+    compiled: Compiled
+    model: nn.Module
+    tokenizer: Tokenizer
+    manifest: dict[str, Any]
+
+
+def write_artefact(folder: Path, compiled: Compiled, weights: dict[str, Tensor], tokenizer: Tokenizer) -> None:
+    """Write all that the model needs to be used elsewhere; the caller's manifest comes last."""
+    from runtime.checkpoint import write_tensors
+
+    write_tensors(folder / "weights.safetensors", weights)
+    (folder / "model.toml").write_text(compiled.document.text)
+    (folder / "model.py").write_text(compiled.source)
+    tokenizer.save(folder / "tokenizer.json")
+    facts = {
+        "set": compiled.spec.overrides,
+        "source_sha256": _digest(compiled.source),
+        "tokenizer_sha256": tokenizer.digest,
+        "blueprint": compiled.blueprint,
+    }
+    (folder / "model.json").write_bytes(to_json(facts))
+
+
+def read_artefact(folder: Path, *, device: str = "cpu") -> Artefact:
+    """Load a model; raises Fault where a file is missing, altered, or made by another compiler."""
+    from safetensors.torch import load_file
+
+    from runtime.model import build
+    from runtime.tokenizer import Tokenizer
+    from runtime.training import load_weights
+
+    manifest = read_manifest(folder)
+    if manifest is None or not (folder / "weights.safetensors").is_file():
+        raise Fault(f"`{folder}` holds no trained model", "run the stage that trains it")
+    check_files(folder, manifest)
+    facts = json.loads((folder / "model.json").read_text())
+    compiled = _compiled_again(folder, facts)
+    tokenizer = Tokenizer.load(folder / "tokenizer.json")
+    if tokenizer.digest != facts["tokenizer_sha256"]:
+        message = f"the tokenizer is {tokenizer.digest[:12]}, and the model was trained with {facts['tokenizer_sha256'][:12]}"
+        raise Fault(message, "put the right `tokenizer.json` back")
+    model = build(compiled.source, compiled.blueprint, device=device)
+    load_weights(model, load_file(folder / "weights.safetensors"))
+    return Artefact(compiled, model.eval(), tokenizer, manifest)
+
+
+def _compiled_again(folder: Path, facts: dict[str, Any]) -> Compiled:
+    text = (folder / "model.toml").read_text()
+    try:
+        compiled = compile_text(text, facts["set"], name=str(folder / "model.toml"))
+    except Refusal as refusal:
+        raise Fault(f"the spec of `{folder}` does not compile any more: {refusal}") from None
+    found, wanted = _digest(compiled.source), facts["source_sha256"]
+    if found != wanted:
+        message = f"this compiler writes source {found[:12]} for `{folder}`, which was trained as {wanted[:12]}"
+        raise Fault(message, "use the nanogen that trained it, or train again")
+    return compiled
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,35 @@
+"""The kinds of stages by name; each is a file here, imported when a run uses it.
+
+A kind is a module with `Settings` (an attrs class), `READS` (kinds of stages it must be given), `VERSION`
+(raised when its result changes for equal settings), `MODEL` (whether it needs a model) and `run(work)`.
+No stage imports torch before `run` is called, so that a run is checked without it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Protocol
+
+KINDS = {
+    "dataset": "stages.dataset",
+    "tokenizer": "stages.tokenizer",
+    "pretrain": "stages.pretrain",
+    "evaluate": "stages.evaluate",
+    "report": "stages.report",
+}
+
+
+class Kind(Protocol):
+    """What a stage's module offers."""
+
+    Settings: type[Any]
+    READS: tuple[str, ...]
+    VERSION: int
+    MODEL: bool
+
+    def run(self, work: Any) -> None: ...
+
+
+def load_kind(name: str) -> Kind:
+    """Import a kind of stage."""
+    return importlib.import_module(KINDS[name])  # type: ignore[return-value]

@@ -1,0 +1,90 @@
+"""`evaluate`: a trained model -> bits per byte over the whole validation split, and samples of its text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+
+from stages.choices import at_least, one_of, positive
+
+if TYPE_CHECKING:
+    from stages.artefact import Artefact
+    from stages.work import Work
+
+READS = ("dataset", "pretrain")
+VERSION = 1
+MODEL = False
+PROMPTS = ("", "The function", "Return the")
+ROWS = 8  # of a batch
+SHOWN = 600  # characters of a sample in the terminal
+
+
+@frozen
+class Settings:
+    prompts: tuple[str, ...] = PROMPTS  # an empty one is the start of a document
+    tokens: int = field(default=120, validator=positive)  # of each sample
+    temperature: float = field(default=0.8, validator=at_least(0))  # 0 is greedy
+    top_k: int = field(default=50, validator=positive)
+    long_documents: str = field(default="split", validator=one_of("crop", "split"))
+
+
+def run(work: Work) -> None:
+    from runtime.device import machine
+    from stages.artefact import read_artefact
+
+    settings: Settings = work.settings
+    chosen = machine(dtype="float32", compiled="no")
+    artefact = read_artefact(work.input("pretrain").folder, device=chosen.device)
+    bits = _bits_per_byte(work, artefact, chosen.device)
+    work.tell.line(f"{bits:.4f} bits per byte on the whole validation split, in float32")
+    samples = [{"prompt": p, "text": text} for p, text in _samples(artefact, settings, work.seed)]
+    for sample in samples:
+        work.tell.line()
+        work.tell.block(_shown(sample["prompt"], sample["text"]))
+    work.tell.line()
+    work.finish({"bits_per_byte": bits, "samples": samples, "temperature": settings.temperature})
+
+
+def _bits_per_byte(work: Work, artefact: Artefact, device: str) -> float:
+    import torch
+
+    from runtime.loader import validation_batches
+    from runtime.losses import bits_per_byte, token_losses
+
+    batches = validation_batches(
+        work.input("dataset").folder,
+        artefact.tokenizer,
+        rows=ROWS,
+        length=artefact.compiled.graph.context,
+        cut_long=work.settings.long_documents == "split",
+    )
+    sizes = torch.tensor(artefact.tokenizer.token_bytes(), device=device)
+    moved = ((inputs.to(device), targets.to(device)) for inputs, targets in batches)
+    with torch.no_grad():
+        return bits_per_byte(token_losses(artefact.model, torch.float32), moved, sizes)
+
+
+def _samples(artefact: Artefact, settings: Settings, seed: int) -> list[tuple[str, str]]:
+    from runtime.generation import Sampling, generate
+    from runtime.streams import seed_of
+
+    found = []
+    for number, prompt in enumerate(settings.prompts):
+        sampling = Sampling(settings.temperature, settings.top_k, seed_of(seed, "evaluate", number))
+        tokenizer = artefact.tokenizer
+        written = generate(
+            artefact.model,
+            artefact.compiled.blueprint,
+            [tokenizer.bos, *tokenizer.encode(prompt)],
+            tokens=settings.tokens,
+            sampling=sampling,
+            stop=frozenset({tokenizer.bos}),
+        )
+        found.append((prompt, tokenizer.decode(written[0])))
+    return found
+
+
+def _shown(prompt: str, text: str) -> str:
+    whole = prompt + text
+    return (whole[:SHOWN] + " ..." if len(whole) > SHOWN else whole).strip()

@@ -1,0 +1,54 @@
+"""What a stage's result depends on, as one hash: settings, model, seed, the stages it needs, its code's version.
+
+Never where or when it ran, nor how much is printed. Settings that cannot change a result say so in their
+metadata (`result=False`) and are left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import attrs
+
+from nanogen.compiler import Compiled
+from stages.load import Stage
+
+
+def quiet(**kw: Any) -> Any:
+    """A setting that changes how a stage works, not what comes out."""
+    return attrs.field(metadata={"result": False}, **kw)
+
+
+def identity(stage: Stage, needs: list[str], compiled: Compiled | None, seed: int) -> str:
+    """Return the identity of a stage; `needs` are the identities of its inputs, in order."""
+    facts = {
+        "uses": stage.uses,
+        "version": stage.kind.VERSION,
+        "settings": result_settings(stage.settings),
+        "needs": needs,
+        "model": model_digest(compiled) if compiled is not None and stage.kind.MODEL else None,
+        "seed": seed,
+        "outside": outside(stage),
+    }
+    text = json.dumps(facts, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def result_settings(settings: Any) -> dict[str, Any]:
+    """The settings that can change a result, as plain values."""
+    kept = [f for f in attrs.fields(type(settings)) if f.metadata.get("result", True)]
+    return {f.name: getattr(settings, f.name) for f in kept}
+
+
+def model_digest(compiled: Compiled) -> str:
+    """A model is its source and how its parameters start; comments of its spec change neither."""
+    start = json.dumps([(p["path"], p["init"], p["role"]) for p in compiled.blueprint["parameters"]])
+    return hashlib.sha256((compiled.source + start).encode()).hexdigest()
+
+
+def outside(stage: Stage) -> Any:
+    """What a stage reads from outside the run, where its kind says how to tell (`outside(settings)`)."""
+    tell = getattr(stage.kind, "outside", None)
+    return tell(stage.settings) if tell is not None else None

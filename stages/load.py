@@ -1,0 +1,109 @@
+"""A run file to stages that can be run: structured settings, needs that fit, a compiled model. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from nanogen.compiler import Compiled, compile_file
+from nanogen.diagnostics import Diagnostic, Findings, Place, Refusal
+from nanogen.document import Document, read_document
+from nanogen.run import RunSpec, StageSpec, read_run
+from nanogen.shelf import find
+from nanogen.structure import structure
+from stages.catalogue import KINDS, Kind, load_kind
+
+
+@frozen
+class Stage:
+    """A stage that can be run."""
+
+    name: str
+    uses: str
+    needs: tuple[str, ...]
+    kind: Kind
+    settings: Any
+
+
+@frozen
+class Run:
+    """A run that can be run: its stages in order, and the model they make."""
+
+    name: str
+    document: Document
+    stages: tuple[Stage, ...]
+    compiled: Compiled | None
+    seed: int
+    warnings: tuple[Diagnostic, ...]
+
+    def stage(self, name: str) -> Stage:
+        return next(s for s in self.stages if s.name == name)
+
+
+def load_run(path: Path, *, name: str | None = None) -> Run:
+    """Read and check a run file with all it names; raises Refusal with every fault."""
+    document, faults = read_document(path, name)
+    if faults:
+        raise Refusal(faults, document)
+    findings = Findings()
+    spec, found = read_run(document, KINDS)
+    findings.extend(found)
+    stages = tuple(s for s in (_stage(s, findings) for s in spec.stages) if s is not None)
+    _check_reads(stages, findings)
+    compiled = _model(spec, path, stages, findings)
+    if findings.errors:
+        raise Refusal(findings.all, document)
+    return Run(path.stem, document, stages, compiled, spec.seed, tuple(findings.all))
+
+
+def _stage(spec: StageSpec, findings: Findings) -> Stage | None:
+    kind = load_kind(spec.uses)
+    settings, found = structure(kind.Settings, spec.settings, (*spec.path, "with"))
+    findings.extend(found)
+    return None if settings is None else Stage(spec.name, spec.uses, spec.needs, kind, settings)
+
+
+def _check_reads(stages: Iterable[Stage], findings: Findings) -> None:
+    """A kind says which kinds it reads: each must be among what the stage needs, once."""
+    uses = {s.name: s.uses for s in stages}
+    for stage in stages:
+        given = [uses[n] for n in stage.needs if n in uses]
+        unknown = any(n not in uses for n in stage.needs)  # told already
+        for wanted in stage.kind.READS:
+            if given.count(wanted) != 1 and not unknown:
+                have = [n for n, u in uses.items() if u == wanted]
+                count = "none" if wanted not in given else str(given.count(wanted))
+                message = f"`{stage.name}` reads one `{wanted}` stage, and its needs name {count}"
+                help = f"add `{have[0]}` to its needs" if have else f'add a stage with `uses = "{wanted}"`'
+                findings.note("NG703", message, Place(("stage", stage.name, "needs")), help=help)
+
+
+def _model(spec: RunSpec, path: Path, stages: Iterable[Stage], findings: Findings) -> Compiled | None:
+    """Compile the run's model; a fault inside the spec is that spec's own refusal."""
+    wanted = any(s.kind.MODEL for s in stages)
+    if spec.model is None:
+        if wanted:
+            findings.note("NG102", "the run names no model", Place(), help='write `model = "saint_iberis_tiny"`')
+        return None
+    try:
+        model = find(spec.model, "model", beside=path.parent)
+    except Refusal as refusal:
+        fault = refusal.diagnostics[0]
+        findings.note(fault.code, fault.message, Place(("model",)), help=fault.help)
+        return None
+    if findings.errors:
+        return None
+    try:
+        return compile_file(model, spec.overrides)
+    except Refusal as refusal:
+        unknown = [d for d in refusal.diagnostics if d.code == "NG108"]
+        if unknown and len(unknown) == len(refusal.diagnostics):
+            for fault in unknown:
+                named = fault.message.split()[1].rstrip("`")
+                message = f"`{spec.model}` has no dim `{named}`"
+                findings.note("NG108", message, Place(("set", named), on_key=True), help=fault.help)
+            return None
+        raise

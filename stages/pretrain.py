@@ -1,0 +1,304 @@
+"""`pretrain`: a corpus and a tokenizer -> a trained model, with its log.
+
+Saves on a clock and before every evaluation; a run that was cut off goes on from its newest whole save,
+bit for bit. Matrices are moved by Muon, all else by AdamW, as the recipe of 2025 has it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from attrs import field, frozen
+
+from nanogen.structure import Count
+from runtime.faults import Fault
+from stages.choices import at_least, one_of, positive
+from stages.identity import quiet
+
+if TYPE_CHECKING:
+    from runtime.device import Machine
+    from runtime.tokenizer import Tokenizer
+    from runtime.training import StepResult, Trainer
+    from stages.work import Work
+
+READS = ("dataset", "tokenizer")
+VERSION = 1
+MODEL = True
+SAVES = "saves"
+LOGGED_EVERY = 10  # steps
+
+
+@frozen
+class Settings:
+    # how long: one of the three
+    steps: int | None = field(default=None, validator=positive)
+    tokens: Count | None = field(default=None, validator=positive)
+    tokens_per_parameter: float | None = field(default=None, validator=positive)
+    # how much at once
+    batch_tokens: Count = field(default=Count(524_288), validator=positive)
+    length: int | None = field(default=None, validator=positive)  # unsaid, the context
+    rows: int | None = quiet(default=None, validator=positive)  # a micro-batch; unsaid, up to 8
+    long_documents: str = field(default="crop", validator=one_of("crop", "split"))
+    # how
+    embedding_lr: float = field(default=0.2, validator=at_least(0))
+    head_lr: float = field(default=0.004, validator=at_least(0))
+    matrix_lr: float = field(default=0.02, validator=at_least(0))
+    warmup: float = field(default=0.0, validator=at_least(0))  # share of the steps
+    warmdown: float = field(default=0.2, validator=at_least(0))
+    final: float = field(default=0.0, validator=at_least(0))  # share of the rates that is left at the end
+    # what is measured and kept on the way
+    evaluate_every: int = field(default=250, validator=at_least(0))  # steps; 0 is start and end only
+    evaluate_tokens: Count = field(default=Count(1_000_000), validator=positive)
+    save_minutes: float = quiet(default=10.0, validator=positive)
+    dtype: str = field(default="auto", validator=one_of("auto", "float32", "bfloat16"))
+    compile: str = quiet(default="auto", validator=one_of("auto", "yes", "no"))
+
+    def __attrs_post_init__(self) -> None:
+        given = [n for n in ("steps", "tokens", "tokens_per_parameter") if getattr(self, n) is not None]
+        if len(given) > 1:
+            raise ValueError(f"`{given[0]}` and `{given[1]}` both say how long to train: give one")
+
+
+@frozen
+class Pace:
+    """Steps and batches, all numbers settled."""
+
+    steps: int
+    length: int  # tokens of a row
+    rows: int  # of a micro-batch
+    accumulation: int  # micro-batches of a step
+
+    @property
+    def step_tokens(self) -> int:
+        return self.length * self.rows * self.accumulation
+
+
+def pace(settings: Settings, parameters: int, context: int) -> Pace:
+    """Settle steps and batches; raises Fault where they do not divide."""
+    length = settings.length or context
+    if length > context:
+        raise Fault(f"rows of {length:,} tokens, and the model's context is {context:,}", "lower `length`")
+    if settings.batch_tokens % length:
+        near = max(length, round(settings.batch_tokens / length) * length)
+        message = f"a batch of {settings.batch_tokens:,} tokens is not whole rows of {length:,}"
+        raise Fault(message, f"`batch_tokens = {near}` would be")
+    all_rows = settings.batch_tokens // length
+    rows = settings.rows or max(r for r in range(1, min(8, all_rows) + 1) if all_rows % r == 0)
+    if all_rows % rows:
+        message = f"a batch of {all_rows:,} rows does not split into micro-batches of {rows}"
+        raise Fault(message, "`rows` has to divide it")
+    ratio = settings.tokens_per_parameter or 20.0
+    steps = settings.steps or max(1, int(settings.tokens or ratio * parameters) // settings.batch_tokens)
+    return Pace(steps, length, rows, all_rows // rows)
+
+
+def run(work: Work) -> None:
+    from runtime.device import describe, machine
+
+    settings: Settings = work.settings
+    plan = pace(settings, work.model.blueprint["count"], work.model.graph.context)
+    session = _Session(work, plan)
+    chosen = machine(dtype=session.dtype or settings.dtype, compiled=settings.compile)
+    work.tell.line(chosen.why)
+    session.prepare(chosen)
+    work.tell.line(
+        f"{plan.steps:,} steps of {plan.step_tokens:,} tokens, "
+        f"{plan.accumulation} x {plan.rows} rows of {plan.length:,}; {plan.steps * plan.step_tokens:,} tokens in all"
+    )
+    session.train()
+    session.finish({**describe(), "device": chosen.device, "dtype": chosen.dtype})
+
+
+class _Session:
+    """One pretraining run from its start, or its newest save, to its end."""
+
+    def __init__(self, work: Work, plan: Pace):
+        from runtime.checkpoint import newest_save
+        from runtime.metrics import Metrics
+        from runtime.tokenizer import Tokenizer
+
+        self.work, self.plan, self.settings = work, plan, work.settings
+        self.corpus = work.input("dataset").folder
+        self.tokenizer: Tokenizer = Tokenizer.load(work.input("tokenizer").folder / "tokenizer.json")
+        self.metrics = Metrics(work.folder / "metrics.jsonl")
+        self.saves = work.folder / SAVES
+        self.save = newest_save(self.saves, work.tell.line)
+        self.saved_at = time.monotonic()
+        self.seconds = 0.0  # of training steps, over all parts of the run
+        self.first_bpb = self.last_bpb = float("nan")
+
+    @property
+    def dtype(self) -> str | None:
+        """A run goes on in the dtype it began with, whatever this machine would choose."""
+        return self.save.state["dtype"] if self.save else None
+
+    def prepare(self, machine: Machine) -> None:
+        """Build model, optimizer and loader, as new or as they were saved."""
+        self.machine = machine
+        self.trainer = self._trainer()
+        if self.save is None:
+            self.metrics.cut(0)
+            return
+        groups = {name: self.save.tensors(name) for name in ("weights", "optimizer", "loader")}
+        self.trainer.restore(self.save.step, groups)
+        state = self.save.state
+        self.metrics.cut(state["metrics_bytes"])
+        self.seconds, self.first_bpb, self.last_bpb = state["seconds"], state["first_bpb"], state["last_bpb"]
+        self.work.tell.line(f"going on from the save at step {self.save.step:,} of {self.plan.steps:,}")
+
+    def _trainer(self) -> Trainer:
+        from runtime.loader import Loader
+        from runtime.model import build, initialize
+        from runtime.optimizer import Entry, Optimizer, Recipe
+        from runtime.schedule import Schedule
+        from runtime.training import Trainer
+
+        compiled, settings, plan = self.work.model, self.settings, self.plan
+        model = build(compiled.source, compiled.blueprint, device=self.machine.device)
+        if self.save is None:
+            initialize(model, compiled.blueprint, seed=self.work.seed)
+        roles = {p["path"]: p["role"] for p in compiled.blueprint["parameters"]}
+        entries = [Entry(path, roles[path], tensor) for path, tensor in model.named_parameters()]
+        recipe = Recipe(
+            embedding_lr=settings.embedding_lr,
+            head_lr=settings.head_lr,
+            matrix_lr=settings.matrix_lr,
+            newton_schulz_dtype=self.machine.dtype,
+        )
+        schedule = Schedule(
+            plan.steps,
+            warmup=settings.warmup,
+            warmdown=settings.warmdown,
+            final=settings.final,
+            momentum_start=recipe.momentum_start,
+            momentum=recipe.momentum,
+            momentum_ramp=recipe.momentum_ramp,
+        )
+        split = settings.long_documents == "split"
+        return Trainer(
+            model=model,
+            optimizer=Optimizer(entries, width=_width(compiled.graph.dims), recipe=recipe),
+            schedule=schedule,
+            loader=Loader(self.corpus, self.tokenizer, rows=plan.rows, length=plan.length, cut_long=split),
+            accumulation=plan.accumulation,
+            dtype=self.machine.torch_dtype,
+            device=self.machine.device,
+            compiled=self.machine.compiles,
+        )
+
+    # -- the loop
+
+    def train(self) -> None:
+        trainer, steps = self.trainer, self.plan.steps
+        if trainer.step == 0:
+            self.evaluate()
+            self.first_bpb = self.last_bpb
+        with self.work.tell.bar("training", steps, trainer.step) as bar:
+            while trainer.step < steps:
+                result = trainer.run_step()
+                self.log(result)
+                bar.advance(trainer.step, self.rates(result))
+                if trainer.step < steps and self.due():
+                    self.write_save()
+                    if self.evaluation_due():
+                        self.evaluate()
+        self.write_save()
+        self.evaluate()
+
+    def log(self, result: StepResult) -> None:
+        self.seconds += result.seconds
+        if result.step % LOGGED_EVERY == 0 or result.step == self.plan.steps - 1:
+            self.metrics.log(
+                kind="step",
+                step=result.step,
+                loss=round(result.loss, 6),
+                tokens=(result.step + 1) * self.plan.step_tokens,
+                rate=round(result.rate, 6),
+                tokens_per_second=round(result.tokens / result.seconds, 1),
+                seconds=round(self.seconds, 3),
+            )
+
+    def rates(self, result: StepResult) -> str:
+        return f"loss {result.loss:.3f}  {result.tokens / result.seconds:,.0f} tokens/s"
+
+    def evaluation_due(self) -> bool:
+        every = self.settings.evaluate_every
+        return bool(every) and self.trainer.step % every == 0
+
+    def due(self) -> bool:
+        """Saves come on a clock, and always before an evaluation."""
+        return self.evaluation_due() or time.monotonic() - self.saved_at > self.settings.save_minutes * 60
+
+    def write_save(self) -> None:
+        from runtime.checkpoint import write_save
+
+        self.metrics.sync()
+        state = {
+            "dtype": self.machine.dtype,
+            "metrics_bytes": self.metrics.size,
+            "seconds": self.seconds,
+            "first_bpb": self.first_bpb,
+            "last_bpb": self.last_bpb,
+        }
+        write_save(self.saves, self.trainer.step, self.trainer.groups(), state)
+        self.saved_at = time.monotonic()
+
+    def evaluate(self) -> None:
+        """Measure bits per byte on the head of the validation split."""
+        import torch
+
+        from runtime.loader import validation_batches
+        from runtime.losses import bits_per_byte
+
+        plan, trainer = self.plan, self.trainer
+        batches = validation_batches(
+            self.corpus,
+            self.tokenizer,
+            rows=plan.rows,
+            length=plan.length,
+            batches=max(1, self.settings.evaluate_tokens // (plan.rows * plan.length)),
+            cut_long=self.settings.long_documents == "split",
+        )
+        sizes = torch.tensor(self.tokenizer.token_bytes(), device=self.machine.device)
+        self.last_bpb = bits_per_byte(trainer.losses, map(trainer.move, batches), sizes)
+        self.metrics.log(
+            kind="validation",
+            step=trainer.step,
+            tokens=trainer.step * plan.step_tokens,
+            bits_per_byte=round(self.last_bpb, 6),
+            seconds=round(self.seconds, 3),
+        )
+        self.work.tell.line(f"step {trainer.step:,}: {self.last_bpb:.4f} bits per byte on validation text")
+
+    def finish(self, environment: dict[str, str]) -> None:
+        from stages.artefact import write_artefact
+
+        weights = dict(self.trainer.model.named_parameters())
+        write_artefact(self.work.folder, self.work.model, weights, self.tokenizer)
+        shutil.rmtree(self.saves)
+        tokens = self.plan.steps * self.plan.step_tokens
+        flops = self.work.model.blueprint["flops_per_token"]["training"]
+        result: dict[str, Any] = {
+            **attrs.asdict(self.plan),
+            "tokens": tokens,
+            "parameters": self.work.model.blueprint["count"],
+            "flops": flops * tokens,
+            "seconds": round(self.seconds, 2),
+            "tokens_per_second": round(tokens / max(self.seconds, 1e-9), 1),
+            "bits_per_byte": {"start": self.first_bpb, "end": self.last_bpb},
+            "groups": [attrs.asdict(g) for g in self.trainer.optimizer.groups],
+            "environment": environment,
+        }
+        self.work.finish(result)
+        start, end = self.first_bpb, self.last_bpb
+        self.work.tell.line(f"bits per byte: {start:.4f} at the start, {end:.4f} at the end ({end / start:.0%})")
+
+
+def _width(dims: dict[str, Any]) -> int:
+    """The width that learning rates scale by; a model without a dim of that name is taken as is."""
+    from runtime.optimizer import REFERENCE_WIDTH
+
+    return int(dims.get("width", REFERENCE_WIDTH))
