@@ -57,7 +57,14 @@ def _explain(error: ClassValidationError, cls: type, path: KeyPath) -> Iterator[
         elif isinstance(leaf, ClassValidationError):
             yield from _explain(leaf, cls, at)
         else:
-            yield Diagnostic("NG704", str(leaf).split("\n")[0], Place(at))
+            message = str(leaf).split("\n")[0]
+            yield Diagnostic("NG704", message, Place((*at, *_blamed(message, cls)) if at == path else at))
+
+
+def _blamed(message: str, cls: type) -> KeyPath:
+    """A validator's refusal opens with the setting it is about."""
+    found = re.match(r"`(\w+)`", message)
+    return (found[1],) if found and found[1] in attrs.fields_dict(cls) else ()
 
 
 def _exactly(wanted: type):

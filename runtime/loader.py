@@ -4,6 +4,7 @@ Documents are read in order, encoded, opened with bos, and packed best-fit into 
 inputs one token later. Knows nothing of models, devices or conversations.
 """
 
+import random
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from runtime.corpus import TRAIN, VALIDATION, Position, corpus_files, read_documents
 from runtime.faults import Fault
 from runtime.packing import BestFit
+from runtime.streams import seed_of
 from runtime.tokenizer import Tokenizer
 
 BUFFER = 1000  # documents to choose the best fit from
@@ -132,8 +134,21 @@ class _Documents:
             encoded = self._tokenizer.encode_batch([text for _, text in found], threads=self._threads)
             if documents := [part for ids in encoded for part in self._opened(ids)]:
                 self._any = True
-                return documents
+                return self._mixed(documents)
         return []
+
+    def _mixed(self, documents: list[list[int]]) -> list[list[int]]:
+        """Where documents are cut, the parts of one are kept from filling a batch together.
+
+        The order depends on the place in the corpus alone, so it is the same after a resume.
+        """
+        if self._longest is not None:
+            random.Random(seed_of(self.epoch, "parts", *self._place)).shuffle(documents)
+        return documents
+
+    @property
+    def _place(self) -> tuple[int, int]:
+        return self._next.file, self._next.row
 
     def _opened(self, ids: list[int]) -> list[list[int]]:
         """The document with bos before it, or before each part of it; nothing if it has no tokens."""

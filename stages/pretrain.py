@@ -41,6 +41,7 @@ class Settings:
     batch_tokens: Count = field(default=Count(524_288), validator=positive)
     length: int | None = field(default=None, validator=positive)  # unsaid, the context
     rows: int | None = quiet(default=None, validator=positive)  # a micro-batch; unsaid, up to 8
+    # what does not fit a row is cropped, or split into parts that each open a row of their own
     long_documents: str = field(default="crop", validator=one_of("crop", "split"))
     # how
     embedding_lr: float = field(default=0.2, validator=at_least(0))
@@ -196,6 +197,8 @@ class _Session:
         if trainer.step == 0:
             self.evaluate()
             self.first_bpb = self.last_bpb
+        elif trainer.step < steps and self.evaluation_due():
+            self.evaluate()  # its save came first, so the evaluation itself was cut off
         with self.work.tell.bar("training", steps, trainer.step) as bar:
             while trainer.step < steps:
                 result = trainer.run_step()

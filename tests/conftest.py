@@ -1,5 +1,78 @@
-"""Tests run on one thread, so that many may run side by side and none waits for another's cores."""
+"""What all tests share: one thread each, and a run so small that a test can afford it."""
 
 import os
 
+# many tests run side by side, and none shall wait for another's cores
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from stages.load import Run, load_run
+from stages.progress import Reporter
+
+TEXT = "\n\n".join(
+    f"Paragraph {n} says that {n} and {n} make {2 * n}, and that the cat number {n} sat on mat {n * 7 % 13}."
+    for n in range(400)
+)
+RUN = """
+kind  = "run"
+model = "saint_iberis_tiny"
+[set]
+depth = 2
+width = 64
+vocab = 300
+context = 16
+[stage.corpus]
+uses = "dataset"
+with = {{ source = "text", path = "{path}", validation = 0.2 }}
+[stage.tokenizer]
+uses = "tokenizer"
+needs = ["corpus"]
+[stage.base]
+uses = "pretrain"
+needs = ["corpus", "tokenizer"]
+with = {{ steps = 6, batch_tokens = 64, rows = 2, evaluate_every = 3, evaluate_tokens = 64, dtype = "float32", compile = "no", long_documents = "split" }}
+[stage.evaluation]
+uses = "evaluate"
+needs = ["corpus", "base"]
+with = {{ prompts = ["", "The"], tokens = 4 }}
+[stage.report]
+uses = "report"
+needs = ["corpus", "tokenizer", "base", "evaluation"]
+"""
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for n, page in enumerate(TEXT.split("\n\n")[i : i + 20] for i in range(0, 400, 20)):
+        (folder / f"{n:02d}.txt").write_text("\n\n".join(page))
+    return folder
+
+
+@pytest.fixture
+def write_run(tmp_path: Path, texts: Path):
+    """Write the run file, changed by (old, new) pairs, and load it."""
+
+    def write(*changes: tuple[str, str]) -> Run:
+        text = RUN.format(path=texts)
+        for old, new in changes:
+            assert old in text, old
+            text = text.replace(old, new)
+        path = tmp_path / "small.toml"
+        path.write_text(text)
+        return load_run(path)
+
+    return write
+
+
+@pytest.fixture
+def told():
+    """A reporter, and what it said."""
+    out = io.StringIO()
+    return Reporter(Console(file=out, width=200, highlight=False)), out

@@ -1,0 +1,53 @@
+"""TOML to settings: strict, all faults at once, each at its key."""
+
+import pytest
+from attrs import field, frozen
+
+from nanogen.structure import Count, structure
+
+
+@frozen
+class Settings:
+    steps: int
+    rate: float = 0.1
+    name: str | None = None
+    characters: Count = Count(5)
+    prompts: tuple[str, ...] = ()
+    small: int = field(default=1)
+
+    @small.validator
+    def _check(self, attribute, value):
+        if value > 9:
+            raise ValueError(f"`small` is below 10, found {value}")
+
+
+def test_what_fits_is_read():
+    found, faults = structure(Settings, {"steps": 3, "rate": 1, "characters": "1.5M", "prompts": ["a"]}, ())
+    assert not faults
+    assert found == Settings(3, 1.0, None, Count(1_500_000), ("a",))
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "path", "message"),
+    [
+        ({"steps": "3"}, "NG704", ("steps",), 'expected a whole number, found text "3"'),
+        ({"steps": True}, "NG704", ("steps",), "expected a whole number, found true"),
+        ({"steps": 3.0}, "NG704", ("steps",), "expected a whole number, found 3.0"),
+        ({}, "NG102", (), "the setting `steps` is missing"),
+        ({"steps": 1, "stepz": 1}, "NG103", ("stepz",), "there is no setting `stepz` here"),
+        ({"steps": 1, "small": 10}, "NG704", ("small",), "`small` is below 10, found 10"),
+        ({"steps": 1, "characters": "2X"}, "NG704", ("characters",), 'expected a count such as 5000 or "2G"'),
+        ({"steps": 1, "prompts": ["a", 1]}, "NG704", ("prompts",), "expected text, found 1"),
+    ],
+)
+def test_what_does_not_is_told_at_its_key(data, code, path, message):
+    found, faults = structure(Settings, data, ("at",))
+    assert found is None
+    assert [f.code for f in faults] == [code]
+    assert faults[0].place.path[: len(path) + 1] == ("at", *path)
+    assert message in faults[0].message
+
+
+def test_all_faults_are_told_at_once():
+    _, faults = structure(Settings, {"steps": "x", "rate": "y", "other": 1}, ())
+    assert len(faults) == 3

@@ -1,0 +1,159 @@
+"""Runs from start to report: what is done stays, what was cut off goes on, what changed is done again."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from runtime.faults import Fault
+from runtime.manifest import read_manifest
+from stages import pretrain
+from stages.artefact import read_artefact
+from stages.runner import execute, survey
+
+
+def states(run, folder: Path) -> dict[str, str]:
+    return {f.stage.name: f.state for f in survey(run, folder)}
+
+
+def test_a_run_goes_from_text_to_report_and_then_does_nothing(write_run, told, tmp_path):
+    run = write_run()
+    tell, out = told
+    folder = execute(run, tmp_path / "runs", tell)
+    assert set(states(run, folder).values()) == {"done"}
+    page = (folder / "report.html").read_text()
+    for wanted in ("<svg", "bits per byte", "saint_iberis_tiny", "torch", "Lineage"):
+        assert wanted in page
+    assert "at the start" in out.getvalue()
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file() and p.name != ".lock"}
+    execute(run, tmp_path / "runs", tell)
+    assert before == {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file() and p.name != ".lock"}
+    assert "nothing to do" in out.getvalue()
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing may tidy up after it."""
+
+
+def kill_after(monkeypatch, steps: int) -> None:
+    from runtime.training import Trainer
+
+    plain = Trainer.run_step
+
+    def run_step(self):
+        if self.step >= steps:
+            raise Killed
+        return plain(self)
+
+    monkeypatch.setattr(Trainer, "run_step", run_step)
+
+
+@pytest.mark.parametrize("steps", [3, 4])
+def test_a_killed_run_ends_as_if_it_had_not_been(write_run, told, tmp_path, steps):
+    run = write_run(("evaluate_every = 3", "evaluate_every = 3, save_minutes = 1e-9"))
+    tell, out = told
+    straight = execute(run, tmp_path / "straight", tell)
+    with pytest.MonkeyPatch.context() as patch:
+        kill_after(patch, steps)
+        with pytest.raises(Killed):
+            execute(run, tmp_path / "killed", tell)
+    folder = tmp_path / "killed" / run.name
+    assert states(run, folder)["base"] == "interrupted"
+    execute(run, tmp_path / "killed", tell)
+    assert f"going on from the save at step {steps}" in out.getvalue()
+    for name in ("weights.safetensors", "tokenizer.json", "model.json"):
+        assert (straight / "base" / name).read_bytes() == (folder / "base" / name).read_bytes(), name
+    assert events(straight) == events(folder)
+
+
+def events(folder: Path) -> list[dict]:
+    """The log without what clocks say."""
+    lines = (folder / "base" / "metrics.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if "second" not in k} for line in lines]
+
+
+def test_a_kill_between_save_and_evaluation_loses_no_evaluation(write_run, told, tmp_path, monkeypatch):
+    run = write_run()
+    plain = pretrain._Session.evaluate
+
+    def evaluate(self):
+        if self.trainer.step == 3:
+            raise Killed
+        plain(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pretrain._Session, "evaluate", evaluate)
+        with pytest.raises(Killed):
+            execute(run, tmp_path / "runs", told[0])
+    folder = execute(run, tmp_path / "runs", told[0])
+    steps = [e["step"] for e in events(folder) if e["kind"] == "validation"]
+    assert steps == [0, 3, 6]
+
+
+def test_a_changed_setting_makes_stale_what_follows_and_keeps_the_old(write_run, told, tmp_path):
+    folder = execute(write_run(), tmp_path / "runs", told[0])
+    changed = write_run(("tokens = 4", "tokens = 5"))
+    assert states(changed, folder) == {
+        "corpus": "done",
+        "tokenizer": "done",
+        "base": "done",
+        "evaluation": "stale",
+        "report": "stale",
+    }
+    execute(changed, tmp_path / "runs", told[0])
+    assert (folder / ".old" / "evaluation-1" / "result.json").is_file()
+
+
+@pytest.mark.parametrize(
+    "change", [("evaluate_every = 3", "evaluate_every = 3, save_minutes = 5"), ("[set]", "# a comment\n[set]")]
+)
+def test_what_cannot_change_a_result_marks_nothing(write_run, told, tmp_path, change):
+    folder = execute(write_run(), tmp_path / "runs", told[0])
+    assert set(states(write_run(change), folder).values()) == {"done"}
+
+
+def test_a_change_of_the_text_marks_everything(write_run, told, tmp_path, texts):
+    folder = execute(write_run(), tmp_path / "runs", told[0])
+    (texts / "00.txt").write_text("Another beginning altogether, and long enough to be a document of its own.")
+    assert set(states(write_run(), folder).values()) == {"stale"}
+
+
+def test_a_missing_file_is_seen_and_an_altered_weight_refused(write_run, told, tmp_path):
+    run = write_run()
+    folder = execute(run, tmp_path / "runs", told[0])
+    weights = folder / "base" / "weights.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(Fault, match="is not the file of its manifest"):
+        read_artefact(folder / "base")
+    weights.unlink()
+    assert states(run, folder)["base"] == "stale"
+
+
+def test_another_tokenizer_is_refused(write_run, told, tmp_path):
+    from runtime.manifest import write_manifest
+
+    folder = execute(write_run(), tmp_path / "runs", told[0])
+    other = tmp_path / "other"
+    shutil.copytree(folder / "base", other)
+    content = json.loads((other / "tokenizer.json").read_text())
+    content["ranks"][-1], content["ranks"][-2] = content["ranks"][-2], content["ranks"][-1]
+    (other / "tokenizer.json").write_text(json.dumps(content))
+    manifest = read_manifest(other)
+    assert manifest
+    write_manifest(other, {k: v for k, v in manifest.items() if k not in ("files", "format")})
+    with pytest.raises(Fault, match="was trained with"):
+        read_artefact(other)
+
+
+def test_two_processes_do_not_share_a_run(write_run, told, tmp_path):
+    import fcntl
+
+    run = write_run()
+    folder = tmp_path / "runs" / run.name
+    folder.mkdir(parents=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(Fault, match="another process"):
+            execute(run, tmp_path / "runs", told[0])
