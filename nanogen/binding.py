@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from nanogen import arithmetic
-from nanogen.arithmetic import is_number
+from nanogen.arithmetic import is_number, shown
 from nanogen.diagnostics import Diagnostic, Place, Reject, nearest
 from nanogen.expression import Binary, Call, Expression, Name, Number, Unary, walk
 from nanogen.graph import Node
@@ -18,8 +18,10 @@ from nanogen.initial import DRAWS, FUNCTIONS, VARIABLES, Law
 from nanogen.primitives import PRIMITIVES, Primitive
 from nanogen.settings import settings_of, signature
 
+_LAWS = "laws are zeros, ones, eye, normal(std), trunc(std, cut), uniform(low, high), and arithmetic on them"
+
 if TYPE_CHECKING:
-    from nanogen.build import Evaluator
+    from nanogen.evaluate import Evaluator
 
 
 def bind(at: Evaluator, name: str, call: Call) -> tuple[Primitive, tuple[Node, ...], tuple[Expression, ...]]:
@@ -29,11 +31,13 @@ def bind(at: Evaluator, name: str, call: Call) -> tuple[Primitive, tuple[Node, .
     given = _positional(at, name, call, rest)
     for keyword, value, span in call.keywords:
         if keyword == "weights":
-            raise at.stop("NG104", "shared weights are not in this compiler yet", value)
+            help = "leave it out: this call owns weights of its own"
+            raise _on_key(at, span, "NG104", "shared weights are not in this compiler yet", help)
         if keyword not in settings_of(name):
-            raise _no_setting(at, name, keyword, span)
+            known = nearest(keyword, settings_of(name)) or f"`{name}` has no settings"
+            raise _on_key(at, span, "NG113", f"`{name}` has no setting `{keyword}`", known)
         if keyword in given:
-            raise at.stop("NG112", f"`{keyword}` is given twice", value)
+            raise _on_key(at, span, "NG112", f"`{keyword}` is given twice", f"written `{signature(name)}`")
         given[keyword] = _setting(at, settings_of(name)[keyword], value)
     _defaults(at, name, given)
     _complete(at, name, call, given)
@@ -48,10 +52,8 @@ class Stop(Exception):
         self.diagnostic = diagnostic
 
 
-def _no_setting(at: Evaluator, name: str, keyword: str, span: tuple[int, int]) -> Stop:
-    known = nearest(keyword, settings_of(name)) or f"`{name}` has no settings"
-    place = Place(at.equation.path, span if at.equation.written else None)
-    return Stop(Diagnostic("NG113", f"`{name}` has no setting `{keyword}`", place, help=known))
+def _on_key(at: Evaluator, span: tuple[int, int], code: str, message: str, help: str) -> Stop:
+    return Stop(Diagnostic(code, message, Place(at.equation.path, span if at.equation.written else None), help=help))
 
 
 def _inputs(at: Evaluator, name: str, call: Call) -> tuple[tuple[Expression, ...], tuple[Expression, ...]]:
@@ -69,7 +71,8 @@ def _inputs(at: Evaluator, name: str, call: Call) -> tuple[tuple[Expression, ...
 def _input(at: Evaluator, part: Expression) -> Node:
     found = at.evaluate(part)
     if not isinstance(found, Node):
-        raise at.stop("NG204", f"a value is needed here, found {arithmetic.kind_of(found)}", part)
+        help = "primitives take values first, then settings"
+        raise at.stop("NG204", f"a value is needed here, found {arithmetic.kind_of(found)}", part, help)
     return found
 
 
@@ -90,12 +93,8 @@ def _positional(at: Evaluator, name: str, call: Call, rest: tuple[Expression, ..
 def _defaults(at: Evaluator, name: str, given: dict[str, Any]) -> None:
     """Fill in what the file's `[defaults]` say for this primitive."""
     for setting, equation in at.builder.spec.defaults.get(name, {}).items():
-        known = settings_of(name).get(setting)
-        if known is None:
-            help = nearest(setting, settings_of(name)) or f"`{name}` has no settings"
-            place = Place(equation.path, on_key=True)
-            at.builder.findings.note("NG113", f"`{name}` has no setting `{setting}`", place, help=help)
-        elif setting not in given:
+        known = settings_of(name).get(setting)  # an unknown one was told where it stands
+        if known is not None and setting not in given:
             given[setting] = _setting(attrs.evolve(at, equation=equation), known, equation.expression)
 
 
@@ -142,7 +141,8 @@ def _flag(at: Evaluator, part: Expression, name: str) -> bool:
     found = at.evaluate(part)
     if found in (0, 1) and is_number(found):
         return bool(found)
-    raise at.stop("NG114", f"`{name}` is true or false, found {arithmetic.kind_of(found)}", part)
+    message = f"`{name}` is true or false, found {arithmetic.kind_of(found)}"
+    raise at.stop("NG114", message, part, f"write `{name}=true`, or a comparison")
 
 
 def _word(at: Evaluator, part: Expression, name: str, words: tuple[str, ...]) -> str:
@@ -156,7 +156,7 @@ def law(at: Evaluator, part: Expression) -> Law:
     """Read an initial law: draws, numbers, and arithmetic on both."""
     if isinstance(part, Name) and part.id in DRAWS:
         if DRAWS[part.id]:
-            raise at.stop("NG115", f"`{part.id}` takes {DRAWS[part.id]} numbers", part)
+            raise at.stop("NG115", f"`{part.id}` takes {_numbers(DRAWS[part.id])}, found none", part, _LAWS)
         return (part.id,)
     if isinstance(part, Name) and part.id in VARIABLES:
         return (part.id,)
@@ -167,22 +167,39 @@ def law(at: Evaluator, part: Expression) -> Law:
     if isinstance(part, Call) and part.callee in FUNCTIONS and len(part.args) == 1:
         return (part.callee, law(at, part.args[0]))
     if isinstance(part, Binary) and part.operator in ("+", "-", "*", "/", "**"):
-        return (part.operator, law(at, part.left), law(at, part.right))
+        left, right = law(at, part.left), law(at, part.right)
+        if part.operator == "/" and is_number(right) and not right:
+            raise at.stop("NG302", "this law divides by zero", part.right, "divide by another number")
+        return (part.operator, left, right)
     if isinstance(part, Unary) and part.operator == "-":
         return ("-", law(at, part.operand))
-    help = "laws are zeros, ones, eye, normal(std), trunc(std, cut), uniform(low, high), and arithmetic on them"
-    raise at.stop("NG115", "this is no initial law", part, help)
+    raise at.stop("NG115", "this is no initial law", part, _LAWS)
+
+
+def _numbers(count: int) -> str:
+    return "1 number" if count == 1 else f"{count} numbers"
 
 
 def _draw(at: Evaluator, part: Call) -> Law:
     if len(part.args) != DRAWS[part.callee] or part.keywords:
-        message = f"`{part.callee}` takes {DRAWS[part.callee]} numbers, found {len(part.args)}"
-        raise at.stop("NG115", message, part)
+        message = f"`{part.callee}` takes {_numbers(DRAWS[part.callee])}, found {len(part.args)}"
+        raise at.stop("NG115", message, part, _LAWS)
     numbers = [law(at, a) for a in part.args]
-    low_high = part.callee == "uniform" and all(is_number(n) for n in numbers)
-    if low_high and numbers[0] > numbers[1]:
-        raise at.stop("NG115", "the low end of `uniform` is above its high end", part)
+    if all(is_number(n) for n in numbers):
+        _check_draw(at, part, numbers)
     return (part.callee, *numbers)
+
+
+def _check_draw(at: Evaluator, part: Call, numbers: list) -> None:
+    if part.callee == "uniform" and numbers[0] > numbers[1]:
+        message = f"the low end of `uniform`, {shown(numbers[0])}, is above its high end, {shown(numbers[1])}"
+        raise at.stop("NG115", message, part, "written `uniform(low, high)`")
+    if part.callee in ("normal", "trunc") and numbers[0] < 0:
+        message = f"a standard deviation is at least 0, found {shown(numbers[0])}"
+        raise at.stop("NG115", message, part.args[0], "write it without the sign")
+    if part.callee == "trunc" and numbers[1] <= 0:
+        message = f"a cut is above 0, found {shown(numbers[1])}"
+        raise at.stop("NG115", message, part.args[1], "the cut counts standard deviations: `trunc(0.02, 3)`")
 
 
 def _plain(at: Evaluator, part: Expression) -> int | float:

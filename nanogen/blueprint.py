@@ -42,7 +42,7 @@ def _plain(law: Any) -> Any:
 
 def _tree(tree: Any) -> Any:
     if isinstance(tree, State):
-        return {"axes": list(tree.axes), "positions": tree.positions, "rolling": tree.name == "recent"}
+        return {"axes": list(tree.axes), "positions": tree.positions, "dtype": tree.dtype}
     if isinstance(tree, list):
         return [_tree(t) for t in tree]
     return {name: _tree(t) for name, t in tree.items()}

@@ -1,4 +1,4 @@
-"""Typed spec to graph: numbers are computed, branches chosen, shapes inferred, faults collected.
+"""Typed spec to graph: tables become units, stacks are climbed, faults collected.
 
 Equations are built on demand from the results, so what no result reaches is never built and owns nothing.
 A part that is refused becomes UNKNOWN, which passes through every rule in silence: one fault is told once.
@@ -6,75 +6,50 @@ A part that is refused becomes UNKNOWN, which passes through every rule in silen
 
 from __future__ import annotations
 
-from graphlib import CycleError, TopologicalSorter
+import heapq
 from typing import Any
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from nanogen import arithmetic
-from nanogen.arithmetic import FUNCTIONS, UNKNOWN, Unknown, is_number, shown
-from nanogen.binding import Stop, bind
-from nanogen.diagnostics import Diagnostic, Findings, Note, Place, Reject, nearest
-from nanogen.expression import (
-    Attribute,
-    Binary,
-    Call,
-    Compare,
-    Conditional,
-    Ellipsis_,
-    Expression,
-    List_,
-    Logic,
-    Name,
-    NewAxis,
-    Number,
-    Slice,
-    Subscript,
-    Text,
-    Unary,
-)
-from nanogen.graph import Apply, Climb, Enter, Graph, Line, Node, Read, Unit, nodes, owns
+from nanogen.arithmetic import UNKNOWN, Unknown, is_number
+from nanogen.binding import Stop
+from nanogen.diagnostics import Diagnostic, Findings, Note, Place, Reject
+from nanogen.evaluate import Evaluator, Module, Result
+from nanogen.expression import Conditional, Expression, Name, children
+from nanogen.graph import Climb, Graph, Line, Node, Read, Unit, nodes, owns
 from nanogen.layers import Claims
 from nanogen.load import Value
 from nanogen.names import Names
-from nanogen.primitives import PRIMITIVES
-from nanogen.primitives.axes import Pick
-from nanogen.primitives.pointwise import Arithmetic, Negate
-from nanogen.settings import settings_of
 from nanogen.spec import Equation, Spec, Table
 
-MAX_LAYERS = 10_000
+MAX_LAYERS = 2_000  # of one stack
+MAX_LINES = 200_000  # of the whole model, layers and modules expanded
 CONSTANTS = {"true": True, "false": False, "none": None}
 IDS = Value((), "ids")
 
 
-@frozen
-class Module:
-    """A module as an argument, or as what a choice stands for."""
-
-    name: str
-
-    @property
-    def described(self) -> str:
-        return f"the module `{self.name}`"
-
-
-Result = Any  # a number, a list, None, a Module, a Node, or UNKNOWN
-
-
 def build(spec: Spec, names: Names) -> tuple[Graph | None, list[Diagnostic]]:
     """Return the graph, and what is wrong with numbers and shapes; no graph where the model is unknown."""
-    builder = _Builder(spec, names)
-    graph = builder.graph()
+    builder = Builder(spec, names)
+    try:
+        graph = builder.graph()
+    except RecursionError:
+        message, help = "equations wait for one another in too long a chain", "repeat a body by a stack"
+        return None, [Diagnostic("NG404", message, Place(spec.model.path), help=help)]
     return graph, builder.findings.all
 
 
-class _Builder:
+class Builder:
+    """One spec being built: its dims, and its units as they are met."""
+
     def __init__(self, spec: Spec, names: Names):
         self.spec, self.names = spec, names
-        self.findings = Findings()
+        self.findings = Findings(once_a_place=True)
         self.units: dict[tuple, Unit | Unknown] = {}
-        self.active: list[str] = []  # tables being built, to tell a table that calls itself
+        self.active: list[Table] = []  # tables being built, to tell a table that calls itself
+        self.climbed = 0  # layers of all stacks so far
+        self.steps = 0  # parts of equations computed so far
         self.dims: dict[str, Any] = {}
 
     def graph(self) -> Graph | None:
@@ -85,26 +60,42 @@ class _Builder:
         model = self.unit(self.spec.model, {"tokens": IDS, "positions": IDS})
         if isinstance(model, Unknown) or any(isinstance(v, Unknown) for v in self.dims.values()):
             return None
+        if self.spec.refused:
+            return None
         self.check_logits(model)
         return Graph(self.spec.name, model, dict(self.dims))
 
     def compute_dims(self) -> None:
-        frame = Frame(self, Table("dims", "dims", ("dims",), equations=self.spec.dims), {})
-        self.dims = {name: frame.lookup(name) for name in self.spec.dims}
+        frame = self.outside()
+        frame.table = Table("dims", "dims", ("dims",), inputs=(), equations=self.spec.dims)
+        self.dims = {name: self.number_or_list(frame.lookup(name), name) for name in self.spec.dims}
+
+    def outside(self, of: str = "dims", index: int | None = None) -> Frame:
+        """A frame that knows dims alone, and perhaps the layer's index; `of` is the table that is read."""
+        return Frame(self, Table("dims", of, ("dims",), inputs=()), {}, index)
+
+    def number_or_list(self, found: Result, name: str) -> Result:
+        if isinstance(found, Node | Module):
+            message = f"the dim `{name}` is {arithmetic.kind_of(found)}"
+            help = "a dim is a number, or a list of numbers"
+            self.findings.note("NG207", message, self.spec.dims[name].place(), help=help)
+            return UNKNOWN
+        return found
 
     def check_size(self, name: str) -> None:
         try:
-            arithmetic.whole(self.dims[name], f"`{name}`")
+            self.dims[name] = arithmetic.whole(self.dims[name], f"`{name}`")
         except Reject as fault:
-            self.findings.add(fault.at(Place(("dims", name))))
+            self.findings.add(fault.at(self.spec.dims[name].place()))
             self.dims[name] = UNKNOWN
 
     def check_logits(self, model: Unit) -> None:
-        value = model.line("logits").node.value
-        if value.axes != (self.dims["vocab"],):
-            message = f"`logits` has shape {value}, and the vocabulary {self.dims['vocab']:,} ids"
+        value, vocab = model.line("logits").node.value, self.dims["vocab"]
+        if value.axes != (vocab,) or not value.timed:
+            message = f"`logits` has shape {value}, and the vocabulary makes B T {vocab}"
             help = "map the last axis to `vocab` channels, or crop it: `head[:vocab]`"
-            self.findings.note("NG314", message, Place(("model", "logits")), help=help)
+            help = help if value.timed else "compute it from `tokens`: this is the same at every position"
+            self.findings.note("NG314", message, self.spec.model.equations["logits"].place(), help=help)
 
     # -- units
 
@@ -119,55 +110,78 @@ class _Builder:
         """Return the unit of a table with these inputs; alike units are one object."""
         args, modules = args or {}, modules or {}
         seen = index if table.name in self.names.indexed else None
-        key = (table.name, tuple(inputs.items()), _frozen(args), seen, tuple(modules.items()))
+        key = (table.path, tuple(inputs.items()), _hashable(args), seen, tuple(modules.items()))
         if key not in self.units:
             self.units[key] = self._unit(table, inputs, args, index, modules)
         return self.units[key]
 
     def _unit(self, table: Table, inputs, args, index, modules) -> Unit | Unknown:
-        if table.name in self.active:
-            message = f"{table.described} calls itself"
-            self.findings.note("NG203", message, Place(table.path), help="a stack repeats a body with own weights")
+        if self.calls_itself(table):
             return UNKNOWN
-        self.active.append(table.name)
+        self.active.append(table)
         frame = Frame(self, table, {n: Read(v, n) for n, v in inputs.items()}, index)
         frame.constants.update(args)
-        frame.constants.update({choice: Module(name) for choice, name in modules.items()})
+        frame.constants.update({choice: self.chosen(name) for choice, name in modules.items()})
         results = [frame.equation(name) for name in table.results]
         self.active.pop()
         if not results or any(not isinstance(r, Node) for r in results):
             frame.want_values(table.results, results)
             return UNKNOWN
-        lines = frame.ordered_lines()
         facts = {n: r for n, r in frame.memo.items() if is_number(r) or r is None}
         numbers = {**{n: a for n, a in args.items() if not isinstance(a, Module)}, **facts}
         handed = {n: a.name for n, a in args.items() if isinstance(a, Module)}
-        return Unit(
-            table.kind, table.name, tuple(inputs.items()), lines, table.results, numbers, {**modules, **handed}
-        )
+        lines, named = frame.ordered_lines(), {**modules, **handed}
+        unit = Unit(table.kind, table.name, tuple(inputs.items()), lines, table.results, numbers, named)
+        return unit if self.countable(unit.expanded, table) else UNKNOWN
+
+    def chosen(self, name: str) -> Result:
+        """What a choice stands for: a module, or a dim."""
+        return Module(name) if name in self.spec.tables else self.dims.get(name, UNKNOWN)
+
+    def calls_itself(self, table: Table) -> bool:
+        if all(table is not t for t in self.active):
+            return False
+        circle = [t.name for t in self.active[self.active.index(table) :]] + [table.name]
+        through = f": {_circle(circle)}" if len(circle) > 2 else ""
+        help = "a stack repeats a body, each layer with its own weights"
+        self.findings.note("NG203", f"{table.described} calls itself{through}", Place(table.path), help=help)
+        return True
+
+    def countable(self, lines: int, table: Table) -> bool:
+        if lines > MAX_LINES:
+            message = f"{table.described} expands to {lines:,} equations, more than {MAX_LINES:,}"
+            help = "fewer layers, or fewer modules that call modules"
+            self.findings.note("NG404", message, Place(table.path), help=help)
+        return lines <= MAX_LINES
 
     def stack(self, table: Table, inputs: tuple[Node, ...]) -> Result:
-        """Climb a stack: build each layer, each with the shapes that the layer before left."""
+        """Climb a stack: build each layer, each with the values that the layer before left."""
         count = self.layer_count(table)
-        if isinstance(count, Unknown):
-            count, known = 1, False  # one layer still shows what is wrong inside it
-        else:
-            known = True
-        claims = self.claims(table, count)
+        known = isinstance(count, int)
+        if isinstance(count, int):
+            claims = self.claims(table, count)
+        else:  # one layer still shows what is wrong inside it
+            claims = [{c.name: c.rules[0].module for c in table.choices.values() if c.rules}]
         values = dict(zip(table.inputs, (n.value for n in inputs), strict=True))
-        layers = []
-        for index in range(count):
-            layer = self.unit(table, values, {}, index, claims[index])
-            if isinstance(layer, Unknown) or not self.keeps_shape(table, layer, values):
+        layers: list[Unit] = []
+        for index, modules in enumerate(claims):
+            layer = self.unit(table, values, {}, index, modules)
+            if isinstance(layer, Unknown):
+                known = False  # the other layers show what else is wrong
+            elif not self.keeps_shape(table, layer, values):
                 return UNKNOWN
-            layers.append(layer)
-        return Climb(inputs[0].value, table.name, tuple(layers), inputs) if known else UNKNOWN
+            else:
+                layers.append(layer)
+                values |= {name: layer.line(name).node.value for name in table.results}
+        if not known or not layers or not self.countable(sum(u.expanded for u in layers), table):
+            return UNKNOWN
+        return Climb(values[table.results[0]], table.name, tuple(layers), inputs)
 
     def claims(self, table: Table, count: int) -> list[dict[str, str]]:
         """What each choice of a stack stands for, layer by layer."""
 
         def compute(equation: Equation, index: int | None) -> Result:
-            return Frame(self, table, {}, index).value_of(equation)
+            return self.outside(table.name, index).value_of(equation)
 
         settled = Claims(count, compute, self.findings, self.resized(table, count))
         claims: list[dict[str, str]] = [{} for _ in range(count)]
@@ -181,44 +195,63 @@ class _Builder:
         """Whether `--set` made the number of layers another than the file's."""
         if not self.spec.overrides:
             return False
-        written = _Builder(evolve(self.spec, dims=self.spec.written, overrides={}), self.names)
+        written = Builder(evolve(self.spec, dims=self.spec.written, overrides={}), self.names)
         written.compute_dims()
         return written.layer_count(table) != count
 
     def layer_count(self, table: Table) -> int | Unknown:
         if table.layers is None:
             return UNKNOWN
-        found = Frame(self, Table("dims", "dims", ("dims",), equations={}), {}).value_of(table.layers)
+        found = self.outside(table.name).value_of(table.layers)
         if isinstance(found, Unknown):
             return UNKNOWN
         try:
             count = arithmetic.whole(found, "the number of layers")
+            self.climbed += count
             if count > MAX_LAYERS:
-                raise Reject("NG404", f"{count:,} layers, more than the {MAX_LAYERS:,} of any model")
+                message = f"{count:,} layers, more than the {MAX_LAYERS:,} of any model"
+                raise Reject("NG404", message, "use fewer layers")
+            if self.climbed > MAX_LINES:
+                message = f"{self.climbed:,} layers in all stacks, more than the {MAX_LINES:,} of any model"
+                raise Reject("NG404", message, "use fewer layers, or fewer calls of stacks")
             return count
         except Reject as fault:
-            self.findings.add(fault.at(table.layers.place(table.layers.expression)))
+            notes = self.source_of_layers(table.layers)
+            self.findings.add(fault.at(table.layers.place(table.layers.expression), notes))
             return UNKNOWN
+
+    def source_of_layers(self, layers: Equation) -> tuple[Note, ...]:
+        return Evaluator(self.outside(), layers).notes(layers.expression, layers.expression)
 
     def keeps_shape(self, table: Table, layer: Unit, values: dict[str, Value]) -> bool:
         for name in table.results:
             left, entered = layer.line(name).node.value, values[name]
             if left.axes != entered.axes:
                 message = f"a layer takes `{name}` as {entered} and leaves it as {left}"
-                self.findings.note("NG313", message, Place((*table.path, name)), help="layers follow one another")
+                help = "layers follow one another: what leaves one enters the next"
+                self.findings.note("NG313", message, table.equations[name].place(), help=help)
                 return False
         return True
 
 
-def _frozen(args: dict[str, Result]) -> tuple:
-    return tuple((n, tuple(a) if isinstance(a, list) else a, type(a)) for n, a in args.items())
+def _hashable(value: Any) -> Any:
+    """A key for arguments: 1, 1.0 and true are three things."""
+    if isinstance(value, dict):
+        return tuple((name, _hashable(v)) for name, v in value.items())
+    return tuple(map(_hashable, value)) if isinstance(value, list) else (value, type(value))
+
+
+def _circle(names: list[str]) -> str:
+    """Write a -> b -> a; a long circle by its ends."""
+    shown = names if len(names) <= 8 else [*names[:4], "..", *names[-3:]]
+    return " -> ".join(shown)
 
 
 @define(eq=False)
 class Frame:
     """One table being built: what each of its names stands for."""
 
-    builder: _Builder
+    builder: Builder
     table: Table
     inputs: dict[str, Read]
     index: int | None = None
@@ -230,13 +263,14 @@ class Frame:
 
     def lookup(self, name: str, place: Place | None = None) -> Result:
         """What a name stands for; an input is the value that enters, whatever leaves under its name."""
+        if name in self.builder.names.ambiguous:
+            return UNKNOWN
         if name in self.inputs:
             return self.inputs[name]
         if name in self.constants:
             return self.constants[name]
-        if name in self.table.args:
-            self.constants[name] = UNKNOWN  # an argument whose default reads itself
-            self.constants[name] = self.value_of(self.table.args[name])
+        if name in self.table.args:  # a default, which reads dims alone
+            self.constants[name] = self.builder.outside(self.table.name, self.index).value_of(self.table.args[name])
             return self.constants[name]
         if name in self.table.equations:
             found = self.equation(name, place)
@@ -265,15 +299,18 @@ class Frame:
             if equation is None:
                 return UNKNOWN
             if name in self.waiting:
-                circle = " -> ".join([*self.waiting[self.waiting.index(name) :], name])
-                help = "one of them has to come first"
-                at = place or equation.place()
-                self.builder.findings.note("NG203", f"equations in a circle: {circle}", at, help=help)
+                self.circle(name, place or equation.place())
                 return UNKNOWN
             self.waiting.append(name)
             self.memo[name] = self.value_of(equation)
             self.waiting.pop()
         return self.memo[name]
+
+    def circle(self, name: str, place: Place) -> None:
+        names = [*self.waiting[self.waiting.index(name) :], name]
+        message = f"equations in a circle: {_circle(names)}"
+        help = "one of them has to come first" if len(names) > 2 else "give the two values two names"
+        self.builder.findings.note("NG203", message, place, help=help)
 
     def value_of(self, equation: Equation) -> Result:
         try:
@@ -281,10 +318,21 @@ class Frame:
         except Stop as stop:
             if stop.diagnostic is not None:
                 self.builder.findings.add(stop.diagnostic)
+            self.go_on(equation.expression)
             return UNKNOWN
         if isinstance(result, Node):
             self.one_owner(equation, result)
         return result
+
+    def go_on(self, node: Expression) -> None:
+        """After a fault, compute what else the equation reads, so that all faults are told at once.
+
+        Branches are left alone: who knows which of them was meant.
+        """
+        if isinstance(node, Name) and node.id in self.table.equations and node.id not in self.waiting:
+            self.equation(node.id)
+        for child in [node.test] if isinstance(node, Conditional) else children(node):
+            self.go_on(child)
 
     def one_owner(self, equation: Equation, result: Node) -> None:
         owners = [n for n in nodes(result) if owns(n)]
@@ -298,7 +346,8 @@ class Frame:
         for name, result in zip(names, results, strict=True):
             if not isinstance(result, Node | Unknown):
                 message = f"`{name}` is {arithmetic.kind_of(result)}, and the result is a value"
-                self.builder.findings.note("NG204", message, Place((*self.table.path, name)))
+                help = "compute it from an input"
+                self.builder.findings.note("NG204", message, self.table.equations[name].place(), help=help)
 
     # -- lines
 
@@ -308,308 +357,24 @@ class Frame:
         A result that replaces an input comes last: whoever reads the name means what entered.
         """
         built = {n: r for n, r in self.memo.items() if isinstance(r, Node)}
-        rank = {name: place for place, name in enumerate(self.table.equations)}
-        sorter: TopologicalSorter[str] = TopologicalSorter()
+        rank = {name: (name in self.inputs, place) for place, name in enumerate(self.table.equations)}
+        waits: dict[str, set[str]] = {}
+        readers: dict[str, list[str]] = {name: [] for name in built}
         for name, node in built.items():
             read = {n.name for n in nodes(node) if isinstance(n, Read)}
-            sorter.add(name, *(r for r in read if r in built and r not in self.inputs))
-        try:
-            sorter.prepare()
-        except CycleError:  # pragma: no cover - `equation` found every circle
-            raise AssertionError("a circle of equations was built") from None
-        order, ready = [], set()
-        while sorter.is_active():
-            ready |= set(sorter.get_ready())
-            name = min(ready, key=lambda n: (n in self.inputs, rank[n]))
-            ready.discard(name)
-            sorter.done(name)
+            waits[name] = {r for r in read if r in built and r not in self.inputs}
+            for r in waits[name]:
+                readers[r].append(name)
+        ready = [(rank[name], name) for name, reads in waits.items() if not reads]
+        heapq.heapify(ready)
+        order = []
+        while ready:
+            name = heapq.heappop(ready)[1]
             order.append(name)
+            for reader in readers[name]:
+                waits[reader].discard(name)
+                if not waits[reader]:
+                    heapq.heappush(ready, (rank[reader], reader))
+        assert len(order) == len(built), "a circle of equations was built"
         inner = [n for n in order if n not in self.inputs]
         return tuple(Line(n, built[n]) for n in inner + [n for n in order if n in self.inputs])
-
-
-@frozen
-class Evaluator:
-    """One equation being computed, in its frame."""
-
-    frame: Frame
-    equation: Equation
-
-    @property
-    def builder(self) -> _Builder:
-        return self.frame.builder
-
-    def place(self, part: Expression) -> Place:
-        return self.equation.place(part)
-
-    def stop(self, code: str, message: str, part: Expression, help: str = "") -> Stop:
-        return Stop(Diagnostic(code, message, self.place(part), help=help))
-
-    def reject(self, fault: Reject, part: Expression, notes: tuple[Note, ...] = ()) -> Stop:
-        return Stop(fault.at(self.place(part), notes))
-
-    def evaluate(self, node: Expression) -> Result:
-        """The value of an expression; raises Stop with the diagnostic, or empty for what was told before."""
-        method = getattr(self, f"_{type(node).__name__.lower().rstrip('_')}", None)
-        assert method is not None, type(node)
-        result = method(node)
-        if isinstance(result, Unknown):
-            raise Stop(None)
-        return result
-
-    def number(self, node: Expression) -> int | float:
-        found = self.evaluate(node)
-        if not is_number(found):
-            kind = "a value" if isinstance(found, Node) else arithmetic.kind_of(found)
-            raise self.stop("NG207", f"a number is needed here, found {kind}", node, "values are known only at run time")
-        return found
-
-    # -- leaves
-
-    def _number(self, node: Number) -> Result:
-        return node.value
-
-    def _name(self, node: Name) -> Result:
-        return self.frame.lookup(node.id, self.place(node))
-
-    def _text(self, node: Text) -> Result:
-        raise self.stop("NG111", "text has no meaning here", node, "names stand without quotes")
-
-    def _list(self, node: List_) -> Result:
-        return [self.evaluate(item) for item in node.items]
-
-    def _attribute(self, node: Attribute) -> Result:
-        raise self.stop("NG104", "reads inside a call are not in this compiler yet", node)
-
-    def _ellipsis(self, node: Ellipsis_) -> Result:
-        raise self.stop("NG011", "`...` stands only in a subscript", node)
-
-    # -- arithmetic
-
-    def _unary(self, node: Unary) -> Result:
-        operand = self.evaluate(node.operand)
-        if node.operator == "not":
-            return not self.number(node.operand)
-        if isinstance(operand, Node):
-            return self.apply(Negate(), (operand,), node, (node.operand,))
-        try:
-            return arithmetic.negate(operand)
-        except Reject as fault:
-            raise self.reject(fault, node) from None
-
-    def _binary(self, node: Binary) -> Result:
-        left, right = self.evaluate(node.left), self.evaluate(node.right)
-        tensors = [side for side in (left, right) if isinstance(side, Node)]
-        try:
-            if not tensors:
-                return arithmetic.binary(node.operator, left, right)
-            if node.operator in ("//", "%"):
-                raise Reject("NG204", f"`{node.operator}` is for numbers", "values have + - * / **")
-            other = right if isinstance(left, Node) else left
-            if len(tensors) == 1 and not is_number(other):
-                raise Reject("NG204", f"`{node.operator}` joins values and numbers, found {arithmetic.kind_of(other)}")
-        except Reject as fault:
-            raise self.reject(fault, node) from None
-        if len(tensors) == 2:
-            return self.apply(Arithmetic(node.operator), (left, right), node, (node.left, node.right))
-        number_first = tensors[0] is right
-        primitive = Arithmetic(node.operator, float(other) if isinstance(other, bool) else other, number_first)
-        return self.apply(primitive, tuple(tensors), node, (node.right if number_first else node.left,))
-
-    def _compare(self, node: Compare) -> Result:
-        left = self.evaluate(node.first)
-        for operator, part in node.rest:
-            right = self.evaluate(part)
-            try:
-                if not arithmetic.compare(operator, left, right):
-                    return False
-            except Reject as fault:
-                raise self.reject(fault, node) from None
-            left = right
-        return True
-
-    def _logic(self, node: Logic) -> Result:
-        wanted = node.operator == "or"
-        for item in node.items:
-            if bool(self.number(item)) is wanted:
-                return wanted
-        return not wanted
-
-    def _conditional(self, node: Conditional) -> Result:
-        return self.evaluate(node.then if self.number(node.test) else node.other)
-
-    # -- subscripts
-
-    def _subscript(self, node: Subscript) -> Result:
-        base = self.evaluate(node.base)
-        if isinstance(base, list):
-            return self.list_item(base, node)
-        if not isinstance(base, Node):
-            raise self.stop("NG204", f"{arithmetic.kind_of(base)} has no axes", node.base)
-        items = self.spread(node, len(base.value.axes))
-        return self.apply(Pick(tuple(i for i, _ in items)), (base,), node, tuple(p for _, p in items))
-
-    def list_item(self, base: list, node: Subscript) -> Result:
-        if len(node.items) != 1 or isinstance(node.items[0], Slice | NewAxis | Ellipsis_):
-            raise self.stop("NG309", "a list of numbers takes one index", node)
-        index = self.number(node.items[0])
-        if index != int(index) or not -len(base) <= index < len(base):
-            raise self.stop("NG309", f"index {shown(index)} is outside a list of {len(base)}", node.items[0])
-        return base[int(index)]
-
-    def spread(self, node: Subscript, axes: int) -> list[tuple[slice | int | None, Expression]]:
-        """One item an axis: `...` stands for as many whole axes as are left.
-
-        Without `...` the items are those of the first axes, as numpy has it.
-        """
-        taken = sum(not isinstance(item, NewAxis | Ellipsis_) for item in node.items)
-        if taken > axes:
-            raise self.stop("NG309", f"{taken} subscripts for {axes} feature axes", node)
-        if sum(isinstance(item, Ellipsis_) for item in node.items) > 1:
-            raise self.stop("NG309", "one `...` is enough", node)
-        whole: list[tuple[slice | int | None, Expression]] = [(slice(None), node)] * (axes - taken)
-        spread: list[tuple[slice | int | None, Expression]] = []
-        seen = False
-        for item in node.items:
-            if isinstance(item, Ellipsis_):
-                spread += whole
-                seen = True
-            else:
-                spread.append((self.item(item), item))
-        return spread if seen else spread + whole
-
-    def item(self, item: Expression) -> slice | int | None:
-        if isinstance(item, NewAxis):
-            return None
-        if isinstance(item, Slice):
-            bounds = [self.index(part) if part is not None else None for part in (item.start, item.stop)]
-            return slice(*bounds)
-        return self.index(item)
-
-    def index(self, node: Expression) -> int:
-        found = self.number(node)
-        if found != int(found):
-            raise self.stop("NG309", f"an index is a whole number, found {shown(found)}", node)
-        return int(found)
-
-    # -- calls
-
-    def _call(self, node: Call) -> Result:
-        callee = self.callee(node)
-        if isinstance(callee, Module):
-            return self.enter(callee.name, node)
-        if callee in FUNCTIONS and (callee not in PRIMITIVES or not self.has_value(node)):
-            return self.function(callee, node)
-        primitive, inputs, parts = bind(self, callee, node)
-        return self.apply(primitive, inputs, node, parts)
-
-    def callee(self, node: Call) -> Module | str:
-        name = node.callee
-        own = self.frame.table
-        if name in self.frame.constants or name in own.args:
-            found = self.frame.lookup(name)
-            if isinstance(found, Unknown):
-                raise Stop(None)
-            if not isinstance(found, Module):
-                raise self.stop("NG202", f"`{name}` is {arithmetic.kind_of(found)} here, not a module", node)
-            return found
-        if name in PRIMITIVES or name in FUNCTIONS:
-            return name
-        if name in self.builder.spec.tables:
-            return Module(name)
-        found = self.frame.lookup(name) if name in own.equations else UNKNOWN
-        meant = self.builder.names.repairs.get((own.name, name))
-        if isinstance(found, Module):
-            return found
-        if meant is None:
-            raise Stop(None)
-        return meant if meant in PRIMITIVES or meant in FUNCTIONS else Module(meant)
-
-    def has_value(self, node: Call) -> bool:
-        return any(isinstance(self.evaluate(a), Node) for a in node.args)
-
-    def function(self, name: str, node: Call) -> Result:
-        args = [self.evaluate(a) for a in node.args]
-        if node.keywords:
-            raise self.stop("NG113", f"`{name}` has no settings", node.keywords[0][1])
-        for value, part in zip(args, node.args, strict=True):
-            if isinstance(value, Node):
-                raise self.stop("NG207", f"`{name}` is for numbers, found a value", part)
-        try:
-            return arithmetic.function(name, args)
-        except Reject as fault:
-            raise self.reject(fault, node) from None
-
-    def enter(self, name: str, node: Call) -> Result:
-        """Call a module or a stack: inputs by position, arguments by name."""
-        table = self.builder.spec.tables.get(name)
-        if table is None:
-            raise Stop(None)
-        inputs = [self.evaluate(a) for a in node.args]
-        if len(inputs) != len(table.inputs):
-            wanted = ", ".join(table.inputs)
-            message = f"`{name}` takes {len(table.inputs)} inputs ({wanted}), found {len(inputs)}"
-            raise self.stop("NG112", message, node)
-        for value, part in zip(inputs, node.args, strict=True):
-            if not isinstance(value, Node):
-                raise self.stop("NG204", f"an input is a value, found {arithmetic.kind_of(value)}", part)
-        args = self.arguments(table, node)
-        if table.kind == "stack":
-            return self.builder.stack(table, tuple(inputs))
-        values = dict(zip(table.inputs, (n.value for n in inputs), strict=True))
-        unit = self.builder.unit(table, values, args, self.frame.index)
-        if isinstance(unit, Unknown):
-            return UNKNOWN
-        return Enter(unit.line("y").node.value, unit, tuple(inputs))
-
-    def arguments(self, table: Table, node: Call) -> dict[str, Result]:
-        args = {}
-        for name, value, span in node.keywords:
-            if name == "weights":
-                raise self.stop("NG104", "shared weights are not in this compiler yet", value)
-            if name not in table.args:
-                place = Place(self.equation.path, span)
-                known = nearest(name, table.args) or f"{table.described} has no arguments"
-                raise Stop(Diagnostic("NG113", f"`{table.name}` has no argument `{name}`", place, help=known))
-            found = self.evaluate(value)
-            if isinstance(found, Node):
-                help = f"inputs are given by position: `inputs = [.., \"{name}\"]`"
-                raise self.stop("NG207", f"the argument `{name}` is a number or a module, found a value", value, help)
-            args[name] = found
-        return args
-
-    def apply(self, primitive, inputs: tuple[Node, ...], node: Expression, parts: tuple[Expression, ...]) -> Apply:
-        """Apply a primitive's shape rule; a refusal points at the argument to blame."""
-        try:
-            return Apply(primitive.shape(*(n.value for n in inputs)), primitive, inputs)
-        except Reject as fault:
-            raise self.blame(fault, primitive, node, parts) from None
-
-    def blame(self, fault: Reject, primitive, node: Expression, parts: tuple[Expression, ...]) -> Stop:
-        part = node
-        if isinstance(fault.blame, int) and fault.blame < len(parts):
-            part = parts[fault.blame]
-        elif isinstance(fault.blame, str) and isinstance(node, Call):
-            part = self.setting_part(node, primitive, fault.blame) or node
-        return self.reject(fault, part, self.notes(node, part))
-
-    def setting_part(self, node: Call, primitive, name: str) -> Expression | None:
-        for keyword, value, _ in node.keywords:
-            if keyword == name:
-                return value
-        place = len(primitive.inputs) + list(settings_of(primitive.name)).index(name)
-        return node.args[place] if place < len(node.args) else None
-
-    def notes(self, node: Expression, part: Expression) -> tuple[Note, ...]:
-        """Point at what the fault came from: the dims it reads, and the shapes of named inputs."""
-        found = []
-        if isinstance(part, Name) and part.id in self.builder.spec.dims and part.id not in self.frame.memo:
-            value = self.builder.dims.get(part.id)
-            found.append(Note(Place(("dims", part.id)), f"`{part.id}` is {shown(value)}"))
-        if isinstance(node, Call):
-            for arg in node.args:
-                read = self.frame.memo.get(arg.id) if isinstance(arg, Name) else None
-                if isinstance(read, Node) and isinstance(arg, Name):
-                    at = Place((*self.frame.table.path, arg.id), on_key=True)
-                    found.append(Note(at, f"`{arg.id}` is {read.value}"))
-        return tuple(found[:3])

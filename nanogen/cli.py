@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
@@ -39,8 +40,19 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
+def _version(ctx: click.Context, parameter: click.Parameter, asked: bool) -> None:
+    if asked:
+        from importlib import metadata
+
+        try:
+            click.echo(f"nanogen {metadata.version('nanogen')}")
+        except metadata.PackageNotFoundError:
+            click.echo("nanogen, from a checkout that is not installed")
+        ctx.exit()
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="nanogen")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 def cli() -> None:
     """Language models declared in TOML: checked, counted, compiled to PyTorch, trained.
 
@@ -62,6 +74,9 @@ def main() -> None:
         sys.exit(stop.exit_code)
     except click.Abort:
         sys.exit(130)
+    except BrokenPipeError:  # who read the output has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -5,11 +5,14 @@ Every arrow returns its result and what it found; a refusal carries all of it at
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from nanogen.answers.parameters import count
 from nanogen.blueprint import blueprint
@@ -20,6 +23,8 @@ from nanogen.graph import Graph
 from nanogen.names import check_names
 from nanogen.source import emit
 from nanogen.spec import Spec, read_spec
+
+MAX_PARAMETERS = 10**15
 
 
 @frozen(slots=False)
@@ -58,24 +63,57 @@ def _compile(document: Document, faults: list[Diagnostic], overrides: dict[str, 
     if faults:
         raise Refusal(faults, document)
     findings = Findings()
-    spec, found = read_spec(document, overrides)
-    findings.extend(found)
-    names, found = check_names(spec)
-    findings.extend(found)
-    graph, found = build(spec, names)
-    findings.extend(found)
-    if graph is not None and not findings.errors:
-        findings.extend(_expected(spec, graph))
+    with _room_for_chains():
+        spec, graph = _passes(document, overrides or {}, findings)
     if findings.errors:
-        raise Refusal(findings.all, document)
+        # what nothing reads may be what a fault has cut off
+        found = [_said_by_set(d, spec) for d in findings.all if d.code != "NG402"]
+        raise Refusal(found, document)
     assert graph is not None, "a spec without a graph and without a fault"
     return Compiled(document, spec, graph, tuple(findings.all))
 
 
+def _passes(document: Document, overrides: dict[str, Any], findings: Findings) -> tuple[Spec, Graph | None]:
+    spec, found = read_spec(document, overrides)
+    findings.extend(found)
+    if not spec.readable:
+        return spec, None
+    names, found = check_names(spec)
+    findings.extend(found)
+    told = {d.place.path for d in findings.errors}  # equations that were built on a guess
+    graph, found = build(spec, names)
+    findings.extend(d for d in found if d.place.path not in told)
+    if graph is not None and not findings.errors:
+        findings.extend(_expected(spec, graph))
+    return spec, graph
+
+
+@contextmanager
+def _room_for_chains() -> Iterator[None]:
+    """Equations are followed by calls, a few Python frames each: let a chain be as long as people write."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, 20_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def _said_by_set(diagnostic: Diagnostic, spec: Spec) -> Diagnostic:
+    """A fault at a dim that `--set` gave says so: the line that is drawn holds another value."""
+    section, name = (*diagnostic.place.path, "", "")[:2]
+    if section != "dims" or name not in spec.overrides or diagnostic.label:
+        return diagnostic
+    return evolve(diagnostic, label=f"`--set` makes it {spec.overrides[name]}")
+
+
 def _expected(spec: Spec, graph: Graph) -> list[Diagnostic]:
-    """Published numbers must hold for the file as written; `--set` makes another model."""
-    wanted = spec.expect.get("parameters")
-    if wanted is None or spec.overrides or wanted == (found := count(graph)):
+    """No model is beyond reason, and published numbers must hold for the file as written; `--set` makes another model."""
+    wanted, found = spec.expect.get("parameters"), count(graph)
+    if found > MAX_PARAMETERS:
+        message = f"{found:,} parameters, more than the {MAX_PARAMETERS:,} of any model"
+        return [Diagnostic("NG404", message, Place(spec.model.path), help="some size here is a slip")]
+    if wanted is None or spec.overrides or wanted == found:
         return []
     message = f"{wanted:,} parameters are expected, and the graph has {found:,}, {found - wanted:+,}"
     help = "correct the equations, or the expected number"

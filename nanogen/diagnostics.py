@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from nanogen.codes import CODES
 from nanogen.locate import KeyPath, Span
@@ -76,13 +76,18 @@ class Refusal(Exception):
 
 
 class Findings:
-    """Collects diagnostics; the same fault at the same place is kept once."""
+    """Collects diagnostics; the same fault at the same place is kept once.
 
-    def __init__(self) -> None:
-        self._found: dict[tuple[str, str, Place], Diagnostic] = {}
+    With `once_a_place`, so is the same code: a module that is called twice has its fault with other numbers.
+    """
+
+    def __init__(self, once_a_place: bool = False) -> None:
+        self._found: dict[tuple, Diagnostic] = {}
+        self._once = once_a_place
 
     def add(self, diagnostic: Diagnostic) -> None:
-        self._found.setdefault((diagnostic.code, diagnostic.message, diagnostic.place), diagnostic)
+        said = "" if self._once else diagnostic.message
+        self._found.setdefault((diagnostic.code, said, diagnostic.place), diagnostic)
 
     def note(self, code: str, message: str, place: Place, *, help: str = "", label: str = "") -> None:
         self.add(Diagnostic(code, message, place, label=label, help=help))
@@ -102,22 +107,23 @@ class Findings:
 
 def closest(name: str, known: Iterable[str]) -> str | None:
     """Return the one known name that `name` is surely a slip of, or None."""
-    near = difflib.get_close_matches(name, list(known), n=2, cutoff=0.75)
-    return near[0] if near else None
+    return _like(name, known, 0.75)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return help for an unknown name: the nearest known one, or all of them where they are few."""
     known = sorted(set(known))
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean `{near[0]}`?"
+    near = _like(name, known, 0.6)
+    if near is not None:
+        return f"did you mean `{near}`?"
     if not known:
         return ""
     shown = ", ".join(f"`{k}`" for k in known[:12])
     return f"known here: {shown}" + (f" and {len(known) - 12} more" if len(known) > 12 else "")
 
 
-def with_help(diagnostic: Diagnostic, help: str) -> Diagnostic:
-    """Return the diagnostic with `help`, unless it has one."""
-    return diagnostic if diagnostic.help else evolve(diagnostic, help=help)
+def _like(name: str, known: Iterable[str], cutoff: float) -> str | None:
+    """The known name most like `name`; a slip leaves most of its length, and nobody reads a long list of names."""
+    near = [k for k in sorted(set(known)) if abs(len(k) - len(name)) <= max(2, len(name) // 2)]
+    found = difflib.get_close_matches(name[:40], near[:200], n=1, cutoff=cutoff)
+    return found[0] if found else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Callable, Iterable
 
 from attrs import frozen
@@ -12,6 +13,7 @@ from nanogen.document import Document
 from nanogen.locate import Span, inside
 
 SHOWN = 20  # diagnostics drawn in full; the rest is a count
+WIDEST = 160  # characters of a line that are shown
 
 Style = Callable[[str, str], str]  # text, kind ("error", "warning", "frame", "help") -> text
 
@@ -89,10 +91,29 @@ def _draw_one(document: Document, diagnostic: Diagnostic, style: Style) -> str:
 
 
 def _excerpt(spot: Spot, label: str, mark: str, gutter: int, kind: str, style: Style) -> list[str]:
+    spot = _clipped(spot)
     number = style(f"{spot.line:>{gutter}} |", "frame")
-    indent = "".join(c if c == "\t" else " " for c in spot.text[: spot.column - 1])
-    marks = style(mark * (spot.end_column - spot.column) + (f" {label}" if label else ""), kind)
+    indent = "".join(c if c == "\t" else " " * _cells(c) for c in spot.text[: spot.column - 1])
+    under = spot.text[spot.column - 1 : spot.end_column - 1]
+    marks = style(mark * max(1, sum(map(_cells, under))) + (f" {label}" if label else ""), kind)
     return [f"{number} {spot.text}", f"{style(' ' * gutter + ' |', 'frame')} {indent}{marks}"]
+
+
+def _clipped(spot: Spot) -> Spot:
+    """The part of a long line that is around the marks."""
+    if len(spot.text) <= WIDEST:
+        return spot
+    start = max(0, min(spot.column - 1 - WIDEST // 3, len(spot.text) - WIDEST))
+    head, tail = ".." if start else "", ".." if start + WIDEST < len(spot.text) else ""
+    text = head + spot.text[start : start + WIDEST] + tail
+    column = spot.column - start + len(head)
+    end = min(spot.end_column - start + len(head), len(text) + 1)
+    return Spot(spot.line, column, end, text)
+
+
+def _cells(char: str) -> int:
+    """How many columns a terminal gives a character: two for a kanji, none for a combining mark."""
+    return 0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF")
 
 
 def as_json(document: Document, diagnostics: Iterable[Diagnostic]) -> str:

@@ -6,6 +6,8 @@ Every node keeps the characters it came from, so that a fault can point at the s
 from __future__ import annotations
 
 import ast
+import keyword
+import re
 import warnings
 from collections.abc import Iterator
 from functools import lru_cache
@@ -17,6 +19,7 @@ from nanogen.locate import Span
 
 MAX_CHARACTERS = 2000  # of one equation
 MAX_DEPTH = 40  # of brackets and of the tree
+MAX_TERMS = 200  # of one sum or product: its tree leans left, one level a term
 
 
 @frozen
@@ -142,6 +145,25 @@ _COMPARE = {
     ast.NotIn: "not in",
 }
 _WORDS = {True: "true", False: "false", None: "none"}
+_KINDS = {
+    "lambda": "`lambda`",
+    "joinedstr": "text with values in it",
+    "tuple": "commas outside of a call or a list",
+    "namedexpr": "`:=`",
+    "starred": "`*` before a name",
+    "listcomp": "comprehension",
+    "setcomp": "comprehension",
+    "dictcomp": "comprehension",
+    "generatorexp": "comprehension",
+    "dict": "table",
+    "yieldfrom": "`yield`",
+    "yield": "`yield`",
+    "await": "`await`",
+    "slice": "slice outside a subscript",
+}
+_SPLIT = "split it into two equations"
+_BRACKET_OR_TEXT = re.compile(r"[()\[\]{}]|'[^'\n]*'|\"[^\"\n]*\"")
+_KEYWORD = re.compile(rf"(?:{'|'.join(k for k in keyword.kwlist if k not in ('True', 'False', 'None'))})\b")
 _ALLOWED = "an equation has calls, arithmetic, names, numbers, lists, subscripts and `A if COND else B`"
 
 
@@ -149,6 +171,7 @@ _ALLOWED = "an equation has calls, arithmetic, names, numbers, lists, subscripts
 def parse(text: str) -> Expression:
     """Return the tree of an equation; raises SyntaxFault."""
     _check_bounds(text)
+    _check_brackets(text)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python's own advice on odd literals is not for spec authors
@@ -156,7 +179,7 @@ def parse(text: str) -> Expression:
     except SyntaxError as error:
         raise _python_fault(text, error) from None
     except (RecursionError, MemoryError, ValueError):
-        raise SyntaxFault("this equation is nested too deeply", (0, len(text))) from None
+        raise SyntaxFault("this equation is nested too deeply", (0, len(text)), _SPLIT) from None
     return _Reader(text).read(tree, 0)
 
 
@@ -167,29 +190,58 @@ def _check_bounds(text: str) -> None:
     if len(text) > MAX_CHARACTERS:
         message = f"this equation has {len(text):,} characters, more than {MAX_CHARACTERS:,}"
         raise SyntaxFault(message, whole, "split it: equations find each other by name")
-    depth = 0
     for place, char in enumerate(text):
-        if char in "#\0\f\\":
-            raise SyntaxFault(f"{char!r} has no meaning in an equation", (place, place + 1), _ALLOWED)
-        depth += (char in "([{") - (char in ")]}")
-        if depth > MAX_DEPTH:
-            raise SyntaxFault("brackets are nested too deeply", (place, place + 1), "split it into two equations")
-        if depth < 0:
-            raise SyntaxFault("this bracket closes nothing", (place, place + 1), "remove it, or open it before")
+        if char == "#":
+            raise SyntaxFault("`#` has no meaning in an equation", (place, len(text)), "a comment stands behind the quotes")
+        if char == "\\" or (not char.isprintable() and char not in "\n\t"):
+            shown = char if char.isprintable() else f"U+{ord(char):04X}"
+            raise SyntaxFault(f"`{shown}` has no meaning in an equation", (place, place + 1), _ALLOWED)
+
+
+def _check_brackets(text: str) -> None:
+    """Blame the bracket itself: Python would see the pair that `parse` puts around."""
+    opened: list[int] = []
+    for match in _BRACKET_OR_TEXT.finditer(text):
+        place, char = match.start(), match.group()
+        here = (place, place + 1)
+        if char in "([{":
+            opened.append(place)
+        elif char in ")]}" and not opened:
+            raise SyntaxFault("this bracket closes nothing", here, "remove it, or open it before")
+        elif char in ")]}" and "([{".index(text[opened.pop()]) != ")]}".index(char):
+            raise SyntaxFault(f"`{char}` closes a bracket of another kind", here, "brackets close in the order they open")
+        if len(opened) > MAX_DEPTH:
+            raise SyntaxFault("brackets are nested too deeply", here, _SPLIT)
+    if opened:
+        raise SyntaxFault("this bracket is not closed", (opened[-1], opened[-1] + 1), "close it")
 
 
 def _python_fault(text: str, error: SyntaxError) -> SyntaxFault:
+    start = min(_python_offset(text, error.lineno, error.offset), len(text) - 1)
+    end = max(_python_offset(text, error.end_lineno, error.end_offset), start + 1)
+    advice = error.msg or ""
+    if (error.lineno or 1) > text.count("\n") + 1:  # Python met the bracket behind
+        end = len(text.rstrip())
+        return SyntaxFault("this equation stops too early", (end - 1, end), "something is missing behind it")
+    if "cannot assign" in advice or "Maybe you meant" in advice:
+        equals = max(text.find("=", start), start)
+        help = "settings stand in a call: `linear(x, 8, init=zeros)`"
+        return SyntaxFault("`=` has no meaning here", (equals, equals + 1), help)
+    if "forgot a comma" in advice:
+        return SyntaxFault("something is missing between these", (start, end), "a comma, an operator or a bracket")
+    if "expected 'else'" in advice:
+        return SyntaxFault("this `if` has no `else`", (start, end), "write `A if COND else B`")
+    if found := _KEYWORD.match(text, start):
+        return SyntaxFault(f"`{found.group()}` cannot stand here", found.span(), _ALLOWED)
+    return SyntaxFault("this is not an equation from here on", (start, start + 1), _ALLOWED)
+
+
+def _python_offset(text: str, line: int | None, column: int | None) -> int:
+    """Where Python's line and column, both from 1, are in the text without the bracket in front."""
     lines = text.split("\n")
-    row = min(max((error.lineno or 1) - 1, 0), len(lines) - 1)
-    column = max((error.offset or 1) - 1 - (1 if row == 0 else 0), 0)
-    start = min(sum(len(line) + 1 for line in lines[:row]) + column, max(len(text) - 1, 0))
-    message = (error.msg or "syntax").split(". Perhaps")[0].rstrip(".")
-    message = message[:1].lower() + message[1:]
-    if message in ("invalid syntax", "invalid syntax. perhaps you forgot a comma?"):
-        message = "this is not an equation from here on"
-    if "was never closed" in message:
-        message = "a bracket is not closed"
-    return SyntaxFault(message, (start, start + 1), _ALLOWED)
+    row = min(max((line or 1) - 1, 0), len(lines) - 1)
+    before = sum(len(above) + 1 for above in lines[:row])
+    return min(before + max((column or 1) - (2 if row == 0 else 1), 0), len(text))
 
 
 class _Reader:
@@ -204,13 +256,16 @@ class _Reader:
             starts.append(place)
             place += len(line) + 1
         self.line_starts = starts
+        self.terms = 0
 
     def span(self, node: ast.expr | ast.keyword) -> Span:
         end_line, end_column = node.end_lineno or node.lineno, node.end_col_offset or node.col_offset
         return self._offset(node.lineno, node.col_offset), self._offset(end_line, end_column)
 
     def _offset(self, line: int, column: int) -> int:
-        row = min(line - 1, len(self.line_starts) - 1)
+        row = line - 1
+        if row >= len(self.line_starts):  # the bracket that `parse` put behind
+            return len(self.text)
         if row == 0:
             column -= 1  # the bracket that `parse` put in front
         if not self.ascii:  # Python counts bytes
@@ -220,11 +275,11 @@ class _Reader:
 
     def read(self, node: ast.expr, depth: int) -> Expression:
         if depth > MAX_DEPTH:
-            raise SyntaxFault("this equation is nested too deeply", self.span(node), "split it into two equations")
+            raise SyntaxFault("this equation is nested too deeply", self.span(node), _SPLIT)
         method = getattr(self, f"_{type(node).__name__.lower()}", None)
         if method is None:
             kind = type(node).__name__.lower()
-            raise SyntaxFault(f"an equation has no {kind}", self.span(node), _ALLOWED)
+            raise SyntaxFault(f"an equation has no {_KINDS.get(kind, kind)}", self.span(node), _ALLOWED)
         return method(node, depth + 1)
 
     def _constant(self, node: ast.Constant, depth: int) -> Expression:
@@ -238,7 +293,7 @@ class _Reader:
             return Text(span, value)
         if isinstance(value, int | float) and abs(value) < 1e300:
             return Number(span, value)
-        raise SyntaxFault("this is not a number that an equation can hold", span)
+        raise SyntaxFault("this is not a number that an equation can hold", span, "sizes are whole numbers below 2 ** 63")
 
     def _name(self, node: ast.Name, depth: int) -> Expression:
         return Name(self.span(node), node.id)
@@ -249,22 +304,26 @@ class _Reader:
     def _unaryop(self, node: ast.UnaryOp, depth: int) -> Expression:
         operator = {ast.USub: "-", ast.Not: "not"}.get(type(node.op))
         if operator is None:
-            raise SyntaxFault("this sign has no meaning in an equation", self.span(node), _ALLOWED)
+            raise SyntaxFault("this sign has no meaning in an equation", self.span(node), "there are `-` and `not`")
         return Unary(self.span(node), operator, self.read(node.operand, depth))
 
     def _binop(self, node: ast.BinOp, depth: int) -> Expression:
         operator = _BINARY.get(type(node.op))
         if operator is None:
-            raise SyntaxFault("this operator is not one of + - * / ** // %", self.span(node), _ALLOWED)
+            raise SyntaxFault("this operator has no meaning in an equation", self.span(node), "there are + - * / ** // %")
         # a long sum leans left: its left side is not deeper for the reader
-        left = self.read(node.left, depth - 1 if isinstance(node.left, ast.BinOp) and depth > 1 else depth)
+        leans = isinstance(node.left, ast.BinOp)
+        self.terms = self.terms + 1 if leans else 0
+        if self.terms > MAX_TERMS:
+            raise SyntaxFault(f"more than {MAX_TERMS} terms stand in a row", self.span(node), _SPLIT)
+        left = self.read(node.left, depth - 1 if leans else depth)
         return Binary(self.span(node), operator, left, self.read(node.right, depth))
 
     def _compare(self, node: ast.Compare, depth: int) -> Expression:
         rest = []
         for op, right in zip(node.ops, node.comparators, strict=True):
             if type(op) not in _COMPARE:
-                raise SyntaxFault("numbers are compared with < <= > >= == != in", self.span(node))
+                raise SyntaxFault("`is` compares nothing here", self.span(node), "numbers are compared with < <= > >= == != in")
             rest.append((_COMPARE[type(op)], self.read(right, depth)))
         return Compare(self.span(node), self.read(node.left, depth), tuple(rest))
 
@@ -281,15 +340,17 @@ class _Reader:
             raise SyntaxFault("only a name can be called", self.span(node.func), "call a module or a primitive")
         args = tuple(self.read(a, depth) for a in node.args)
         keywords = []
-        for keyword in node.keywords:
-            span = self.span(keyword)
-            if keyword.arg is None:
+        for given in node.keywords:
+            span = self.span(given)
+            if given.arg is None:
                 raise SyntaxFault("`**` unpacks nothing here", span, "give each setting by its name")
-            keywords.append((keyword.arg, self.read(keyword.value, depth), (span[0], span[0] + len(keyword.arg))))
+            keywords.append((given.arg, self.read(given.value, depth), (span[0], span[0] + len(given.arg))))
         return Call(self.span(node), node.func.id, self.span(node.func), args, tuple(keywords))
 
     def _subscript(self, node: ast.Subscript, depth: int) -> Expression:
         items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        if not items:
+            raise SyntaxFault("this subscript names no axis", self.span(node), "write `x[0]`, `x[:8]` or `x[..., None]`")
         return Subscript(self.span(node), self.read(node.value, depth), tuple(self._item(i, depth) for i in items))
 
     def _item(self, node: ast.expr, depth: int) -> Expression:

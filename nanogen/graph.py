@@ -7,6 +7,7 @@ answer is computed once a unit and summed. Knows nothing of text, files or torch
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 from attrs import field, frozen
@@ -70,7 +71,7 @@ class Line:
     node: Node
 
 
-@frozen(eq=False)
+@frozen(eq=False, slots=False)  # answers that many ask for are kept beside the fields
 class Unit:
     """A table with its numbers known. `lines` come in an order in which they can be computed."""
 
@@ -87,6 +88,17 @@ class Unit:
         """Inputs that the unit reads, or changes."""
         read = {n.name for line in self.lines for n in nodes(line.node) if isinstance(n, Read)}
         return tuple((n, v) for n, v in self.inputs if n in read or n in self.results)
+
+    @cached_property
+    def owning(self) -> bool:
+        """Whether it owns parameters, or calls what does."""
+        return any(owns(node) for line in self.lines for node in nodes(line.node))
+
+    @cached_property
+    def expanded(self) -> int:
+        """Lines of the unit with all that it calls written out."""
+        inner = (u for line in self.lines for node in nodes(line.node) for u in called(node))
+        return len(self.lines) + sum(u.expanded for u in inner)
 
     def line(self, name: str) -> Line:
         return next(line for line in self.lines if line.name == name)
@@ -127,14 +139,19 @@ def owns(node: Node) -> bool:
         case Apply():
             return bool(node.owned)
         case Enter(unit=unit):
-            return unit_owns(unit)
+            return unit.owning
         case Climb(layers=layers):
-            return any(unit_owns(layer) for layer in layers)
+            return any(layer.owning for layer in layers)
     return False
 
 
 def unit_owns(unit: Unit) -> bool:
-    return any(owns(node) for line in unit.lines for node in nodes(line.node))
+    return unit.owning
+
+
+def called(node: Node) -> tuple[Unit, ...]:
+    """Units that a node runs."""
+    return node.layers if isinstance(node, Climb) else (node.unit,) if isinstance(node, Enter) else ()
 
 
 def owner_of(line: Line) -> Node | None:

@@ -43,7 +43,7 @@ class Claims:
                 owner[index] = claimed or rule
         rest = next((r for r in choice.rules if r.layers is None), None)
         free = [index for index, rule in enumerate(owner) if rule is None]
-        if free and rest is None and len(self.findings.all) == faults:
+        if free and rest is None and choice.whole and len(self.findings.all) == faults:
             self._unclaimed(choice, free)
         if rest is not None and not free:
             message = f'`{rest.module} = "rest"` is left with no layer'
@@ -101,8 +101,8 @@ class Claims:
         self.findings.add(Diagnostic("NG321", message, Place(rule.path), help=help, notes=(note,)))
 
     def _unclaimed(self, choice: Choice, free: list[int]) -> None:
-        layers = ranges(free)
-        message = f"`{choice.name}` has no module in layer{'s' if len(free) > 1 else ''} {layers}"
+        layers = f"layer{'s' if len(free) > 1 else ''} {ranges(free)}"
+        message = f"`{choice.name}` has no module in {layers}"
         help = f'name the module of {layers}, or give one module the `"rest"`'
         self.findings.note("NG322", message, Place(choice.path), help=help)
 

@@ -101,16 +101,22 @@ class Saved:
     run: int = 0  # further elements in the run's dtype
     wide: int = 0  # further elements in float32
 
+    @classmethod
+    def more(cls, like: Value, elements: int) -> Saved:
+        """Further elements alone, in the dtype of a value."""
+        return cls(wide=elements) if like.dtype == "float32" else cls(run=elements)
+
 
 @frozen
 class State:
-    """What decoding keeps for one row: `axes` a position, for `positions` positions (None: every one seen)."""
+    """What decoding keeps for one row: `axes` a position, for the last `positions` (None: every one seen)."""
 
     name: str
     axes: tuple[int, ...]
     positions: int | None
+    dtype: str = "run"  # as `Value.dtype`
 
     def elements(self, context: int) -> int:
         """Numbers kept a row, once `context` positions were seen."""
-        kept = context if self.positions is None else self.positions
+        kept = context if self.positions is None else min(self.positions, context)
         return kept * prod(self.axes)

@@ -145,8 +145,10 @@ def inside(text: str, value: Span, part: Span) -> Span:
         place += 1  # TOML drops a newline right after the opening quotes
     offsets = []
     while place < end - quote:
-        offsets.append(place)
-        place += _escape_width(text, place) if escapes and text[place] == "\\" else 1
+        width = _escape_width(text, place) if escapes and text[place] == "\\" else 1
+        if not (escapes and text[place] == "\\") or not text[place + 1].isspace():  # a backslash at a line's end stands for nothing
+            offsets.append(place)
+        place += width
     offsets.append(end - quote)
     last = len(offsets) - 1
     first = offsets[min(part[0], last)]
@@ -155,8 +157,6 @@ def inside(text: str, value: Span, part: Span) -> Span:
 
 def _escape_width(text: str, at: int) -> int:
     following = text[at + 1 : at + 2]
-    if following in ("u", "U"):
-        return 6 if following == "u" else 10
-    if following in (" ", "\t", "\n"):  # a line-ending backslash swallows blanks, and stands for nothing
-        return 1 + len(text[at + 1 :]) - len(text[at + 1 :].lstrip())
-    return 2
+    if following.isspace():  # a backslash at the end of a line swallows all blanks that follow
+        return 1 + len(text[at + 1 :]) - len(text[at + 1 :].lstrip(" \t\n"))
+    return {"x": 4, "u": 6, "U": 10}.get(following, 2)

@@ -6,18 +6,17 @@ nothing of numbers or shapes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from attrs import define, field
 
 from nanogen.arithmetic import FUNCTIONS
-from nanogen.diagnostics import Diagnostic, Findings, Place, closest, nearest
-from nanogen.expression import Attribute, Call, Expression, Name, children
+from nanogen.diagnostics import Diagnostic, Findings, Note, Place, closest, nearest
+from nanogen.expression import Attribute, Call, Compare, Expression, Name, children, walk
 from nanogen.initial import DRAWS
-from nanogen.initial import FUNCTIONS as LAW_FUNCTIONS
 from nanogen.initial import VARIABLES as LAW_VARIABLES
 from nanogen.primitives import PRIMITIVES
-from nanogen.settings import kind_of_setting
+from nanogen.settings import kind_of_setting, settings_of
 from nanogen.spec import Equation, Spec, Table
 
 WORDS = {"true", "false", "none"}
@@ -25,6 +24,7 @@ CALLS_TO_COME = {
     "at", "einsum", "decay_scan", "delta_scan", "choose", "experts", "noise", "dropout",
     "cross_entropy", "z_loss", "balance", "exit_loss",
 }  # fmt: skip
+HELPED = 50  # faults that are told with help; a file with more is not a slip of the pen
 SYMBOLS = ("init", "role", "choice", "stored")  # settings whose names are not names of values
 
 
@@ -34,6 +34,7 @@ class Names:
 
     repairs: dict[tuple[str, str], str] = field(factory=dict)  # (table, unknown name) -> the name surely meant
     indexed: set[str] = field(factory=set)  # tables whose result may depend on `i`
+    ambiguous: set[str] = field(factory=set)  # names with two meanings: whoever reads them cannot be judged
 
 
 def check_names(spec: Spec) -> tuple[Names, list[Diagnostic]]:
@@ -48,90 +49,117 @@ class _Checker:
         self.spec, self.names, self.findings = spec, Names(), Findings()
         self.used_dims: set[str] = {"vocab", "context"}
         self.called: dict[str, set[str]] = {}  # table -> tables it may call
+        self.reads: dict[str, dict[str, set[str]]] = {}  # table -> equation -> names it reads
+        self.handed: set[str] = set()  # tables handed on as arguments, to whoever calls an argument
+        self.alike: set[str] = set()  # tables that a choice names: all take what one of them needs
+        self.takers: set[str] = set()  # tables that call an argument
+        self.unknowns: dict[str, list[Place]] = {}  # name -> where it is read
+        later = spec.document.data.get("loop")
+        self.elsewhere = set(later) if isinstance(later, dict) else set()  # refused already, each by name
+        self.known_dims = set(spec.dims) | spec.refused | WORDS
 
     def run(self) -> None:
         spec = self.spec
         for name, equation in spec.dims.items():
-            self.resolve(equation, equation.expression, self.scope_of_dims(), "dims")
-            self.not_taken(name, equation.path, "dim")
+            self.resolve(equation, equation.expression, self.known_dims, "dims")
+            if name in FUNCTIONS:
+                self.collision(name, "a dim", "a function of numbers", equation.path)
         for table in spec.tables.values():
             if table.name in PRIMITIVES or table.name in FUNCTIONS:
-                place = Place(table.path, on_key=True)
-                message = f"`{table.name}` is a primitive"
-                self.findings.note("NG107", message, place, help="choose another name for the table")
+                self.collision(table.name, f"a {table.kind}", "a primitive", table.path)
+            elif table.name in spec.dims:
+                self.collision(table.name, f"a {table.kind}", "a dim", table.path)
         for table in [*spec.tables.values(), spec.model]:
             self.table(table)
         for primitive, settings in spec.defaults.items():
             self.defaults(primitive, settings)
         self.names.indexed = self.spread_index()
         if not self.findings.errors:
+            for table in [*spec.tables.values(), spec.model]:
+                self.unused_parts(table, self.reads[table.name])
             self.unused_tables()
             self.unused_dims()
+
+    def collision(self, name: str, one: str, other: str, path: tuple) -> None:
+        """Tell of a name with two meanings, once: one of the two will be renamed."""
+        if name in self.names.ambiguous:
+            return
+        self.names.ambiguous.add(name)
+        notes = (Note(Place(self.spec.dims[name].path, on_key=True), "the dim"),) if other == "a dim" else ()
+        message, place = f"`{name}` is {one} and {other}", Place(path, on_key=True)
+        self.findings.add(Diagnostic("NG107", message, place, help="choose another name", notes=notes))
 
     # -- one table
 
     def table(self, table: Table) -> None:
         self.called[table.name] = set()
         scope = self.scope(table)
-        for name in [*table.inputs, *table.args, *table.equations, *table.choices]:
-            if name in self.spec.dims:
-                path = self.path_of(table, name)
-                self.findings.note("NG107", f"`{name}` is a dim", Place(path, on_key=True), help="choose another name")
+        self.one_meaning(table)
+        indexed = self.known_dims | {"i"}
         for equation in [*table.args.values(), *([table.layers] if table.layers else [])]:
-            self.resolve(equation, equation.expression, self.scope_of_dims() | {"i"}, table.name)
+            self.resolve(equation, equation.expression, indexed, table.name)
         reads = {e.name: self.resolve(e, e.expression, scope, table.name) for e in table.equations.values()}
         for choice in table.choices.values():
             for rule in choice.rules:
-                self.module_of_choice(rule.module, rule.path, table)
+                self.chosen(rule.module, rule.path, table)
                 if rule.layers is not None:
-                    self.resolve(rule.layers, rule.layers.expression, scope, table.name)
+                    self.resolve(rule.layers, rule.layers.expression, indexed, table.name)
         self.results(table)
-        if not self.findings.errors:
-            self.unused_parts(table, reads)
+        self.reads[table.name] = reads
 
-    def path_of(self, table: Table, name: str) -> tuple:
-        if name in table.inputs and name not in table.equations:
-            return (*table.path, "inputs")
-        return (*table.path, "args", name) if name in table.args else (*table.path, name)
-
-    def scope_of_dims(self) -> set[str]:
-        return set(self.spec.dims) | WORDS
+    def one_meaning(self, table: Table) -> None:
+        """A name is one thing: a dim, an input, an argument, a choice or an equation."""
+        inputs = () if table.kind == "model" else table.inputs
+        meanings = {**dict.fromkeys(self.spec.dims, "a dim"), **dict.fromkeys(table.args, "an argument")}
+        for name in table.args:
+            if name in self.spec.dims:
+                self.collision(name, "an argument", "a dim", (*table.path, "args", name))
+        for place, name in enumerate(inputs):
+            if name in meanings:
+                self.collision(name, "an input", meanings[name], (*table.path, "inputs", place))
+            meanings.setdefault(name, "an input")
+        for name in [*table.args, *table.choices]:
+            if name in PRIMITIVES or name in FUNCTIONS:
+                path = (*table.path, *(("args",) if name in table.args else ()), name)
+                self.collision(name, "an argument" if name in table.args else "a choice", "a primitive", path)
+        for name in [*table.equations, *table.choices]:
+            leaves = table.kind == "stack" and name in inputs and name in table.equations
+            if name in meanings and not leaves:
+                kind = "a choice" if name in table.choices else "an equation"
+                self.collision(name, kind, meanings[name], (*table.path, name))
 
     def scope(self, table: Table) -> set[str]:
-        own = {*table.inputs, *table.args, *table.equations, *table.choices}
-        index = {"i"} if table.kind != "model" else set()
-        return self.scope_of_dims() | own | index
+        own = {*table.inputs, *table.args, *table.equations, *table.choices, *table.refused}
+        return self.known_dims | own | ({"i"} if table.kind != "model" else set())
 
-    def module_of_choice(self, name: str, path: tuple, table: Table) -> None:
+    def chosen(self, name: str, path: tuple, table: Table) -> None:
+        """A module, stack or dim that a choice may stand for."""
         if name in self.spec.tables:
             self.called[table.name].add(name)
-        else:
-            self.findings.note(
-                "NG202", f"no module is called `{name}`", Place(path, on_key=True), help=nearest(name, self.spec.tables)
-            )
-            self.repair(table.name, name, self.spec.tables)
+            self.alike.add(name)
+        elif name in self.spec.dims:
+            self.used_dims.add(name)
+        elif name not in self.spec.refused and name not in self.elsewhere:
+            known = {*self.spec.tables, *self.spec.dims} - {"vocab", "context"}
+            place = Place(path, on_key=True)
+            self.findings.note("NG202", f"no module is called `{name}`", place, help=self.like(name, self.spec.tables))
+            self.repair(table.name, name, known)
 
     def results(self, table: Table) -> None:
-        if table.kind == "stack" and not table.results:
+        if table.kind == "stack" and not {*table.inputs} & {*table.equations, *table.refused}:
             help = f"give the equation of what leaves a layer: `{table.inputs[0]} = ...`"
             message = f"nothing leaves {table.described}: no input has an equation of its name"
             self.findings.note("NG206", message, Place(table.path), help=help)
-        elif table.kind == "stack" and table.results[0] != table.inputs[0]:
+        elif table.kind == "stack" and table.inputs[0] not in {*table.equations, *table.refused}:
             message = f"the first input of {table.described}, `{table.inputs[0]}`, has no equation"
-            self.findings.note("NG206", message, Place(table.path), help="the first input is what the stack gives")
+            help = f"the first input is what the stack gives: `{table.inputs[0]} = ...`"
+            self.findings.note("NG206", message, Place(table.path), help=help)
         for name in table.results:
-            if name not in table.equations and name not in self.spec.document.data.get(table.kind, {}):
-                key = table.path
-                if name in self.keys_of(table):
-                    continue  # it is there, and did not parse
-                help = f"the result is called `{name}`"
-                self.findings.note("NG206", f"{table.described} has no equation `{name}`", Place(key), help=help)
-
-    def keys_of(self, table: Table) -> dict:
-        data = self.spec.document.data
-        for key in table.path:
-            data = data.get(key, {}) if isinstance(data, dict) else {}
-        return data if isinstance(data, dict) else {}
+            if name not in table.equations and name not in table.refused:
+                slip = closest(name, table.equations) if len(name) > 1 else None
+                help = f"is `{slip}` meant to be `{name}`?" if slip else f"the result is called `{name}`"
+                place = Place((*table.path, slip), on_key=True) if slip else Place(table.path)
+                self.findings.note("NG206", f"{table.described} has no equation `{name}`", place, help=help)
 
     # -- one equation
 
@@ -142,22 +170,42 @@ class _Checker:
         read: set[str] = set()
         parts: Iterator[Expression] | list[Expression] = children(node)
         if isinstance(node, Call):
-            read |= self.call(equation, node, scope, table)
-            parts = [*node.args, *self.values_of_settings(node)]
+            read |= self.call(equation, node, table)
+            args = [a for a in node.args if not self.compared(equation, node, a)]
+            parts = [*args, *self.values_of_settings(equation, node, table)]
         elif isinstance(node, Attribute) and isinstance(node.base, Name) and node.base.id == "model":
             parts = []
         for part in parts:
             read |= self.resolve(equation, part, scope, table)
         return read
 
-    def values_of_settings(self, call: Call) -> Iterator[Expression]:
+    def compared(self, equation: Equation, call: Call, arg: Expression) -> bool:
+        """Refuse `init==zeros` where `init=zeros` is meant."""
+        first = arg.first if isinstance(arg, Compare) and arg.rest[0][0] == "==" else None
+        own = self.spec.tables.get(call.callee)
+        known = settings_of(call.callee) if call.callee in PRIMITIVES else own.args if own else ()
+        if not isinstance(first, Name) or first.id not in known:
+            return False
+        message = f"the setting `{first.id}` is compared, not given"
+        self.findings.note("NG112", message, equation.place(arg), help=f"write one `=`: `{first.id}=..`")
+        return True
+
+    def values_of_settings(self, equation: Equation, call: Call, table: str) -> Iterator[Expression]:
         """The keyword values whose names are names; a role or an initial law has words of its own."""
         for name, value, _ in call.keywords:
             kind = kind_of_setting(call.callee, name)
             if kind == "init":
-                yield from _free_names(value)
+                yield from self.names_of_law(equation, value, table)
             elif kind not in SYMBOLS and name != "weights":
                 yield value
+
+    def names_of_law(self, equation: Equation, law: Expression, table: str) -> Iterator[Name]:
+        """Names of an initial law that are not words of laws; its calls are checked on the way."""
+        for part in walk(law):
+            if isinstance(part, Call) and part.callee not in DRAWS:
+                self.call(equation, part, table)
+            if isinstance(part, Name) and part.id not in DRAWS and part.id not in LAW_VARIABLES:
+                yield part
 
     def name(self, equation: Equation, node: Name, scope: set[str], table: str) -> set[str]:
         if node.id in scope:
@@ -167,64 +215,91 @@ class _Checker:
                 self.names.indexed.add(table)
             return {node.id}
         if node.id in self.spec.tables:  # a module handed on as an argument, or chosen by `if`
-            self.called[table].add(node.id) if table in self.called else None
+            self.handed.add(node.id)
+            self.called.setdefault(table, set()).add(node.id)
             return {node.id}
-        known = scope | (set(self.spec.tables) if table != "dims" else set())
-        self.unknown("NG201", f"nothing is called `{node.id}` here", equation, node, node.id, known, table)
+        if node.id not in self.elsewhere:
+            self.unknown(equation, node, scope | (set(self.spec.tables) if table != "dims" else set()), table)
         return set()
 
-    def call(self, equation: Equation, node: Call, scope: set[str], table: str) -> set[str]:
+    def call(self, equation: Equation, node: Call, table: str) -> set[str]:
         name = node.callee
+        own = self.spec.tables.get(table) if table != "model" else self.spec.model
+        if own is not None and own.equations.get(equation.name) is not equation:
+            own = None  # a default, a rule or the number of layers: the table's own names are not there
+        if own is not None and (name in own.choices or name in own.args):
+            self.takers.add(table)
+            return {name}
         if name in PRIMITIVES or name in FUNCTIONS:
             return set()
         if name in self.spec.tables:
             self.called.setdefault(table, set()).add(name)
             return {name}
-        own = self.spec.tables.get(table) if table != "model" else self.spec.model
-        if own is not None and (name in own.choices or name in own.args or name in own.equations):
+        if own is not None and name != equation.name and (name in own.equations or name in own.refused):
             return {name}
         place = Place(equation.path, node.callee_span if equation.written else None)
         if name in CALLS_TO_COME:
-            self.findings.note("NG104", f"`{name}` is not in this compiler yet", place, help="")
-            return set()
-        callable_names = {*PRIMITIVES, *self.spec.tables, *FUNCTIONS, *(own.choices if own else ())}
-        help = nearest(name, callable_names)
-        self.findings.note("NG202", f"no primitive, module or stack is called `{name}`", place, help=help)
-        self.repair(table, name, callable_names)
+            help = "write it with the primitives there are, or leave it out"
+            self.findings.note("NG104", f"`{name}` is not in this compiler yet", place, help=help)
+        elif name not in self.spec.refused | self.elsewhere and "use" not in self.spec.document.data:
+            self.unknown_call(name, place, own, table)
         return set()
 
-    def unknown(self, code: str, message: str, equation: Equation, node: Name, name: str, known: set[str], table: str):
-        help = nearest(name, known)
-        if name in ("tokens", "positions"):
-            help = f"hand it down: `inputs = [\"x\", \"{name}\"]`"
-        self.findings.add(Diagnostic(code, message, equation.place(node), help=help))
+    def unknown_call(self, name: str, place: Place, own: Table | None, table: str) -> None:
+        known = {*PRIMITIVES, *self.spec.tables, *FUNCTIONS, *(own.choices if own else ()), *(own.args if own else ())}
+        message = f"no primitive, module or stack is called `{name}`"
+        self.unknowns.setdefault(f"{name}()", []).append(place)
+        if len(self.unknowns[f"{name}()"]) == 1:
+            self.findings.note("NG202", message, place, help=self.like(name, known))
         self.repair(table, name, known)
 
-    def repair(self, table: str, name: str, known) -> None:
-        meant = closest(name, known)
+    def unknown(self, equation: Equation, node: Name, known: set[str], table: str) -> None:
+        name = node.id
+        place = equation.place(node)
+        if name == "turn":
+            help = "leave it out: stacks have `i`"
+            self.findings.note("NG104", "`turn` is not in this compiler yet", place, help=help)
+            return
+        help = {
+            "tokens": 'hand it down: `inputs = ["x", "tokens"]`',
+            "positions": 'hand it down: `inputs = ["x", "positions"]`',
+            "i": "the layer's index exists in stacks, and in modules called there",
+        }.get(name) or self.like(name, known)
+        self.unknowns.setdefault(name, []).append(place)
+        if len(self.unknowns[name]) == 1:  # one slip, however many read it
+            self.findings.note("NG201", f"nothing is called `{name}` here", place, help=help)
+        self.repair(table, name, known)
+
+    def like(self, name: str, known: Iterable[str]) -> str:
+        """Help for an unknown name, while faults are few enough to be read."""
+        return nearest(name, set(known) - WORDS - {"i"}) if len(self.findings.all) < HELPED else ""
+
+    def repair(self, table: str, name: str, known: Iterable[str]) -> None:
+        meant = closest(name, known) if len(self.findings.all) < HELPED else None
         if meant is not None:
             self.names.repairs[table, name] = meant
 
-    def not_taken(self, name: str, path: tuple, what: str) -> None:
-        if name in FUNCTIONS:
-            place = Place(path, on_key=True)
-            self.findings.note("NG106", f"`{name}` is a function of numbers", place, help="choose another name")
-
     def defaults(self, primitive: str, settings: dict[str, Equation]) -> None:
-        path = ("defaults", primitive)
         if primitive not in PRIMITIVES:
-            place = Place(path, on_key=True)
-            help = nearest(primitive, PRIMITIVES)
+            place = Place(next(iter(settings.values())).path[:-1] if settings else ("defaults", primitive), on_key=True)
+            help = self.like(primitive, PRIMITIVES)
             self.findings.note("NG202", f"no primitive is called `{primitive}`", place, help=help)
             return
-        scope = self.scope_of_dims() | {"i"}
+        if settings and not settings_of(primitive):
+            place = Place(next(iter(settings.values())).path[:-1], on_key=True)
+            self.findings.note("NG113", f"`{primitive}` has no settings", place, help="remove its defaults")
+            return
         for name, equation in settings.items():
             kind = kind_of_setting(primitive, name)
-            if kind == "init":
-                for part in _free_names(equation.expression):
-                    self.resolve(equation, part, scope, "defaults")
-            elif kind is not None and kind not in SYMBOLS:
-                self.resolve(equation, equation.expression, scope, "defaults")
+            if kind is None:
+                help = nearest(name, settings_of(primitive))
+                place = Place(equation.path, on_key=True)
+                self.findings.note("NG113", f"`{primitive}` has no setting `{name}`", place, help=help)
+            elif kind == "init":
+                for part in self.names_of_law(equation, equation.expression, "defaults"):
+                    self.resolve(equation, part, self.known_dims | {"i"}, "defaults")
+            elif kind not in SYMBOLS:
+                self.resolve(equation, equation.expression, self.known_dims | {"i"}, "defaults")
 
     # -- over all tables
 
@@ -233,8 +308,9 @@ class _Checker:
         indexed = set(self.names.indexed)
         if "defaults" in indexed:
             return {*self.spec.tables, "model"}
+        called = {t: calls | (self.handed if t in self.takers else set()) for t, calls in self.called.items()}
         while True:
-            more = {t for t, calls in self.called.items() if calls & indexed} - indexed
+            more = {t for t, calls in called.items() if calls & indexed} - indexed
             if not more:
                 return indexed
             indexed |= more
@@ -248,15 +324,14 @@ class _Checker:
                 reached.add(name)
                 waiting += [r for r in reads.get(name, ()) if r in table.equations and r not in table.inputs]
         live = set().union(*(reads.get(name, set()) for name in reached), reached)
-        for choice in table.choices.values():
-            for rule in choice.rules:
-                live |= {n.id for n in _names(rule.layers.expression)} if rule.layers else set()
         for name in table.equations:
             if name not in reached:
                 self.unused(f"no result of {table.described} reads `{name}`", (*table.path, name))
         for name in table.choices:
             if name not in live:
                 self.unused(f"no result of {table.described} reads `{name}`", (*table.path, name))
+        if table.name in self.handed | self.alike:
+            return  # its inputs and arguments are those that its alternatives have too
         for name in table.args:
             if name not in live:
                 self.unused(f"{table.described} never reads its argument `{name}`", (*table.path, "args", name))
@@ -282,16 +357,3 @@ class _Checker:
         for name, equation in self.spec.dims.items():
             if name not in self.used_dims:
                 self.unused(f"nothing reads the dim `{name}`", equation.path)
-
-
-def _names(node: Expression) -> Iterator[Name]:
-    if isinstance(node, Name):
-        yield node
-    for child in children(node):
-        yield from _names(child)
-
-
-def _free_names(node: Expression) -> Iterator[Name]:
-    """Names of an initial law that are not words of laws."""
-    words = {*DRAWS, *LAW_VARIABLES, *LAW_FUNCTIONS}
-    return (name for name in _names(node) if name.id not in words)

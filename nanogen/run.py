@@ -63,7 +63,9 @@ class _Reader:
             self.fault("NG102", 'a run opens with `kind = "run"`', ("kind",), 'write `kind = "run"` first')
         for key in data:
             if key == "hardware":
-                self.fault("NG104", "`hardware` is not read yet: this machine is used", (key,), "leave it out", True)
+                self.fault(
+                    "NG104", "`hardware` is not read yet: this machine is used", (key,), "leave it out", True
+                )
             elif key not in SECTIONS:
                 self.fault("NG103", f"a run has no `{key}`", (key,), nearest(key, SECTIONS), on_key=True)
         stages = self.stages()
@@ -85,7 +87,9 @@ class _Reader:
     def stages(self) -> dict[str, StageSpec]:
         tables = self.document.data.get("stage")
         if not isinstance(tables, dict) or not tables:
-            self.fault("NG102", "the run has no stage", ("stage",), 'add `[stage.corpus]` with `uses = "dataset"`')
+            self.fault(
+                "NG102", "the run has no stage", ("stage",), 'add `[stage.corpus]` with `uses = "dataset"`'
+            )
             return {}
         read = {name: self.stage(name, table) for name, table in tables.items()}
         stages = {name: stage for name, stage in read.items() if stage is not None}
@@ -107,10 +111,12 @@ class _Reader:
             return None
         for key in table:
             if key not in STAGE_KEYS:
-                self.fault("NG103", f"a stage has no `{key}`", (*path, key), nearest(key, STAGE_KEYS), on_key=True)
+                self.fault(
+                    "NG103", f"a stage has no `{key}`", (*path, key), nearest(key, STAGE_KEYS), on_key=True
+                )
         uses, needs, settings = table.get("uses"), table.get("needs", []), table.get("with", {})
         if not isinstance(uses, str):
-            help = f"write `uses = \"...\"`, one of {', '.join(sorted(self.kinds))}"
+            help = f'write `uses = "..."`, one of {", ".join(sorted(self.kinds))}'
             self.fault("NG102", f"the stage `{name}` does not say what it uses", path, help)
             return None
         if uses not in self.kinds:
@@ -121,7 +127,9 @@ class _Reader:
             self.fault("NG101", "`needs` is a list of stages", (*path, "needs"), 'write `needs = ["corpus"]`')
             needs = []
         if not isinstance(settings, dict):
-            self.fault("NG101", "`with` is a table of settings", (*path, "with"), "write `with = { vocab = 4096 }`")
+            self.fault(
+                "NG101", "`with` is a table of settings", (*path, "with"), "write `with = { vocab = 4096 }`"
+            )
             settings = {}
         return StageSpec(name, uses, tuple(needs), settings)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from nanogen.diagnostics import Diagnostic, Place, Refusal, nearest
@@ -19,16 +20,44 @@ def shelf() -> Path:
 
 def find(name: str, kind: str, *, beside: Path | None = None) -> Path:
     """Return the path of a spec. `beside` is a folder to look in first; raises Refusal."""
-    written = Path(name).expanduser()
+    written = _home(name)
     near = [beside / written] if beside is not None and not written.is_absolute() else []
-    file = written if written.suffix == ".toml" else written.with_name(written.name + ".toml")
-    candidates = [*near, *(p.with_name(p.name + ".toml") for p in near), written, file]
+    file = _toml(written)
+    candidates = [*near, *map(_toml, near), written, file]
     candidates += [shelf() / FOLDERS[kind] / file, shelf() / file]
     for path in candidates:
-        if path.is_file():
+        if _is_file(path):
             return path
-    message = f"there is no {kind} `{name}`: no file, and none that ships with nanogen"
-    raise Refusal([Diagnostic("NG001", message, Place(), help=nearest(name, shipped(kind)))], Document(name, "", {}))
+    raise absent(name, kind)
+
+
+def absent(name: str, *kinds: str) -> Refusal:
+    """The refusal of a name that is no file, and no spec of these kinds that ships."""
+    what = " or ".join(kinds)
+    if name and os.path.isdir(_home(name)):
+        message, help = f"`{name}` is a folder, not a {what}", "name a file in it"
+    else:
+        message = f"there is no {what} `{name}`: no file, and none that ships with nanogen"
+        help = nearest(name, [known for kind in kinds for known in shipped(kind)])
+    return Refusal([Diagnostic("NG001", message, Place(), help=help)], Document(name, "", {}))
+
+
+def _home(name: str) -> Path:
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:  # `~nobody`
+        return Path(name)
+
+
+def _toml(path: Path) -> Path:
+    return path if path.suffix == ".toml" or not path.name else path.with_name(path.name + ".toml")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that the system cannot hold, or a folder that may not be read
+        return False
 
 
 def shipped(kind: str) -> list[str]:

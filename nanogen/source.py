@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from attrs import define, field
 
 from nanogen.answers.state import slots, unit_sees_past
-from nanogen.graph import Apply, Climb, Enter, Graph, Line, Node, Read, Unit, nodes, owner_of, unit_owns
+from nanogen.graph import Apply, Climb, Enter, Graph, Line, Node, Read, Unit, called, nodes, owner_of, owns
 from nanogen.load import Value
 from nanogen.primitives import Site, Table
 from nanogen.primitives.lookup import Bare, Embedding
@@ -36,16 +36,19 @@ class _Emitter:
     texts: list[str] = field(factory=list)
     names: dict[Unit, str] = field(factory=dict)
     tables: dict[Table, str] = field(factory=dict)
+    held: set[Unit] = field(factory=set)  # layers that stand in a ModuleList
+    informed: set[Unit] = field(factory=set)  # layers of a stack in which one reads `now`: all are given it
 
     def file(self) -> str:
         self.name_tables()
+        self.look_at_stacks()
         self.class_of(self.graph.model)
         body = "\n\n\n".join(self.texts)
-        used = sorted(n for n in _library_names() if re.search(rf"\b{n}\b", body))
-        head = [f'"""{self.graph.name}, written by nanogen. B rows, T positions."""', "", "import torch"]
+        name = "".join(c if c.isprintable() and c not in '"\\' else " " for c in self.graph.name)
+        head = [f'"""{name}, written by nanogen. B rows, T positions."""', "", "import torch"]
         if re.search(r"\bF\.", body):
             head.append("import torch.nn.functional as F")
-        head += ["from torch import nn", "", f"from {LIBRARY} import {', '.join(used)}"]
+        head += ["from torch import nn", "", *_import(body)]
         return "\n".join(head) + "\n\n\n" + body + "\n"
 
     def name_tables(self) -> None:
@@ -58,7 +61,19 @@ class _Emitter:
                         found.append(table)
         self.tables = {t: "rope" if len(found) == 1 else f"rope_{i + 1}" for i, t in enumerate(found)}
 
+    def look_at_stacks(self) -> None:
+        for unit in _units(self.graph.model):
+            for line in unit.lines:
+                for node in nodes(line.node):
+                    if isinstance(node, Climb):
+                        self.held.update(node.layers if owns(node) else ())
+                        self.informed.update(node.layers if any(map(needs_now, node.layers)) else ())
+
     # -- classes
+
+    def is_function(self, unit: Unit) -> bool:
+        """Whether a unit is written as a function: it owns nothing, and nothing holds it as a module."""
+        return unit.kind != "model" and not unit.owning and unit not in self.held
 
     def class_of(self, unit: Unit) -> str:
         """Return the class name of a unit, writing the class on first sight; units of equal text share it."""
@@ -74,10 +89,15 @@ class _Emitter:
         return self.names[unit]
 
     def free_name(self, unit: Unit) -> str:
-        camel = "".join(part.capitalize() for part in unit.name.split("_"))
+        camel = _camel(unit.name)
         if unit.kind == "stack":
             camel += "".join(_camel(m) for m in unit.modules.values()) or "Layer"
-        taken = {*self.classes.values(), *_library_names(), *(() if unit.kind == "model" else ("Model",))}
+        taken = {
+            *self.classes.values(),
+            *_library_names(),
+            *LOCALS,
+            *(() if unit.kind == "model" else ("Model",)),
+        }
         if camel not in taken:
             return camel
         number = 2
@@ -100,11 +120,40 @@ class _Class:
     emitter: _Emitter
     unit: Unit
     statements: list[str] = field(factory=list)
+    taken: set[str] = field(factory=set)  # names that another variable may not have
+    arguments: dict[str, str] = field(factory=dict)  # name of an input -> its variable
+    locals: dict[str, str] = field(factory=dict)  # name of a line -> its variable
+
+    def __attrs_post_init__(self) -> None:
+        """Name the variables as the spec does, save where that would hide what the source calls.
+
+        A result that replaces an input beside others gets a name of its own: they leave together.
+        """
+        inputs, lines = [n for n, _ in self.unit.inputs], [line.name for line in self.unit.lines]
+        classes = {self.emitter.class_of(unit) for unit in _called(self.unit)}
+        hidden = {*LOCALS, "enumerate", *_library_names(), *classes}
+        self.taken = {*hidden, *inputs, *lines}
+        self.arguments = {n: self.free(n) if n in hidden else n for n in inputs}
+        apart = sum(n in inputs for n in self.unit.results) > 1
+        for name in lines:
+            if name in inputs:
+                self.locals[name] = self.free(f"{name}_out") if apart else self.arguments[name]
+            else:
+                self.locals[name] = self.free(name) if name in hidden else name
+
+    def free(self, name: str) -> str:
+        """A variable that nothing else in this unit means."""
+        while name in self.taken:
+            name += "_"
+        self.taken.add(name)
+        return name
 
     def text(self) -> str:
         forward = self.forward()
-        if not unit_owns(self.unit) and self.unit.kind == "module":
-            return "\n".join([f"def {_PLACEHOLDER}({self.signature()}):", f"    {self.docstring()}", *_indent(forward, 1)])
+        if self.emitter.is_function(self.unit):
+            return "\n".join(
+                [f"def {_PLACEHOLDER}({self.signature()}):", f"    {self.docstring()}", *_indent(forward, 1)]
+            )
         init = ["def __init__(self):", "    super().__init__()", *_indent(self.attributes(), 1)]
         method = [f"def forward(self, {self.signature()}):", *_indent(forward, 1)]
         head = [f"class {_PLACEHOLDER}(nn.Module):", f"    {self.docstring()}", ""]
@@ -123,8 +172,9 @@ class _Class:
     def signature(self) -> str:
         if self.unit.kind == "model":
             return "tokens, now=None"
-        names = [self.argument(n) for n, _ in self.unit.inputs]
-        return ", ".join(names + (["now"] if needs_now(self.unit) else []))
+        names = list(self.arguments.values())
+        informed = needs_now(self.unit) or self.unit in self.emitter.informed
+        return ", ".join(names + (["now"] if informed else []))
 
     def attributes(self) -> list[str]:
         """What the class owns, in the order of the file."""
@@ -154,10 +204,10 @@ class _Class:
             self.begin()
         for line in self.unit.lines:
             text, _ = self.expression(line.node, line, slots(line))
-            local = self.local(line.name)
+            local = self.locals[line.name]
             if text != local or not isinstance(line.node, Climb):
                 self.say(f"{local} = {text}", line.node.value)
-        results = ", ".join(self.local(name) for name in self.unit.results)
+        results = ", ".join(self.locals[name] for name in self.unit.results)
         return [*self.statements, f"return {results}"]
 
     def begin(self) -> None:
@@ -168,24 +218,11 @@ class _Class:
             call = f"rope_table(now.positions, {table.channels}, {settings})"
             self.statements.append(f'now.tables["{name}"] = {call}')
         if any(n == "positions" for n, _ in self.unit.passed):
-            self.statements.append("positions = now.positions")
-
-    def local(self, name: str) -> str:
-        """The local variable of a name: its own, save where that would hide what the source calls.
-
-        A result that replaces an input beside others gets a name of its own too: they leave together.
-        """
-        if name in LOCALS or name in _library_names():
-            return f"{name}_"
-        replaced = [r for r in self.unit.results if r in dict(self.unit.inputs)]
-        return f"{name}_out" if name in replaced and len(replaced) > 1 else name
+            self.say("positions = now.positions.expand(tokens.shape)", dict(self.unit.inputs)["positions"])
 
     def reading(self, name: str) -> str:
         """The variable that a reader of a name means: an input as it entered."""
-        return self.argument(name) if name in dict(self.unit.inputs) else self.local(name)
-
-    def argument(self, name: str) -> str:
-        return f"{name}_" if name in LOCALS or name in _library_names() else name
+        return self.arguments.get(name) or self.locals[name]
 
     def say(self, statement: str, value: Value, depth: int = 0) -> None:
         text = "    " * depth + statement
@@ -238,40 +275,54 @@ class _Class:
     def ascent(self, node: Climb, line: Line, slot: dict[Node, str]) -> str:
         """Write the loop over the layers; its result is the first value that a layer leaves."""
         carried = node.layers[0].results
-        names = [n for n, _ in node.layers[0].inputs]
-        outer = node is line.node
-        local = {n: (self.local(line.name) if outer and n == carried[0] else f"{line.name}_{n}") for n in names}
+        local = self.climbers(node, line, slot)
+        past = node in slot
+        modules = f"self.{line.name}" if node is owner_of(line) else self.functions(node)
+        self.statements.append(
+            f"for i, layer in enumerate({modules}):" if past else f"for layer in {modules}:"
+        )
+        args = list(local.values())
+        if node.layers[0] in self.emitter.informed:
+            args.append(f'now["{slot[node]}"][i]' if past else "now")
+        self.say(f"{', '.join(local[n] for n in carried)} = layer({', '.join(args)})", node.value, depth=1)
+        return local[carried[0]]
+
+    def climbers(self, node: Climb, line: Line, slot: dict[Node, str]) -> dict[str, str]:
+        """Set the variables that enter the first layer; what is carried has one of its own.
+
+        The line's own variable carries the result, unless it is also an input of this unit: a part beside
+        the first may still read that.
+        """
+        names, carried = [n for n, _ in node.layers[0].inputs], node.layers[0].results
+        direct = node is line.node and (line.name not in self.arguments or len(names) == 1)
+        local: dict[str, str] = {}
         for name, part in zip(names, node.inputs, strict=True):
             text, _ = self.expression(part, line, slot)
             if name not in carried and isinstance(part, Read):
                 local[name] = text
-            elif text != local[name]:
+                continue
+            own = direct and name == carried[0]
+            local[name] = self.locals[line.name] if own else self.free(f"{line.name}_{name}")
+            if text != local[name]:
                 self.say(f"{local[name]} = {text}", part.value)
-        past = node in slot
-        reads_now = any(needs_now(layer) for layer in node.layers)
-        head = f"for i, layer in enumerate(self.{line.name}):" if past else f"for layer in self.{line.name}:"
-        args = [local[n] for n in names]
-        if reads_now:
-            args.append(f'now["{slot[node]}"][i]' if past else "now")
-        self.statements.append(head)
-        self.say(f"{', '.join(local[n] for n in carried)} = layer({', '.join(args)})", node.value, depth=1)
-        return local[carried[0]]
+        return local
+
+    def functions(self, climb: Climb) -> str:
+        """The layers of a stack that owns nothing, as a list."""
+        kinds = [self.emitter.class_of(layer) for layer in climb.layers]
+        return f"[{kinds[0]}] * {len(kinds)}" if len(set(kinds)) == 1 else f"[{', '.join(kinds)}]"
 
 
 def needs_now(unit: Unit) -> bool:
     """Whether a unit reads positions, rotary tables, the dtype or the past."""
     if unit_sees_past(unit):
         return True
-    for line in unit.lines:
-        for node in nodes(line.node):
-            if isinstance(node, Apply) and (
-                isinstance(node.primitive, Embedding | Bare) or node.primitive.table_of(*node.values)
-            ):
-                return True
-            inner = node.layers if isinstance(node, Climb) else (node.unit,) if isinstance(node, Enter) else ()
-            if any(needs_now(u) for u in inner):
-                return True
-    return False
+    applied = (node for line in unit.lines for node in nodes(line.node) if isinstance(node, Apply))
+    return any(map(_reads_now, applied)) or any(map(needs_now, _called(unit)))
+
+
+def _reads_now(node: Apply) -> bool:
+    return isinstance(node.primitive, Embedding | Bare) or node.primitive.table_of(*node.values) is not None
 
 
 def _binding(node: Apply) -> int:
@@ -284,21 +335,15 @@ def _needed(node: Apply, place: int) -> int:
     primitive = node.primitive
     if not isinstance(primitive, Arithmetic):
         return _ATOM if primitive.postfix else 0
-    value = node.values[place]
-    if value.timed and len(value.axes) < len(node.value.axes):
-        return _ATOM  # an axis is added to it
+    if primitive.suffix(place, node.value, node.values):
+        return _ATOM
     own = _BINDING[primitive.operator]
     second = place == 1 or (primitive.number is not None and primitive.number_first)
     return own + (second or primitive.operator == "**")
 
 
 def _called(unit: Unit) -> Iterable[Unit]:
-    for line in unit.lines:
-        for node in nodes(line.node):
-            if isinstance(node, Enter):
-                yield node.unit
-            elif isinstance(node, Climb):
-                yield from node.layers
+    return (inner for line in unit.lines for node in nodes(line.node) for inner in called(node))
 
 
 def _units(unit: Unit) -> Iterable[Unit]:
@@ -316,7 +361,9 @@ def _units(unit: Unit) -> Iterable[Unit]:
 
 
 def _shape(value: Value) -> str:
-    return "B T ids" if value.dtype == "ids" else str(value) + (" float32" if value.dtype == "float32" else "")
+    if value.dtype == "ids":
+        return "B T ids"
+    return f"{value} float32" if value.dtype == "float32" else str(value)
 
 
 def _indent(lines: Iterable[str], depth: int) -> list[str]:
@@ -333,22 +380,17 @@ def _wrap(words: list[str], width: int) -> list[str]:
     return [*rows, row]
 
 
+def _import(body: str) -> list[str]:
+    """Import of what the body uses, on as many lines as it takes."""
+    used = sorted(n for n in _library_names() if re.search(rf"\b{n}\b", body))
+    line = f"from {LIBRARY} import {', '.join(used)}"
+    if len(line) <= LINE:
+        return [line]
+    return [f"from {LIBRARY} import (", *_indent(_wrap([f"{n}," for n in used], LINE - 4), 1), ")"]
+
+
 def _library_names() -> tuple[str, ...]:
     """What the runtime offers to emitted source; a test compares it with the file."""
-    return (
-        "CausalConv",
-        "Embedding",
-        "LayerNorm",
-        "Linear",
-        "Now",
-        "RMSNorm",
-        "attend",
-        "l2_norm",
-        "layer_norm",
-        "rms_norm",
-        "rope",
-        "rope_table",
-        "shift",
-        "softcap",
-        "softmax",
-    )
+    modules = ("CausalConv", "Embedding", "LayerNorm", "Linear", "Now", "RMSNorm")
+    norms = ("l2_norm", "layer_norm", "rms_norm")
+    return (*modules, *norms, "attend", "rope", "rope_table", "shift", "softcap", "softmax")

@@ -30,7 +30,9 @@ _SCALE = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
-def structure(cls: type[Settings], data: dict[str, Any], path: KeyPath) -> tuple[Settings | None, list[Diagnostic]]:
+def structure(
+    cls: type[Settings], data: dict[str, Any], path: KeyPath
+) -> tuple[Settings | None, list[Diagnostic]]:
     """Return an instance of `cls` from a TOML table at `path`, or None and why not."""
     try:
         return _CONVERTER.structure(data, cls), []
@@ -51,9 +53,13 @@ def _explain(error: ClassValidationError, cls: type, path: KeyPath) -> Iterator[
             known = [f.name for f in attrs.fields(cls)]
             for key in sorted(leaf.extra_fields):
                 help = nearest(key, known)
-                yield Diagnostic("NG103", f"there is no setting `{key}` here", Place((*path, key), on_key=True), help=help)
+                yield Diagnostic(
+                    "NG103", f"there is no setting `{key}` here", Place((*path, key), on_key=True), help=help
+                )
         elif isinstance(leaf, KeyError):
-            yield Diagnostic("NG102", f"the setting `{leaf.args[0]}` is missing", Place(path), help="it has no default")
+            yield Diagnostic(
+                "NG102", f"the setting `{leaf.args[0]}` is missing", Place(path), help="it has no default"
+            )
         elif isinstance(leaf, ClassValidationError):
             yield from _explain(leaf, cls, at)
         else:

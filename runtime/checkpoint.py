@@ -65,12 +65,8 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 def newest_save(parent: Path, tell: Callable[[str], None]) -> Save | None:
     """Return the newest whole save; broken ones are told of and kept aside."""
     for folder in reversed(_saves(parent)):
-        manifest = read_manifest(folder)
         try:
-            if manifest is None:
-                raise Fault(f"`{folder}` has no manifest")
-            check_files(folder, manifest)
-            return Save(folder, manifest["step"], json.loads((folder / "state.json").read_text()))
+            return _whole(folder)
         except Fault as fault:
             aside = folder.with_name(f"broken_{folder.name}")
             shutil.rmtree(aside, ignore_errors=True)
@@ -79,5 +75,17 @@ def newest_save(parent: Path, tell: Callable[[str], None]) -> Save | None:
     return None
 
 
+def _whole(folder: Path) -> Save:
+    """Return the save in a folder; raises Fault where a byte of it is not what was written."""
+    manifest = read_manifest(folder)
+    if manifest is None or "state.json" not in manifest["files"]:
+        raise Fault(f"`{folder}` has no manifest that can be read")
+    check_files(folder, manifest)
+    state = json.loads((folder / "state.json").read_text())
+    return Save(folder, state["step"], state)
+
+
 def _saves(parent: Path) -> list[Path]:
-    return sorted(parent.glob("step_*")) if parent.is_dir() else []
+    """All saves, the oldest first; from step 1,000,000 on the names are longer."""
+    found = parent.glob("step_*") if parent.is_dir() else []
+    return sorted(found, key=lambda folder: (len(folder.name), folder.name))

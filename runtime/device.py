@@ -86,5 +86,7 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().split("\n")
     except OSError:
         return platform.processor() or "unknown"
-    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+    name = next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown"
+    )
     return f"{os.cpu_count()} x {name}"

@@ -36,7 +36,7 @@ def _value(law: Any, shape: tuple[int, ...], generator: torch.Generator) -> Tens
 
 def _draw(name: str, args: list[Any], shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     tensor = torch.empty(shape)
-    numbers = [float(_value(a, shape, generator)) for a in args]
+    numbers = [_value(a, shape, generator) for a in args]
     match name:
         case "zeros":
             return tensor.zero_()
@@ -45,14 +45,15 @@ def _draw(name: str, args: list[Any], shape: tuple[int, ...], generator: torch.G
         case "eye":
             return torch.eye(*shape)
         case "normal":
-            return tensor.normal_(0.0, numbers[0], generator=generator)
+            return tensor.normal_(generator=generator) * numbers[0]
         case "trunc":
-            std, cut = numbers
-            return nn.init.trunc_normal_(tensor, 0.0, std, -cut * std, cut * std, generator=generator)
+            std, cut = numbers[0], float(numbers[1])
+            return nn.init.trunc_normal_(tensor, 0.0, 1.0, -cut, cut, generator=generator) * std
         case "uniform":
-            return tensor.uniform_(numbers[0], numbers[1], generator=generator)
+            low, high = numbers
+            return low + (high - low) * tensor.uniform_(generator=generator)
         case "c":
-            return torch.arange(shape[-1] if shape else 1, dtype=torch.float32)
+            return torch.arange(shape[-1], dtype=torch.float32) if shape else torch.tensor(0.0)
         case "fan_in":
             return torch.tensor(float(shape[-1]))
         case "fan_out":

@@ -21,13 +21,17 @@ def token_losses(model: nn.Module, dtype: torch.dtype) -> TokenLosses:
 
     def losses(inputs: Tensor, targets: Tensor) -> Tensor:
         logits = model(inputs, Now.start(inputs, dtype)).float()
-        flat = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none")
+        flat = F.cross_entropy(
+            logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none"
+        )
         return flat.view(targets.shape)
 
     return losses
 
 
-def bits_per_byte(losses: TokenLosses, batches: Iterable[tuple[Tensor, Tensor]], token_bytes: Tensor) -> float:
+def bits_per_byte(
+    losses: TokenLosses, batches: Iterable[tuple[Tensor, Tensor]], token_bytes: Tensor
+) -> float:
     """Σ nats / (ln 2 · Σ bytes) over all targets that stand for bytes; special tokens count in neither.
 
     `token_bytes` (V,) is the number of bytes of each id, on the device of the batches.

@@ -20,7 +20,9 @@ def write_manifest(folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
     manifest = {
         "format": FORMAT,
         **facts,
-        "files": {p.relative_to(folder).as_posix(): {"bytes": p.stat().st_size, "sha256": digest(p)} for p in files},
+        "files": {
+            p.relative_to(folder).as_posix(): {"bytes": p.stat().st_size, "sha256": digest(p)} for p in files
+        },
     }
     write_bytes(folder / NAME, to_json(manifest))
     return manifest
@@ -32,7 +34,13 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
         found = json.loads((folder / NAME).read_text())
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and found.get("format") == FORMAT and "files" in found else None
+    return found if isinstance(found, dict) and found.get("format") == FORMAT and _listed(found) else None
+
+
+def _listed(manifest: dict[str, Any]) -> bool:
+    """Whether its files stand there as they are written, each with a hash."""
+    files = manifest.get("files")
+    return isinstance(files, dict) and all(isinstance(f, dict) and "sha256" in f for f in files.values())
 
 
 def check_files(folder: Path, manifest: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import linecache
+import re
 import sys
 import types
 from typing import Any
@@ -24,6 +25,7 @@ Blueprint = dict[str, Any]  # plain JSON
 def load_source(source: str, name: str) -> types.ModuleType:
     """Run emitted source as a module. Only what the compiler wrote a moment ago comes here, never a file."""
     digest = hashlib.sha256(source.encode()).hexdigest()[:12]
+    name = re.sub(r"\W", "_", name)  # a spec may call itself anything
     module = types.ModuleType(f"nanogen_emitted_{name}_{digest}")
     filename = f"<{name} {digest}, emitted>"
     sys.modules[module.__name__] = module  # torch.compile looks functions up by their module
@@ -39,8 +41,12 @@ def build_meta(source: str, name: str) -> nn.Module:
 
 
 def build(source: str, blueprint: Blueprint, *, device: str | torch.device = "cpu") -> nn.Module:
-    """Return the model on a device, its parameters not yet filled."""
+    """Return the model on a device, its parameters not yet filled, each stored as the blueprint says."""
     model = build_meta(source, blueprint["name"])
+    tensors = dict(model.named_parameters())
+    for p in blueprint["parameters"]:
+        if p["dtype"] is not None:
+            tensors[p["path"]].data = tensors[p["path"]].data.to(getattr(torch, p["dtype"]))
     return model.to_empty(device=device)
 
 
@@ -60,7 +66,7 @@ def allocate_past(
     def branch(tree: Any) -> Any:
         if isinstance(tree, list):
             return [branch(t) for t in tree]
-        if "axes" in tree:
+        if "positions" in tree:  # a leaf: no equation can have this name
             return _zeros(tree, rows, capacity, dtype, device)
         return {name: branch(t) for name, t in tree.items()}
 
@@ -68,6 +74,7 @@ def allocate_past(
 
 
 def _zeros(leaf: dict, rows: int, capacity: int, dtype: torch.dtype, device: str | torch.device) -> Tensor:
-    # `recent` values are few and known; keys and values are kept for every position a row may reach
-    positions = leaf["positions"] if leaf["rolling"] else capacity
-    return torch.zeros(rows, positions, *leaf["axes"], dtype=dtype, device=device)
+    # null: every position that a row may reach; else the last few, and never more than it may reach
+    positions = capacity if leaf["positions"] is None else min(leaf["positions"], capacity)
+    kept = torch.float32 if leaf["dtype"] == "float32" else dtype
+    return torch.zeros(rows, positions, *leaf["axes"], dtype=kept, device=device)

@@ -140,8 +140,16 @@ def check(entries: Sequence[Entry]) -> None:
                 f"parameter `{entry.path}` has the unknown role `{entry.role}`",
                 f"the roles are {', '.join(RATES)}",
             )
-        assert entry.parameter.dtype == torch.float32, f"{entry.path}: masters are fp32"
-        assert entry.role != "matrix" or entry.parameter.ndim == 2, f"{entry.path}: a matrix is 2-D"
+        if entry.parameter.dtype != torch.float32:
+            raise Fault(
+                f"`{entry.path}` is stored as {str(entry.parameter.dtype).removeprefix('torch.')}",
+                "training keeps its masters in float32: leave `dtype=` out of the spec",
+            )
+        if entry.role == "matrix" and entry.parameter.ndim != 2:
+            raise Fault(
+                f"`{entry.path}` has the role `matrix` and {entry.parameter.ndim} axes, where Muon moves matrices",
+                "give it another role: `role=vector`",
+            )
     assert len({entry.path for entry in entries}) == len(entries), "a path stands for one parameter"
     assert len({id(entry.parameter) for entry in entries}) == len(entries), "a parameter moves once a step"
 

@@ -27,7 +27,11 @@ class Now:
 
     @classmethod
     def start(
-        cls, tokens: Tensor, dtype: torch.dtype = torch.float32, positions: Tensor | None = None, past: Any = None
+        cls,
+        tokens: Tensor,
+        dtype: torch.dtype = torch.float32,
+        positions: Tensor | None = None,
+        past: Any = None,
     ) -> Now:
         """Begin a pass over `tokens` (B, T); `positions` (1 or B, T) count from 0 unless given."""
         if positions is None:
@@ -177,11 +181,16 @@ def with_recent(x: Tensor, n: int, now: Now) -> Tensor:
     """x with the n values before it in front (B, n + T, ..): zeros in training, the kept ones in decoding."""
     if n == 0:
         return x
-    if now.past is None:
-        return F.pad(x, (0, 0) * (x.ndim - 2) + (n, 0))
-    recent = now.past["recent"]
-    seen = torch.cat((recent.to(x.dtype), x), dim=1)
-    recent.copy_(seen[:, -n:])
+    seen = x if now.past is None else _recall(x, "recent", now)
+    lacking = n + x.shape[1] - seen.shape[1]  # a past of less than n positions keeps no more
+    return F.pad(seen, (0, 0) * (x.ndim - 2) + (lacking, 0)) if lacking else seen
+
+
+def _recall(x: Tensor, name: str, now: Now) -> Tensor:
+    """Put the kept values in front of x, and keep the last of both."""
+    kept = now.past[name]
+    seen = torch.cat((kept.to(x.dtype), x), dim=1)
+    kept.copy_(seen[:, -kept.shape[1] :])
     return seen
 
 
@@ -190,15 +199,16 @@ def attend(
 ) -> Tensor:
     """Causal attention: q (B, T, H, D), k and v (B, T, G, D) -> (B, T, H, D of v).
 
-    `window` = keys that a query sees at most, its own included. When decoding, keys and values are written
-    to the past at their positions first, and the queries see all that stands there up to their own.
+    `window` = keys that a query sees at most, its own included. When decoding, the queries see what the past
+    keeps too: every key up to their own, or those of the window before them.
     """
-    mask = None
+    k, v, mask = k.to(q.dtype), v.to(q.dtype), None
     if now.past is not None:
-        k, v = _remember(k, v, now)
-        mask = _seen(now.positions, k.shape[1], window)[:, None]
+        k, v, key = _remember(k, v, now, window)
+        mask = _seen(now.positions, key, window)[:, None]
     elif window is not None and window < q.shape[1]:
-        mask = _seen(now.positions, k.shape[1], window)[:, None]
+        place = torch.arange(q.shape[1], device=q.device)[None]
+        mask = _seen(place, place, window)[:, None]
     heads_first = (t.transpose(1, 2) for t in (q, k, v))
     mixed = F.scaled_dot_product_attention(
         *heads_first,
@@ -210,16 +220,26 @@ def attend(
     return mixed.transpose(1, 2)
 
 
-def _remember(k: Tensor, v: Tensor, now: Now) -> tuple[Tensor, Tensor]:
-    """Write keys and values at their positions; return all that are kept, (B, C, G, D)."""
-    rows = torch.arange(k.shape[0], device=k.device)[:, None]
-    for name, new in (("k", k), ("v", v)):
-        now.past[name][rows, now.positions] = new.to(now.past[name].dtype)
-    return now.past["k"].to(k.dtype), now.past["v"].to(v.dtype)
+def _remember(k: Tensor, v: Tensor, now: Now, window: int | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Keep keys and values; return all that may be seen, (B, C, G, D), and their positions, (1 or B, C).
+
+    Without a window each has its place for good; with one the last `window - 1` are kept in order.
+    """
+    if window is None:
+        rows = torch.arange(k.shape[0], device=k.device)[:, None]
+        for name, new in (("k", k), ("v", v)):
+            now.past[name][rows, now.positions] = new.to(now.past[name].dtype)
+        k, v = now.past["k"].to(k.dtype), now.past["v"].to(v.dtype)
+        return k, v, torch.arange(k.shape[1], device=k.device)[None]
+    own = k.shape[1]
+    if window > 1:
+        k, v = _recall(k, "k", now), _recall(v, "v", now)
+    first = now.positions[:, :1] - (k.shape[1] - own)  # below 0 where nothing was kept yet
+    return k, v, first + torch.arange(k.shape[1], device=k.device)
 
 
-def _seen(positions: Tensor, kept: int, window: int | None) -> Tensor:
-    """Which of the kept keys each query sees: (1 or B, T, C), true where it does."""
-    key = torch.arange(kept, device=positions.device)
-    seen = key <= positions[..., None]
-    return seen if window is None else seen & (key > positions[..., None] - window)
+def _seen(query: Tensor, key: Tensor, window: int | None) -> Tensor:
+    """Which keys (1 or B, C) each query (1 or B, T) sees, by their positions: (1 or B, T, C)."""
+    query, key = query[..., None], key[:, None]
+    seen = (key >= 0) & (key <= query)
+    return seen if window is None else seen & (key > query - window)

@@ -93,7 +93,9 @@ class Trainer:
         return {
             "weights": dict(self.model.named_parameters()),
             "optimizer": self.optimizer.state(),
-            "loader": {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in self.loader.state().items()},
+            "loader": {
+                name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in self.loader.state().items()
+            },
         }
 
     def restore(self, step: int, groups: dict[str, dict[str, Tensor]]) -> None:

@@ -34,7 +34,9 @@ class Artefact:
     manifest: dict[str, Any]
 
 
-def write_artefact(folder: Path, compiled: Compiled, weights: dict[str, Tensor], tokenizer: Tokenizer) -> None:
+def write_artefact(
+    folder: Path, compiled: Compiled, weights: dict[str, Tensor], tokenizer: Tokenizer
+) -> None:
     """Write all that the model needs to be used elsewhere; the caller's manifest comes last."""
     from runtime.checkpoint import write_tensors
 
@@ -82,7 +84,9 @@ def _compiled_again(folder: Path, facts: dict[str, Any]) -> Compiled:
         raise Fault(f"the spec of `{folder}` does not compile any more: {refusal}") from None
     found, wanted = _digest(compiled.source), facts["source_sha256"]
     if found != wanted:
-        message = f"this compiler writes source {found[:12]} for `{folder}`, which was trained as {wanted[:12]}"
+        message = (
+            f"this compiler writes source {found[:12]} for `{folder}`, which was trained as {wanted[:12]}"
+        )
         raise Fault(message, "use the nanogen that trained it, or train again")
     return compiled
 

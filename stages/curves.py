@@ -24,7 +24,13 @@ def curves(events: list[dict[str, Any]]) -> str:
     _panel(left, "training loss, nats a token")
     left.plot([e["tokens"] / 1e6 for e in steps], [e["loss"] for e in steps], color=LINE, linewidth=1.6)
     _panel(right, "validation, bits a byte")
-    right.plot([e["tokens"] / 1e6 for e in checks], [e["bits_per_byte"] for e in checks], color=POINT, marker="o", ms=4)
+    right.plot(
+        [e["tokens"] / 1e6 for e in checks],
+        [e["bits_per_byte"] for e in checks],
+        color=POINT,
+        marker="o",
+        ms=4,
+    )
     for event in checks[-1:]:
         at = (event["tokens"] / 1e6, event["bits_per_byte"])
         text = f"{event['bits_per_byte']:.3f}"

@@ -107,4 +107,3 @@ def _limited(documents: Iterator[str], characters: int | None) -> Iterator[str]:
             return
         given += len(document)
         yield document
-

@@ -86,7 +86,9 @@ def _model(spec: RunSpec, path: Path, stages: Iterable[Stage], findings: Finding
     wanted = any(s.kind.MODEL for s in stages)
     if spec.model is None:
         if wanted:
-            findings.note("NG102", "the run names no model", Place(), help='write `model = "saint_iberis_tiny"`')
+            findings.note(
+                "NG102", "the run names no model", Place(), help='write `model = "saint_iberis_tiny"`'
+            )
         return None
     try:
         model = find(spec.model, "model", beside=path.parent)

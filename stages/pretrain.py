@@ -279,7 +279,7 @@ class _Session:
     def finish(self, environment: dict[str, str]) -> None:
         from stages.artefact import write_artefact
 
-        weights = dict(self.trainer.model.named_parameters())
+        weights = dict(self.trainer.groups()["weights"])
         write_artefact(self.work.folder, self.work.model, weights, self.tokenizer)
         shutil.rmtree(self.saves)
         tokens = self.plan.steps * self.plan.step_tokens
@@ -297,7 +297,9 @@ class _Session:
         }
         self.work.finish(result)
         start, end = self.first_bpb, self.last_bpb
-        self.work.tell.line(f"bits per byte: {start:.4f} at the start, {end:.4f} at the end ({end / start:.0%})")
+        self.work.tell.line(
+            f"bits per byte: {start:.4f} at the start, {end:.4f} at the end ({end / start:.0%})"
+        )
 
 
 def _width(dims: dict[str, Any]) -> int:

@@ -52,7 +52,9 @@ class Bar:
         bar = "█" * int(share * BAR) + "░" * (BAR - int(share * BAR))
         fresh = self.done - self.before
         left = seconds / fresh * (self.total - self.done) if fresh else 0.0
-        time_text = f"{seconds_text(left)} left" if self.done < self.total else f"took {seconds_text(seconds)}"
+        time_text = (
+            f"{seconds_text(left)} left" if self.done < self.total else f"took {seconds_text(seconds)}"
+        )
         return f"  {self.what} {bar} {self.done:,}/{self.total:,}  {text}  {time_text}"
 
     def close(self) -> None:

@@ -82,7 +82,9 @@ def _training(found: Input) -> Section:
         ("time", f"{seconds_text(result['seconds'])}, {result['tokens_per_second']:,.0f} tokens/s"),
     )
     groups = [("group", "tensors", "parameters", "rate")]
-    groups += [(g["name"], f"{g['tensors']:,}", f"{g['parameters']:,}", f"{g['rate']:.4g}") for g in result["groups"]]
+    groups += [
+        (g["name"], f"{g['tensors']:,}", f"{g['parameters']:,}", f"{g['rate']:.4g}") for g in result["groups"]
+    ]
     picture = curves(read_metrics(found.folder / "metrics.jsonl"))
     return Section("Training", facts=facts, text=columns(groups), picture=picture)
 
@@ -121,6 +123,13 @@ def _lineage(inputs: tuple[Input, ...]) -> Section:
     rows: list[Any] = [("stage", "kind", "identity", "finished", "seconds")]
     for found in inputs:
         m = read_manifest(found.folder) or {}
-        rows.append((found.name, found.kind, m.get("identity", "")[:12], m.get("finished", ""), str(m.get("seconds", ""))))
+        rows.append(
+            (
+                found.name,
+                found.kind,
+                m.get("identity", "")[:12],
+                m.get("finished", ""),
+                str(m.get("seconds", "")),
+            )
+        )
     return Section("Lineage", text=columns(rows, right=False))
-

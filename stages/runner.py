@@ -97,7 +97,9 @@ def _run_stage(run: Run, found: Found, folder: Path, tell: Reporter) -> None:
     write_bytes(found.folder / WORK, to_json({"identity": found.identity}))
     inputs = tuple(Input(n, run.stage(n).uses, folder / n) for n in stage.needs)
     started = time.time()
-    stage.kind.run(Work(run.name, stage.name, stage.settings, inputs, found.folder, run.seed, tell, run.compiled))
+    stage.kind.run(
+        Work(run.name, stage.name, stage.settings, inputs, found.folder, run.seed, tell, run.compiled)
+    )
     seconds = time.time() - started
     (found.folder / WORK).unlink()
     facts = {

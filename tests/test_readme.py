@@ -14,11 +14,19 @@ TREE = re.compile(r"(<!-- tree -->\n```\n)(.*?)(\n```)", re.DOTALL)
 
 def tracked() -> list[Path]:
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     if listed.returncode == 0:
         return sorted({Path(line) for line in listed.stdout.split("\n") if line and (ROOT / line).exists()})
-    return sorted(p.relative_to(ROOT) for room in ROOMS for p in (ROOT / room).rglob("*.*") if "__pycache__" not in str(p))
+    return sorted(
+        p.relative_to(ROOT)
+        for room in ROOMS
+        for p in (ROOT / room).rglob("*.*")
+        if "__pycache__" not in str(p)
+    )
 
 
 def clause(path: Path) -> str:

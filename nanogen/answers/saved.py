@@ -1,6 +1,13 @@
-"""Activations that training keeps for backward, when run eagerly: each value once, however many read it."""
+"""Activations that training keeps for backward, when run eagerly: each value once, however many read it.
+
+Not counted: weights and what is computed from them alone, rotary tables, the mask of a window, and the
+float32 copies that norms and softmax make of narrower values (none where the run's dtype is float32).
+Attention is counted as a fused kernel keeps it; where PyTorch has none, it keeps all scores as well.
+"""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 from attrs import define, field, frozen
 
@@ -9,6 +16,7 @@ from nanogen.load import Load, Value
 from nanogen.primitives.axes import Flatten, Pick, Repeat, Split
 
 VIEWS = (Split, Flatten, Pick, Repeat)  # their result is their input's memory
+COUNTED = Value((), timed=False)  # stands for a result that the unit inside counts
 
 
 @frozen
@@ -42,17 +50,37 @@ class _Walk:
         self.kept.setdefault(key, value)
 
     def source(self, node: Node) -> tuple[object, Value]:
-        """The node whose memory a node's value is."""
+        """The node whose memory a node's value is: through names, views, and what hands its input on."""
+        below = self.below(node)
+        if below is not None:
+            return self.source(below)
+        return (node.name if isinstance(node, Read) else node), node.value
+
+    def below(self, node: Node) -> Node | None:
+        """What a node shows in another form; None where it has memory of its own, or is an input."""
         inputs = dict(self.unit.inputs)
-        while True:
-            if isinstance(node, Read) and node.name in inputs:
-                return node.name, node.value
-            if isinstance(node, Read):
-                node = self.unit.line(node.name).node
-            elif isinstance(node, Apply) and isinstance(node.primitive, VIEWS):
-                node = node.inputs[0]
-            else:
-                return node, node.value
+        if isinstance(node, Read):
+            return None if node.name in inputs else self.unit.line(node.name).node
+        if isinstance(node, Apply) and isinstance(node.primitive, VIEWS):
+            copies = isinstance(node.primitive, Flatten) and self.scattered(node.inputs[0])
+            return None if copies else node.inputs[0]
+        if isinstance(node, Enter):
+            return self.handed_on(node, self.inner(node.unit), node.unit.results[0])
+        return None
+
+    def scattered(self, node: Node) -> bool:
+        """Whether a value has several axes with gaps between them in memory, so that joining them copies."""
+        if len(node.value.axes) < 2:
+            return False
+        below = self.below(node)
+        picked = isinstance(node, Apply) and isinstance(node.primitive, Pick | Repeat)
+        return picked or (below is not None and self.scattered(below))
+
+    def handed_on(self, node: Enter, inner: _Walk, result: str) -> Node | None:
+        """The input that a module gives back as it is, if it does."""
+        key, _ = inner.source(inner.unit.line(result).node)
+        names = [name for name, _ in node.unit.inputs]
+        return node.inputs[names.index(key)] if isinstance(key, str) else None
 
     def run(self) -> _Walk:
         for line in self.unit.lines:
@@ -72,7 +100,9 @@ class _Walk:
         elements = self.load.elements(value)
         if not value.timed:
             return Kept()  # a parameter: weights, not activations
-        return {"ids": Kept(ids=elements), "float32": Kept(wide=elements)}.get(value.dtype, Kept(run=elements))
+        return {"ids": Kept(ids=elements), "float32": Kept(wide=elements)}.get(
+            value.dtype, Kept(run=elements)
+        )
 
     def apply(self, node: Apply) -> None:
         found = node.primitive.saved(self.load, node.value, *node.values)
@@ -88,24 +118,28 @@ class _Walk:
         for (name, _), given in zip(node.unit.inputs, node.inputs, strict=True):
             if name in inner.kept:
                 self.keep(given)
-        if self.keeps_result(inner):
-            self.kept.setdefault(node, Value((), timed=False))  # counted inside already
+        if self.keeps(inner, node.unit.results[0]):
+            self.kept.setdefault(node, COUNTED)
 
     def climb(self, node: Climb) -> None:
-        for name, given in zip((n for n, _ in node.layers[0].inputs), node.inputs, strict=True):
-            if name in self.inner(node.layers[0]).kept:
+        inner = [self.inner(layer) for layer in node.layers]
+        results = node.layers[0].results
+        for (name, _), given in zip(node.layers[0].inputs, node.inputs, strict=True):
+            readers = inner[:1] if name in results else inner
+            if any(name in reader.kept for reader in readers):
                 self.keep(given)
-        for below, layer in zip((None, *node.layers), node.layers, strict=False):
-            inner = self.inner(layer)
-            self.total += inner.total
-            if below is None:
-                continue
-            for name in layer.results:  # what the layer below left and this one keeps
-                if name in inner.kept and not self.keeps_result(self.inner(below)):
-                    self.total += self.of(dict(layer.inputs)[name])
+        for layer in inner:
+            self.total += layer.total
+        for below, layer in pairwise(inner):
+            for name in results:  # what the layer below left and this one keeps
+                if name in layer.kept and not self.keeps(below, name):
+                    self.total += self.of(dict(layer.unit.inputs)[name])
+        if self.keeps(inner[-1], results[0]):
+            self.kept.setdefault(node, COUNTED)
 
-    def keeps_result(self, inner: _Walk) -> bool:
-        return any(inner.source(inner.unit.line(name).node)[0] in inner.kept for name in inner.unit.results)
+    def keeps(self, inner: _Walk, result: str) -> bool:
+        """Whether a unit keeps the result itself, so that whoever reads it need not."""
+        return inner.source(inner.unit.line(result).node)[0] in inner.kept
 
     def inner(self, unit: Unit) -> _Walk:
         if unit not in self.memo:

@@ -33,9 +33,12 @@ def of_unit(unit: Unit) -> Tree:
 
 
 def slots(line: Line) -> dict[Node, str]:
-    """The nodes of a line that see the past, each with the name its state has: the line's, then numbered."""
+    """The nodes of a line that see the past, each with the name its state has: the line's, then numbered.
+
+    The number stands behind a dot, which no name of a spec has.
+    """
     seers = [node for node in nodes(line.node) if sees_past(node)]
-    return {node: line.name if place == 0 else f"{line.name}_{place}" for place, node in enumerate(seers)}
+    return {node: line.name if place == 0 else f"{line.name}.{place}" for place, node in enumerate(seers)}
 
 
 def sees_past(node: Node) -> bool:
@@ -67,6 +70,5 @@ def elements_per_row(graph: Graph, context: int) -> int:
 
 
 def elements_per_token(graph: Graph) -> int:
-    """Numbers that each further position adds, while no window is full."""
-    growing = [leaf for leaf in leaves(state(graph)) if leaf.positions is None or leaf.positions > 1024]
-    return sum(leaf.elements(1) for leaf in growing)
+    """Numbers that the last position of the context adds; a window that is full by then adds none."""
+    return elements_per_row(graph, graph.context) - elements_per_row(graph, graph.context - 1)

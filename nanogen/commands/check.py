@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from nanogen.commands.faults import USER, show, tally
@@ -9,7 +11,7 @@ from nanogen.commands.options import set_option
 from nanogen.diagnostics import Diagnostic, Refusal
 from nanogen.document import Document, read_document
 from nanogen.draw import as_json
-from nanogen.shelf import find
+from nanogen.shelf import absent, find
 
 
 @click.command("check")
@@ -46,13 +48,19 @@ def check_file(name: str, overrides: dict) -> tuple[Document, list[Diagnostic]]:
     from stages.load import load_run
 
     try:
-        path = find(name, "model")
-    except Refusal:
-        path = find(name, "run")
-    document, faults = read_document(path, name)
-    try:
+        path = _path(name)
+        document, faults = read_document(path, name)
         if not faults and document.data.get("kind") == "run":
             return document, list(load_run(path, name=name).warnings)
         return document, list(compile_file(path, overrides, name=name).warnings)
     except Refusal as refusal:
         return refusal.document, refusal.diagnostics
+
+
+def _path(name: str) -> Path:
+    for kind in ("model", "run"):
+        try:
+            return find(name, kind)
+        except Refusal:
+            continue
+    raise absent(name, "model", "run")

@@ -8,6 +8,7 @@ import click
 
 from nanogen.commands.faults import show
 from nanogen.commands.options import compile_spec, set_option
+from runtime.faults import Fault
 
 
 @click.command("compile")
@@ -38,5 +39,8 @@ def command(spec: str, overrides: dict, output: Path | None, source: bool) -> No
     click.echo(card(compiled))
     click.echo(f"  proven       the source builds with {compiled.blueprint['count']:,} parameters, path by path")
     if output is not None:
-        output.write_text(compiled.source)
+        try:
+            output.write_text(compiled.source, encoding="utf-8")
+        except OSError as error:
+            raise Fault(f"`{output}` cannot be written: {(error.strerror or str(error)).lower()}") from None
         click.echo(f"  source       {output}")

@@ -11,14 +11,24 @@ from nanogen.shelf import find
 
 @click.command("sample")
 @click.argument("run")
-@click.option("-p", "--prompt", default="", help="What the text begins with; unsaid, the start of a document.")
+@click.option(
+    "-p", "--prompt", default="", help="What the text begins with; unsaid, the start of a document."
+)
 @click.option("-n", "--samples", type=click.IntRange(1, 64), default=1, show_default=True, help="How many.")
-@click.option("--tokens", type=click.IntRange(1), default=200, show_default=True, help="Most tokens of a sample.")
+@click.option(
+    "--tokens", type=click.IntRange(1), default=200, show_default=True, help="Most tokens of a sample."
+)
 @click.option("--temperature", type=click.FloatRange(0), default=0.8, show_default=True, help="0 is greedy.")
-@click.option("--top-k", type=click.IntRange(1), default=50, show_default=True, help="Draw from the best k tokens.")
+@click.option(
+    "--top-k", type=click.IntRange(1), default=50, show_default=True, help="Draw from the best k tokens."
+)
 @click.option("--seed", type=int, default=42, show_default=True, help="The same seed writes the same text.")
-@click.option("--runs", type=click.Path(file_okay=False, path_type=Path), default="runs", help="Where runs are kept.")
-def command(run: str, prompt: str, samples: int, tokens: int, temperature: float, top_k: int, seed: int, runs: Path):
+@click.option(
+    "--runs", type=click.Path(file_okay=False, path_type=Path), default="runs", help="Where runs are kept."
+)
+def command(
+    run: str, prompt: str, samples: int, tokens: int, temperature: float, top_k: int, seed: int, runs: Path
+):
     """Sample the model that RUN trained.
 
     \b

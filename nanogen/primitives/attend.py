@@ -22,9 +22,11 @@ class Attend(Primitive):
                 help = "split the channels into heads: `split(q, heads)`"
                 raise Reject("NG311", f"`attend` takes heads and channels, found {x}", help, place)
         if k.last != q.last:
-            raise Reject("NG312", f"queries have {q.last} channels a head and keys {k.last}", blame=1)
+            message = f"queries have {q.last} channels a head and keys {k.last}"
+            raise Reject("NG312", message, "a query meets keys of its own width", 1)
         if v.axes[0] != k.axes[0]:
-            raise Reject("NG312", f"{k.axes[0]} heads of keys and {v.axes[0]} of values", blame=2)
+            message = f"{k.axes[0]} heads of keys and {v.axes[0]} of values"
+            raise Reject("NG312", message, "each key head has a value head", 2)
         if q.axes[0] % k.axes[0]:
             message = f"{q.axes[0]} query heads do not share {k.axes[0]} key heads evenly"
             raise Reject("NG312", message, "the query heads are a multiple of the key heads", 1)
@@ -42,7 +44,10 @@ class Attend(Primitive):
         return Saved(inputs=(0, 1, 2), output=True, wide=load.rows * load.tokens * q.axes[0])  # log-sum-exp
 
     def state(self, q: Value, k: Value, v: Value) -> tuple[State, ...]:
-        return State("k", k.axes, self.window), State("v", v.axes, self.window)
+        if self.window == 1:
+            return ()
+        before = None if self.window is None else self.window - 1  # the query's own key comes with it
+        return State("k", k.axes, before, q.dtype), State("v", v.axes, before, q.dtype)
 
     def source(self, site: Site) -> str:
         settings = [f"window={self.window}"] if self.window is not None else []

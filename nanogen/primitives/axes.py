@@ -6,7 +6,7 @@ from attrs import frozen
 
 from nanogen.diagnostics import Reject
 from nanogen.load import Flops, Load, Saved, Value
-from nanogen.primitives.base import Free, Site, primitive, size, want_features
+from nanogen.primitives.base import Free, Site, primitive, size, want_features, want_numbers
 
 
 def divisors(number: int, near: int) -> str:
@@ -84,10 +84,9 @@ class Outer(Free):
         (a, b), (left, right) = site.values, site.inputs
         if len(a.axes) == len(b.axes) == 1:
             return f"{left}[..., :, None] * {right}[..., None, :]"
-        ones = ", ".join(["1"] * len(b.axes))
-        head = f"{left}.reshape({left}.shape + ({ones},))"
-        lead = "[:, :, " if b.timed else "["
-        return f"{head} * {right}{lead}{', '.join(['None'] * len(a.axes))}]"
+        behind = ", ".join(["None"] * len(b.axes))
+        before = ", ".join([":, :"] * b.timed + ["None"] * len(a.axes))
+        return f"{left}[..., {behind}] * {right}[{before}]"
 
 
 @primitive("concat", inputs=("a", "..."))
@@ -98,9 +97,11 @@ class Concat(Free):
         for place, part in enumerate(parts):
             want_features("concat", part, place)
             if part.axes[:-1] != parts[0].axes[:-1]:
-                raise Reject("NG308", f"{parts[0]} and {part} differ before the last axis", blame=place)
+                help = "`flatten` both, or `split` them alike"
+                raise Reject("NG308", f"{parts[0]} and {part} differ before the last axis", help, place)
             if part.timed != parts[0].timed:
-                raise Reject("NG308", "a parameter and a value with time do not join", blame=place)
+                help = "add the parameter to a value first"
+                raise Reject("NG308", "a parameter and a value with time do not join", help, place)
         wide = "float32" if any(p.dtype == "float32" for p in parts) else "run"
         return Value((*parts[0].axes[:-1], sum(p.last for p in parts)), wide, parts[0].timed)
 
@@ -111,7 +112,7 @@ class Concat(Free):
         return Saved()
 
     def source(self, site: Site) -> str:
-        return f"torch.cat(({', '.join(site.inputs)},), dim=-1)"
+        return f"torch.cat(({', '.join(site.inputs)}), dim=-1)"
 
 
 @primitive("repeat")
@@ -134,7 +135,8 @@ class Repeat(Free):
 
     def source(self, site: Site) -> str:
         x, axes = site.values[0], len(site.values[0].axes)
-        return f"{site.inputs[0]}.unsqueeze({-axes - 1}).expand({'-1, -1, ' if x.timed else ''}{self.n}{', -1' * axes})"
+        before = "-1, -1, " if x.timed else ""
+        return f"{site.inputs[0]}.unsqueeze({-axes - 1}).expand({before}{self.n}{', -1' * axes})"
 
 
 @frozen
@@ -147,7 +149,7 @@ class Pick(Free):
     items: tuple[slice | int | None, ...]
 
     def shape(self, x: Value) -> Value:
-        want_features("subscript", x)
+        want_numbers("subscript", x)
         return x.with_axes(*_picked(x.axes, self.items))
 
     def flops(self, load: Load, out: Value, x: Value) -> Flops:
@@ -170,12 +172,18 @@ def _picked(axes: tuple[int, ...], items: tuple) -> list[int]:
         extent = left.pop(0)
         if isinstance(item, int):
             if not -extent <= item < extent:
-                raise Reject("NG309", f"index {item} is outside an axis of {extent}", blame=place)
+                raise Reject(
+                    "NG309",
+                    f"index {item} is outside an axis of {extent}",
+                    f"indices go from 0 to {extent - 1}",
+                    place,
+                )
             continue
         start, stop, _ = item.indices(extent)
         beyond = any(bound is not None and abs(bound) > extent for bound in (item.start, item.stop))
         if stop <= start or beyond:
-            raise Reject("NG309", f"{_item_text(item)} is not within an axis of {extent}", blame=place)
+            message = f"`{_item_text(item)}` is not within an axis of {extent}"
+            raise Reject("NG309", message, f"a slice lies between 0 and {extent}, and holds something", place)
         out.append(stop - start)
     return out + left
 

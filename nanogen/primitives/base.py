@@ -7,14 +7,14 @@ refuses raises `Reject` and names the argument to blame.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, dataclass_transform
 
 import attrs
 from attrs import field, frozen
 
 from nanogen.diagnostics import Reject
-from nanogen.initial import Law
+from nanogen.initial import VARIABLES, Law
 from nanogen.load import Flops, Load, Saved, State, Value
 
 
@@ -175,16 +175,43 @@ def stored() -> Any:
 # Refusals that several primitives share.
 
 
-def want_features(name: str, x: Value, position: int = 0) -> None:
+def want_numbers(name: str, x: Value, position: int = 0) -> None:
     if x.dtype == "ids":
-        raise Reject("NG304", f"`{name}` takes numbers, found token ids", "look them up with `embedding`", position)
+        raise Reject(
+            "NG304", f"`{name}` takes numbers, found token ids", "look them up with `embedding`", position
+        )
+
+
+def want_features(name: str, x: Value, position: int = 0) -> None:
+    want_numbers(name, x, position)
     if not x.axes:
-        raise Reject("NG304", f"`{name}` works on the last axis, and a scalar has none", blame=position)
+        help = "give it a value with channels"
+        raise Reject("NG304", f"`{name}` works on the last axis, and a scalar has none", help, position)
 
 
 def want_time(name: str, x: Value, position: int = 0) -> None:
     want_features(name, x, position)
     if not x.timed:
-        raise Reject("NG304", f"`{name}` looks along time, and this value is the same at every position", blame=position)
+        message = f"`{name}` looks along time, and this value is the same at every position"
+        raise Reject("NG304", message, "give it a value that comes from `tokens`", position)
 
 
+def want_law(law: Law, axes: tuple[int, ...]) -> None:
+    """Refuse a law that has no meaning for a parameter of these axes."""
+    words = set(_words(law))
+    if "eye" in words and len(axes) != 2:
+        message = (
+            f"`eye` fills a matrix, and this parameter has {len(axes)} ax{'i' if len(axes) == 1 else 'e'}s"
+        )
+        raise Reject("NG115", message, "use `ones`, `zeros`, or a parameter of two axes", "init")
+    if not axes and (found := sorted(words & set(VARIABLES))):
+        raise Reject(
+            "NG115", f"`{found[0]}` is about an axis, and a scalar has none", "write a number", "init"
+        )
+
+
+def _words(law: Law) -> Iterator[str]:
+    if isinstance(law, tuple):
+        yield law[0]
+        for part in law[1:]:
+            yield from _words(part)

@@ -12,6 +12,7 @@ from nanogen.primitives.base import (
     role,
     size,
     stored,
+    want_law,
     want_time,
 )
 
@@ -28,6 +29,7 @@ class CausalConv(Primitive):
 
     def shape(self, x: Value) -> Value:
         want_time("causal_conv", x)
+        want_law(self.init, (x.width, 1, self.kernel))
         return x
 
     def parameters(self, x: Value) -> tuple[Parameter, ...]:
@@ -41,11 +43,13 @@ class CausalConv(Primitive):
         return Flops(weights=2 * self.kernel * load.elements(x), vector=extra)
 
     def saved(self, load: Load, out: Value, x: Value) -> Saved:
+        if self.kernel == 1:
+            return Saved(inputs=(0,))
         # the taps read one padded copy of the input
-        return Saved(run=load.rows * (load.tokens + self.kernel - 1) * x.width)
+        return Saved.more(x, load.rows * (load.tokens + self.kernel - 1) * x.width)
 
     def state(self, x: Value) -> tuple[State, ...]:
-        return (State("recent", x.axes, self.kernel - 1),) if self.kernel > 1 else ()
+        return (State("recent", x.axes, self.kernel - 1, x.dtype),) if self.kernel > 1 else ()
 
     def source(self, site: Site) -> str:
         return f"{site.owner}({site.inputs[0]}, {site.past})"

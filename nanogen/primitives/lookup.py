@@ -3,7 +3,18 @@
 from nanogen.diagnostics import Reject
 from nanogen.initial import Law
 from nanogen.load import Flops, Load, Saved, State, Value
-from nanogen.primitives.base import Parameter, Primitive, Site, init, primitive, role, size, sizes, stored
+from nanogen.primitives.base import (
+    Parameter,
+    Primitive,
+    Site,
+    init,
+    primitive,
+    role,
+    size,
+    sizes,
+    stored,
+    want_law,
+)
 
 
 @primitive("embedding", inputs=("ids",))
@@ -53,11 +64,14 @@ class Bare(Primitive):
 
     def shape(self) -> Value:
         if self.init is None:
-            raise Reject("NG305", "a `parameter` says how it starts", "add `init=zeros`, or another law")
+            raise Reject(
+                "NG305", "this `parameter` does not say how it starts", "add `init=zeros`, or another law"
+            )
+        want_law(self.init, self.axes)
         return Value(self.axes, timed=False)
 
     def parameters(self) -> tuple[Parameter, ...]:
-        group = self.role or {0: "scalar", 1: "vector"}.get(len(self.axes), "matrix")
+        group = self.role or {0: "scalar", 2: "matrix"}.get(len(self.axes), "vector")
         return (Parameter("", self.axes, self.init, group, self.dtype),)
 
     def flops(self, load: Load, out: Value) -> Flops:

@@ -38,7 +38,8 @@ class RmsNorm(Primitive):
         return Flops(vector=load.elements(x) * (4 if self.gain else 3))
 
     def saved(self, load: Load, out: Value, x: Value) -> Saved:
-        return Saved(inputs=(0,), wide=load.elements(x) // x.last)  # one root a vector
+        normed = load.elements(x) if self.gain else 0  # what the gain multiplies
+        return Saved(inputs=(0,), wide=load.elements(x) // x.last + normed)  # and one root a vector
 
     def state(self, x: Value) -> tuple[State, ...]:
         return ()

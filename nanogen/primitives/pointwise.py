@@ -8,7 +8,7 @@ from attrs import frozen
 
 from nanogen.diagnostics import Reject
 from nanogen.load import Flops, Load, Saved, Value
-from nanogen.primitives.base import PRIMITIVES, Free, Site, number, primitive, want_features
+from nanogen.primitives.base import PRIMITIVES, Free, Site, number, primitive, want_features, want_numbers
 
 
 @frozen
@@ -20,8 +20,7 @@ class Pointwise(Free):
     cost: ClassVar[int]  # FLOPs an element
 
     def shape(self, x: Value) -> Value:
-        if x.dtype == "ids":
-            raise Reject("NG304", f"`{self.name}` takes numbers, found token ids", blame=0)
+        want_numbers(self.name, x)
         if self.name == "softmax":
             want_features("softmax", x)
         return x
@@ -63,16 +62,18 @@ class Softcap(Free):
     cap: float = number("the bound")
 
     def shape(self, x: Value) -> Value:
-        want_features("softcap", x)
+        want_numbers("softcap", x)
         if self.cap <= 0:
-            raise Reject("NG306", f"a cap is above 0, found {self.cap}", blame="cap")
+            raise Reject(
+                "NG306", f"a cap is above 0, found {self.cap}", "logits are often capped at 15", "cap"
+            )
         return x
 
     def flops(self, load: Load, out: Value, x: Value) -> Flops:
         return Flops(vector=6 * load.elements(x))
 
     def saved(self, load: Load, out: Value, x: Value) -> Saved:
-        return Saved(run=load.elements(x))  # the tangent
+        return Saved.more(x, load.elements(x))  # the tangent
 
     def source(self, site: Site) -> str:
         return f"softcap({site.inputs[0]}, {self.cap!r})"
@@ -85,7 +86,7 @@ class Float32(Free):
     postfix = True
 
     def shape(self, x: Value) -> Value:
-        want_features("float32", x)
+        want_numbers("float32", x)
         return Value(x.axes, "float32", x.timed)
 
     def flops(self, load: Load, out: Value, x: Value) -> Flops:
@@ -110,8 +111,7 @@ class Arithmetic(Free):
 
     def shape(self, *inputs: Value) -> Value:
         for place, x in enumerate(inputs):
-            if x.dtype == "ids":
-                raise Reject("NG304", f"`{self.operator}` takes numbers, found token ids", blame=place)
+            want_numbers(self.operator, x, place)
         wide = "float32" if any(x.dtype == "float32" for x in inputs) else "run"
         axes = broadcast(*(x.axes for x in inputs))
         return Value(axes, wide, any(x.timed for x in inputs))
@@ -122,18 +122,34 @@ class Arithmetic(Free):
     def saved(self, load: Load, out: Value, *inputs: Value) -> Saved:
         if self.operator in "+-" or (self.number is not None and self._linear):
             return Saved()
-        return Saved(inputs=tuple(range(len(inputs))))
+        if self.operator == "/" and self.number is not None:
+            return Saved.more(out, load.elements(out))  # 1 / x, then times the number
+        exponential = self.operator == "**" and (self.number is None or self.number_first)
+        return Saved(inputs=tuple(range(len(inputs))), output=exponential)
 
     @property
     def _linear(self) -> bool:
         return self.operator == "*" or (self.operator == "/" and not self.number_first)
 
     def source(self, site: Site) -> str:
-        rank = len(site.out.axes)
-        parts = [_aligned(t, v, rank) for t, v in zip(site.inputs, site.values, strict=True)]
+        parts = [t + self.suffix(place, site.out, site.values) for place, t in enumerate(site.inputs)]
         if self.number is not None:
-            parts.insert(0 if self.number_first else 1, repr(self.number))
+            loose = self.number < 0 and self.number_first and self.operator == "**"  # -2 ** x is -(2 ** x)
+            parts.insert(0 if self.number_first else 1, f"({self.number!r})" if loose else repr(self.number))
         return f"{parts[0]} {self.operator} {parts[1]}"
+
+    def suffix(self, place: int, out: Value, values: tuple[Value, ...]) -> str:
+        """What stands behind an input's text: the axes that broadcasting leaves out, and a cast.
+
+        Batch and time stand before the feature axes in a tensor. PyTorch takes no account of the dtype of a
+        tensor without axes: beside a float32 scalar the other side is widened by hand.
+        """
+        value, missing = values[place], len(out.axes) - len(values[place].axes)
+        beside_scalar = any(v.dtype == "float32" and not _axes(v) for v in values)
+        cast = ".float()" if beside_scalar and value.dtype != "float32" else ""
+        if not (value.timed and missing):
+            return cast
+        return f"[:, :, {', '.join(['None'] * missing)}{', :' if value.axes else ''}]{cast}"
 
 
 @frozen
@@ -145,8 +161,7 @@ class Negate(Free):
     binding = 3
 
     def shape(self, x: Value) -> Value:
-        if x.dtype == "ids":
-            raise Reject("NG304", "`-` takes numbers, found token ids", blame=0)
+        want_numbers("-", x)
         return x
 
     def flops(self, load: Load, out: Value, x: Value) -> Flops:
@@ -159,12 +174,9 @@ class Negate(Free):
         return f"-{site.inputs[0]}"
 
 
-def _aligned(text: str, value: Value, rank: int) -> str:
-    """Add the axes that broadcasting leaves out: batch and time stand before them in a tensor."""
-    missing = rank - len(value.axes)
-    if not (value.timed and missing and value.axes):
-        return f"{text}[{', '.join([':', ':'] + ['None'] * missing)}]" if value.timed and missing else text
-    return f"{text}[:, :, {'None, ' * missing}:]"
+def _axes(value: Value) -> int:
+    """Axes of the tensor, batch and time included."""
+    return len(value.axes) + 2 * value.timed
 
 
 def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:

@@ -18,17 +18,23 @@ class Rope(Free):
     def shape(self, x: Value) -> Value:
         want_time("rope", x)
         if not 0 < self.fraction <= 1:
-            raise Reject("NG306", f"a fraction of {self.fraction} of the channels", "use 0 < fraction <= 1", "fraction")
+            raise Reject(
+                "NG306", f"a fraction of {self.fraction} of the channels", "use 0 < fraction <= 1", "fraction"
+            )
         if self.direction not in (1, -1):
-            raise Reject("NG306", f"a direction is 1 or -1, found {self.direction}", blame="direction")
+            raise Reject(
+                "NG306", f"a direction is 1 or -1, found {self.direction}", "1 is usual", "direction"
+            )
         if self.base <= 0:
-            raise Reject("NG306", f"a base is above 0, found {self.base}", blame="base")
+            raise Reject("NG306", f"a base is above 0, found {self.base}", "10000 is usual", "base")
         if self._turned(x) % 2 or not self._turned(x):
-            raise Reject("NG307", f"{self._turned(x)} channels do not form pairs", "turn an even number of channels", 0)
+            raise Reject(
+                "NG307", f"{self._turned(x)} channels do not form pairs", "turn an even number of channels", 0
+            )
         return x
 
     def _turned(self, x: Value) -> int:
-        return int(x.last * self.fraction)
+        return int(x.last * self.fraction + 1e-6)  # 100 * 0.58 is a little less than 58
 
     def flops(self, load: Load, out: Value, x: Value) -> Flops:
         return Flops(vector=3 * load.elements(x.with_axes(*x.axes[:-1], self._turned(x))))

@@ -24,7 +24,7 @@ class Shift(Primitive):
         return Saved()
 
     def state(self, x: Value) -> tuple[State, ...]:
-        return (State("recent", x.axes, self.n),)
+        return (State("recent", x.axes, self.n, x.dtype),)
 
     def source(self, site: Site) -> str:
         return f"shift({site.inputs[0]}, {self.n}, {site.past})"

@@ -11,9 +11,9 @@ class Settings:
     steps: int
     rate: float = 0.1
     name: str | None = None
-    characters: Count = Count(5)
+    characters: Count | None = None
     prompts: tuple[str, ...] = ()
-    small: int = field(default=1)
+    small: int = field(default=1)  # below 10
 
     @small.validator
     def _check(self, attribute, value):

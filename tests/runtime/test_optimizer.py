@@ -148,12 +148,16 @@ def test_an_unknown_role_is_a_fault():
     assert caught.value.help == "the roles are embedding, head, matrix, conv, gain, bias, scalar, vector"
 
 
+def test_what_a_spec_can_get_wrong_is_a_fault():
+    half = Entry("layer.weight", "gain", nn.Parameter(torch.zeros(4, dtype=torch.bfloat16)))
+    for message, entries in {"is stored as bfloat16": [half], "`matrix` and 1 axes": one("matrix", 4)}.items():
+        with pytest.raises(Fault, match=message):
+            Optimizer(entries, width=768, recipe=Recipe())
+
+
 def test_mistakes_of_ours_are_asserted():
     twice = one("gain", 4)[0]
-    half = Entry("layer.weight", "gain", nn.Parameter(torch.zeros(4, dtype=torch.bfloat16)))
     faulty = {
-        "a matrix is 2-D": one("matrix", 4),
-        "masters are fp32": [half],
         "a path stands for one parameter": [*one("gain", 4), *one("gain", 4)],
         "a parameter moves once": [twice, Entry("tied.weight", "head", twice.parameter)],
     }

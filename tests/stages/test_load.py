@@ -6,10 +6,18 @@ from nanogen.diagnostics import Refusal
 from nanogen.draw import find
 
 MISTAKES = {
-    "an unknown kind of stage": (('uses = "evaluate"', 'uses = "evaluat"'), "NG701", "did you mean `evaluate`?"),
-    "a need that is no stage": (('needs = ["corpus", "base"]', 'needs = ["corpus", "bse"]'), "NG701", "`base`"),
+    "an unknown kind of stage": (
+        ('uses = "evaluate"', 'uses = "evaluat"'),
+        "NG701",
+        "did you mean `evaluate`?",
+    ),
+    "a need that is no stage": (
+        ('needs = ["corpus", "base"]', 'needs = ["corpus", "bse"]'),
+        "NG701",
+        "`base`",
+    ),
     "a need that is left out": (('needs = ["corpus", "base"]', 'needs = ["corpus"]'), "NG703", "add `base`"),
-    "a circle": (('[stage.corpus]', '[stage.corpus]\nneeds = ["report"]'), "NG702", "take one of the needs"),
+    "a circle": (("[stage.corpus]", '[stage.corpus]\nneeds = ["report"]'), "NG702", "take one of the needs"),
     "an unknown setting": (("steps = 6", "stepz = 6"), "NG103", "did you mean `steps`?"),
     "a setting of the wrong kind": (("steps = 6", 'steps = "six"'), "NG704", ""),
     "a setting out of range": (("steps = 6", "steps = 0"), "NG704", ""),

@@ -106,7 +106,8 @@ def test_a_changed_setting_makes_stale_what_follows_and_keeps_the_old(write_run,
 
 
 @pytest.mark.parametrize(
-    "change", [("evaluate_every = 3", "evaluate_every = 3, save_minutes = 5"), ("[set]", "# a comment\n[set]")]
+    "change",
+    [("evaluate_every = 3", "evaluate_every = 3, save_minutes = 5"), ("[set]", "# a comment\n[set]")],
 )
 def test_what_cannot_change_a_result_marks_nothing(write_run, told, tmp_path, change):
     folder = execute(write_run(), tmp_path / "runs", told[0])
@@ -115,7 +116,9 @@ def test_what_cannot_change_a_result_marks_nothing(write_run, told, tmp_path, ch
 
 def test_a_change_of_the_text_marks_everything(write_run, told, tmp_path, texts):
     folder = execute(write_run(), tmp_path / "runs", told[0])
-    (texts / "00.txt").write_text("Another beginning altogether, and long enough to be a document of its own.")
+    (texts / "00.txt").write_text(
+        "Another beginning altogether, and long enough to be a document of its own."
+    )
     assert set(states(write_run(), folder).values()) == {"stale"}
 
 

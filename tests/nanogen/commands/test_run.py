@@ -28,9 +28,16 @@ def test_a_run_prints_card_progress_and_where_the_report_is(here):
         assert wanted in done.output
     again = CliRunner().invoke(cli, ["run", "small.toml"])
     assert "nothing to do" in again.output
-    sample = CliRunner().invoke(cli, ["sample", "small.toml", "-p", "The", "--tokens", "5", "--temperature", "0"])
+    sample = CliRunner().invoke(
+        cli, ["sample", "small.toml", "-p", "The", "--tokens", "5", "--temperature", "0"]
+    )
     assert sample.output.startswith("The")
-    assert sample.output == CliRunner().invoke(cli, ["sample", "small.toml", "-p", "The", "--tokens", "5", "--temperature", "0"]).output
+    assert (
+        sample.output
+        == CliRunner()
+        .invoke(cli, ["sample", "small.toml", "-p", "The", "--tokens", "5", "--temperature", "0"])
+        .output
+    )
 
 
 def test_sampling_before_training_says_what_to_do(here):

@@ -1,0 +1,215 @@
+"""Saved activations: whole models by hand, and against what autograd keeps."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+
+from nanogen.answers.saved import Kept, saved
+from nanogen.compiler import Compiled, compile_text
+from nanogen.load import Load
+from runtime.model import build, initialize
+from runtime.primitives import Now
+
+SPECS = Path(__file__).parents[3] / "specs"
+ROWS, TOKENS = 2, 32
+
+
+def compiled_of(body: str) -> Compiled:
+    return compile_text(f'kind = "model"\nlanguage = 1\n[dims]\nvocab = 64\ncontext = 64\nwidth = 16\n{body}')
+
+
+def counted(compiled: Compiled) -> Kept:
+    return saved(compiled.graph, Load(ROWS, TOKENS))
+
+
+def kept(compiled: Compiled) -> int:
+    """Bytes that a forward pass in float32 leaves for backward: storages, each once."""
+    model = build(compiled.source, compiled.blueprint)
+    initialize(model, compiled.blueprint, seed=0)
+    tokens = torch.zeros(ROWS, TOKENS, dtype=torch.int64)
+    now = Now.start(tokens)
+    alive: list[Tensor] = []
+
+    def pack(tensor: Tensor) -> Tensor:
+        alive.append(tensor)
+        return tensor
+
+    with saved_tensors_hooks(pack, lambda t: t):
+        alive.append(model(tokens, now))  # so that nothing saved is freed and its address used again
+    stores = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in alive[:-1]}
+    for fixed in (*model.parameters(), *(t for table in now.tables.values() for t in table)):
+        stores.pop(fixed.untyped_storage().data_ptr(), None)
+    return sum(stores.values())
+
+
+@pytest.mark.parametrize("path", sorted(SPECS.glob("*.toml")), ids=lambda p: p.stem)
+def test_the_shipped_specs_keep_what_was_counted(path: Path):
+    text = re.sub(r"attention = \[.*?\]", "attention = [1, 4]", path.read_text())
+    text = re.sub(r"depth +=.*", "depth = 5", text)
+    compiled = compile_text(text, {"width": 64, "heads": 4, "vocab": 256, "context": 64})
+    assert counted(compiled).bytes(4) == pytest.approx(kept(compiled), rel=0.01)
+
+
+def elements(width: int) -> int:
+    return ROWS * TOKENS * width
+
+
+BY_HAND = {
+    "a chain of linears": (
+        """
+[model]
+e = "embedding(tokens, vocab, width)"
+a = "linear(e, 8)"
+logits = "linear(a, vocab)"
+""",
+        Kept(run=elements(16 + 8), ids=elements(1)),
+    ),
+    "a value that three read": (
+        """
+[model]
+e = "embedding(tokens, vocab, width)"
+a = "linear(e, 8)"
+b = "linear(e, 8)"
+c = "square(e)"
+d = "linear(a + b, vocab)"
+h = "linear(c, vocab)"
+logits = "h + d"
+""",
+        Kept(run=elements(16 + 8 + 16), ids=elements(1)),
+    ),
+    "views of one value": (
+        """
+[model]
+e = "embedding(tokens, vocab, width)"
+a = "square(split(e, 4)[1:])"
+b = "silu(flatten(split(e, 2)))"
+logits = "linear(b + flatten(a)[0], vocab)"
+""",
+        # e, b + .., and a is not kept: what reads it is a sum
+        Kept(run=elements(16 + 16), ids=elements(1)),
+    ),
+    "a flattened part is a copy": (
+        """
+[model]
+e = "embedding(tokens, vocab, width)"
+a = "linear(flatten(split(e, 4)[..., :2]), vocab)"
+logits = "a"
+""",
+        Kept(run=elements(8), ids=elements(1)),
+    ),
+    "a module keeps its result, and its reader does not again": (
+        """
+[module.gate]
+a = "linear(x, width)"
+y = "sigmoid(a)"
+[model]
+e = "embedding(tokens, vocab, width)"
+g = "gate(e)"
+logits = "linear(g, vocab)"
+""",
+        Kept(run=elements(16 + 16), ids=elements(1)),
+    ),
+    "a module that hands its input on": (
+        """
+[module.same]
+y = "split(x, 4)"
+[model]
+e = "embedding(tokens, vocab, width)"
+s = "same(e)"
+logits = "linear(square(flatten(s)) + e * e, vocab)"
+""",
+        Kept(run=elements(16 + 16), ids=elements(1)),
+    ),
+    "layers that keep what entered": (
+        """
+[stack.trunk]
+layers = 3
+a = "linear(x, width)"
+x = "x + a"
+[model]
+e = "embedding(tokens, vocab, width)"
+t = "trunk(e)"
+logits = "linear(t, vocab)"
+""",
+        Kept(run=elements(4 * 16), ids=elements(1)),
+    ),
+    "layers that keep what leaves": (
+        """
+[stack.trunk]
+layers = 3
+a = "linear(x, width)"
+x = "sigmoid(a)"
+[model]
+e = "embedding(tokens, vocab, width)"
+t = "trunk(e)"
+logits = "linear(t, vocab)"
+""",
+        Kept(run=elements(4 * 16), ids=elements(1)),
+    ),
+    "two carried values, of which one is kept below": (
+        """
+[stack.trunk]
+inputs = ["x", "s"]
+layers = 2
+a = "linear(x, width)"
+x = "a + s"
+s = "sigmoid(s)"
+[model]
+e = "embedding(tokens, vocab, width)"
+t = "trunk(e, 2 * e)"
+logits = "linear(t, vocab)"
+""",
+        # x enters twice and leaves to the head; s leaves the first layer alone: the last one's is read by none
+        Kept(run=elements(3 * 16 + 2 * 16), ids=elements(1)),
+    ),
+    "an input that a later layer alone keeps": (
+        """
+[module.plain]
+inputs = ["x", "x0"]
+y = "x + x0"
+[module.times]
+inputs = ["x", "x0"]
+y = "x * square(x0)"
+[stack.trunk]
+inputs = ["x", "x0"]
+layers = 2
+how = { plain = [0], times = [1] }
+x = "how(x, x0)"
+[model]
+e = "embedding(tokens, vocab, width)"
+t = "trunk(e, rms_norm(e))"
+logits = "linear(t, vocab)"
+""",
+        # e and its roots, the norm, x of layer 1, the square, t
+        Kept(run=elements(5 * 16), wide=elements(1), ids=elements(1)),
+    ),
+    "wide values": (
+        """
+[model]
+e = "embedding(tokens, vocab, width)"
+a = "linear(e, vocab)"
+logits = "softcap(float32(a), 15)"
+""",
+        Kept(run=elements(16), wide=elements(64), ids=elements(1)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_by_hand(name: str):
+    body, wanted = BY_HAND[name]
+    compiled = compiled_of(body)
+    assert counted(compiled) == wanted
+    assert kept(compiled) == wanted.bytes(4)
+
+
+def test_bytes_follow_the_runs_dtype():
+    found = Kept(run=10, wide=3, ids=2)
+    assert (found.bytes(4), found.bytes(2)) == (40 + 12 + 16, 20 + 12 + 16)
+    assert found + Kept(run=1, ids=1) == Kept(11, 3, 3)

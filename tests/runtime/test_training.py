@@ -1,0 +1,190 @@
+"""Training: a resumed run is the straight one, and a step is one loss however it is cut."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nanogen.compiler import compile_text
+from runtime.checkpoint import newest_save, write_save
+from runtime.faults import Fault
+from runtime.losses import IGNORED
+from runtime.model import build, initialize
+from runtime.optimizer import Entry, Optimizer, Recipe
+from runtime.primitives import Now
+from runtime.schedule import Schedule
+from runtime.training import Trainer, load_weights
+
+STEPS, VOCAB = 9, 12
+SPEC = """
+kind = "model"
+language = 1
+[dims]
+vocab = 12
+context = 8
+[module.attention]
+q = "linear(x, 8)"
+k = "linear(x, 8)"
+mix = "attend(rope(split(q, 2), 100), rope(split(k, 2), 100), split(k, 2))"
+y = "linear(flatten(mix), 8)"
+[stack.trunk]
+layers = 2
+keep = "parameter(init=1)"
+n = "rms_norm(x, gain=true)"
+a = "attention(n)"
+c = "causal_conv(n + a, 3)"
+x = "keep * x + c"
+[model]
+embed = "embedding(tokens, vocab, 8)"
+trunk = "trunk(embed)"
+logits = "linear(trunk, vocab, role=head)"
+"""
+
+
+class Cursor:
+    """Batches that depend on their number alone, with more targets ignored in some than in others."""
+
+    def __init__(self) -> None:
+        self.place = 0
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return self
+
+    def __next__(self) -> tuple[Tensor, Tensor]:
+        draw = torch.Generator().manual_seed(self.place)
+        ids = torch.randint(VOCAB, (2, 7), generator=draw)
+        targets = ids[:, 1:].clone()
+        targets[:, : self.place % 5] = IGNORED
+        self.place += 1
+        return ids[:, :-1], targets
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {"place": np.array([self.place])}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        self.place = int(state["place"][0])
+
+
+def trainer_of(accumulation: int = 2, seed: int = 1) -> Trainer:
+    compiled = compile_text(SPEC)
+    model = build(compiled.source, compiled.blueprint)
+    initialize(model, compiled.blueprint, seed=seed)
+    tensors: dict[str, Any] = dict(model.named_parameters())
+    entries = [Entry(p["path"], p["role"], tensors[p["path"]]) for p in compiled.blueprint["parameters"]]
+    recipe = Recipe(newton_schulz_dtype="float32")
+    return Trainer(
+        model=model,
+        optimizer=Optimizer(entries, width=8, recipe=recipe),
+        schedule=Schedule(STEPS, warmup=0.2, warmdown=0.4),
+        loader=Cursor(),
+        accumulation=accumulation,
+        dtype=torch.float32,
+        device="cpu",
+        compiled=False,
+    )
+
+
+def weights(trainer: Trainer) -> dict[str, Tensor]:
+    return {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
+
+
+def test_training_lowers_the_loss_and_counts_what_it_did():
+    trainer = trainer_of()
+    before = weights(trainer)
+    results = [trainer.run_step() for _ in range(STEPS)]
+    assert [r.step for r in results] == list(range(STEPS))
+    assert [r.rate for r in results] == [trainer.schedule.rate(step) for step in range(STEPS)]
+    assert trainer.step == STEPS
+    assert results[0].tokens == 2 * 6 + 2 * 5  # of batch 0 all, of batch 1 all but the first column
+    assert results[2].tokens == 2 * 2 + 2 * 6
+    assert results[0].loss > 2
+    after = weights(trainer)
+    assert all(not torch.equal(before[name], after[name]) for name in before)
+    assert all(p.grad is None for p in trainer.model.parameters())
+
+
+@pytest.mark.parametrize("at", [1, 4, 8])
+def test_a_resumed_run_is_the_straight_run_bit_for_bit(tmp_path: Path, at: int):
+    straight = trainer_of()
+    losses = []
+    for step in range(STEPS):
+        if step == at:
+            write_save(tmp_path, step, straight.groups(), {})
+        losses.append(straight.run_step().loss)
+    resumed = trainer_of(seed=2)  # other weights, to be overwritten
+    save = newest_save(tmp_path, pytest.fail)
+    assert save is not None
+    resumed.restore(save.step, {name: save.tensors(name) for name in ("weights", "optimizer", "loader")})
+    assert [resumed.run_step().loss for _ in range(at, STEPS)] == losses[at:]
+    ends = resumed.groups()
+    for group, tensors in straight.groups().items():
+        assert set(tensors) == set(ends[group])
+        assert all(torch.equal(tensor, ends[group][name]) for name, tensor in tensors.items()), group
+
+
+def gradients(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> tuple[float, dict[str, Tensor]]:
+    """The loss of the first step and the gradients that the optimizer saw."""
+    seen: dict[str, Tensor] = {}
+
+    def look(*_: Any) -> None:
+        seen.update({n: p.grad.clone() for n, p in trainer.model.named_parameters() if p.grad is not None})
+
+    monkeypatch.setattr(trainer.optimizer, "step", look)
+    return trainer.run_step().loss, seen
+
+
+@pytest.mark.parametrize("accumulation", [1, 3, 5])
+def test_the_loss_is_over_the_tokens_of_the_step_however_they_are_cut(
+    accumulation: int, monkeypatch: pytest.MonkeyPatch
+):
+    loss, found = gradients(trainer_of(accumulation), monkeypatch)
+    whole = trainer_of()
+    batches = [next(whole.loader) for _ in range(accumulation)]
+    inputs, targets = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    logits = whole.model(inputs, Now.start(inputs))
+    wanted = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+    wanted.backward()
+    assert loss == pytest.approx(float(wanted.detach()), abs=1e-6)
+    for name, parameter in whole.model.named_parameters():
+        assert parameter.grad is not None
+        assert torch.allclose(found[name], parameter.grad, atol=1e-6), name
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_stops_before_the_weights_change(value: float):
+    trainer = trainer_of()
+    trainer.run_step()
+    with torch.no_grad():
+        dict(trainer.model.named_parameters())["embed.weight"][3, 0] = value
+    before, state = weights(trainer), {name: t.clone() for name, t in trainer.optimizer.state().items()}
+    with pytest.raises(Fault, match="the loss of step 1 is nan"):
+        trainer.run_step()
+    assert all(torch.equal(t, before[name]) for name, t in weights(trainer).items() if name != "embed.weight")
+    assert all(torch.equal(t, state[name]) for name, t in trainer.optimizer.state().items())
+    assert trainer.step == 1
+
+
+def test_a_step_without_supervised_tokens_has_no_loss():
+    trainer = trainer_of(1)
+    trainer.loader = iter([(torch.zeros(1, 4, dtype=torch.int64), torch.full((1, 4), IGNORED))])  # type: ignore[assignment]
+    result = trainer.run_step()
+    assert (result.loss, result.tokens) == (0, 0)
+    assert all(torch.isfinite(t).all() for t in weights(trainer).values())
+
+
+def test_weights_of_another_model_are_refused_by_name():
+    model, other = nn.Linear(3, 2), {"weight": torch.ones(2, 3), "bias": torch.ones(2)}
+    load_weights(model, other)
+    assert torch.equal(model.weight, other["weight"])
+    with pytest.raises(Fault, match="`bias` and more"):
+        load_weights(model, {"weight": torch.ones(2, 3)})
+    with pytest.raises(Fault, match=r"`weight` is \(2, 3\) in the model and \(3, 3\) in the file"):
+        load_weights(model, {"weight": torch.ones(3, 3), "bias": torch.ones(2)})
