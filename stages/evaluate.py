@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 READS = ("dataset", "pretrain")
 VERSION = 1
 MODEL = False
-PROMPTS = ("", "The function", "Return the")
+PROMPTS = ("The", "There are", "It was")
 ROWS = 8  # of a batch
 SHOWN = 600  # characters of a sample in the terminal
 
 
 @frozen
 class Settings:
-    prompts: tuple[str, ...] = PROMPTS  # an empty one is the start of a document
+    prompts: tuple[str, ...] = PROMPTS  # an empty one is the start of a document, or of a part of one
     tokens: int = field(default=120, validator=positive)  # of each sample
     temperature: float = field(default=0.8, validator=at_least(0))  # 0 is greedy
     top_k: int = field(default=50, validator=positive)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from nanogen.figures import columns, seconds_text
+from stages.report_page import Section, as_html, as_markdown
 
 if TYPE_CHECKING:
     from stages.work import Input, Work
@@ -24,20 +25,7 @@ class Settings:
     title: str | None = None  # unsaid, the run's name
 
 
-@frozen
-class Section:
-    """A part of the report: prose, rows of facts, plain text, samples, and a picture; each may be empty."""
-
-    title: str
-    facts: tuple[tuple[str, str], ...] = ()
-    text: str = ""  # in a fixed width, as the terminal showed it
-    samples: tuple[tuple[str, str], ...] = ()  # prompt, continuation
-    picture: str = ""  # SVG
-
-
 def run(work: Work) -> None:
-    from stages.report_page import as_html, as_markdown
-
     settings: Settings = work.settings
     title = settings.title or work.run
     sections = gather(work)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from stages.report import Section
+from attrs import frozen
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1f2328; --dim: #57606a; --paper: #fff; --box: #f6f8fa; --line: #d0d7de;
@@ -26,6 +24,17 @@ svg { width: 100%; height: auto; background: #fff; border: 1px solid var(--line)
       box-sizing: border-box; margin-top: .8rem; }
 """
 ABOUT = "Made by nanogen from the logs and results of this run."
+
+
+@frozen
+class Section:
+    """A part of the report: prose, rows of facts, plain text, samples, and a picture; each may be empty."""
+
+    title: str
+    facts: tuple[tuple[str, str], ...] = ()
+    text: str = ""  # in a fixed width, as the terminal showed it
+    samples: tuple[tuple[str, str], ...] = ()  # prompt, continuation
+    picture: str = ""  # SVG
 
 
 def as_html(title: str, sections: list[Section]) -> str:

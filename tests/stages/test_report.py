@@ -1,8 +1,7 @@
 """The report shows what a model wrote as text, whatever it wrote."""
 
 from stages.curves import curves
-from stages.report import Section
-from stages.report_page import as_html, as_markdown
+from stages.report_page import Section, as_html, as_markdown
 
 HOSTILE = '</pre><script>alert(1)</script>```\n# not a heading & "more"'
 
