@@ -80,7 +80,9 @@ def binary(op: str, left: Any, right: Any) -> int | float:
             return _bounded(left // right, what)  # exact, where a float of 17 digits is not
         return _bounded(_BINARY[op](left, right), what)
     except ZeroDivisionError:
-        raise Reject("NG302", f"{what} divides by zero", "what it is divided by is at least 1 in a model") from None
+        raise Reject(
+            "NG302", f"{what} divides by zero", "what it is divided by is at least 1 in a model"
+        ) from None
     except OverflowError:
         raise Reject("NG302", f"{what} is too large", _LIMIT) from None
 
@@ -102,13 +104,17 @@ def compare(op: str, left: Any, right: Any) -> bool:
     """Compute a comparison of numbers, or whether a number is in a list. Raises Reject."""
     if op in ("in", "not in"):
         if not isinstance(right, list):
-            raise Reject("NG111", f"`{op}` looks into a list, found {kind_of(right)}", "write `i in [1, 4, 7]`")
+            raise Reject(
+                "NG111", f"`{op}` looks into a list, found {kind_of(right)}", "write `i in [1, 4, 7]`"
+            )
         if not is_number(left):
             raise Reject("NG111", f"`{op}` looks for a number, found {kind_of(left)}", _NUMBERS)
         return (left in right) == (op == "in")
     comparable = (is_number(v) or (v is None and op in ("==", "!=")) for v in (left, right))
     if not all(comparable):
-        raise Reject("NG111", f"`{op}` compares numbers, found {kind_of(left)} and {kind_of(right)}", _NUMBERS)
+        raise Reject(
+            "NG111", f"`{op}` compares numbers, found {kind_of(left)} and {kind_of(right)}", _NUMBERS
+        )
     return _COMPARE[op](left, right)
 
 
@@ -128,7 +134,9 @@ def function(name: str, args: list[Any]) -> int | float:
         raise Reject("NG112", f"`{name}` takes one number, found {len(flat)}", f"write `{name}(width / 2)`")
     what = f"{name}({', '.join(map(shown, flat))})"
     try:
-        return _bounded(FUNCTIONS[name](*flat) if len(flat) > 1 or name not in ("max", "min") else flat[0], what)
+        return _bounded(
+            FUNCTIONS[name](*flat) if len(flat) > 1 or name not in ("max", "min") else flat[0], what
+        )
     except (ValueError, OverflowError):
         raise Reject("NG302", f"{what} has no value", _DOMAIN.get(name, _LIMIT)) from None
 
@@ -138,7 +146,11 @@ def whole(value: Any, what: str) -> int:
     if isinstance(value, bool) or not is_number(value):
         raise Reject("NG111", f"{what} is a whole number, found {kind_of(value)}", _NUMBERS)
     if value != int(value):
-        raise Reject("NG303", f"{what} is {shown(value)}, not a whole number", "use `ceil` or `floor`, or another divisor")
+        raise Reject(
+            "NG303",
+            f"{what} is {shown(value)}, not a whole number",
+            "use `ceil` or `floor`, or another divisor",
+        )
     if value < 1:
         raise Reject("NG303", f"{what} is {shown(value)}, and a size is at least 1", "use 1 or more")
     if value >= LARGEST:

@@ -53,7 +53,9 @@ class Stop(Exception):
 
 
 def _on_key(at: Evaluator, span: tuple[int, int], code: str, message: str, help: str) -> Stop:
-    return Stop(Diagnostic(code, message, Place(at.equation.path, span if at.equation.written else None), help=help))
+    return Stop(
+        Diagnostic(code, message, Place(at.equation.path, span if at.equation.written else None), help=help)
+    )
 
 
 def _inputs(at: Evaluator, name: str, call: Call) -> tuple[tuple[Expression, ...], tuple[Expression, ...]]:
@@ -63,7 +65,9 @@ def _inputs(at: Evaluator, name: str, call: Call) -> tuple[tuple[Expression, ...
             raise at.stop("NG112", f"`{name}` joins two values or more", call, f"written `{signature(name)}`")
         return call.args, ()
     if len(call.args) < len(wanted):
-        message = f"`{name}` takes {len(wanted)} value{'s' if len(wanted) > 1 else ''}, found {len(call.args)}"
+        message = (
+            f"`{name}` takes {len(wanted)} value{'s' if len(wanted) > 1 else ''}, found {len(call.args)}"
+        )
         raise at.stop("NG112", message, call, f"written `{signature(name)}`")
     return call.args[: len(wanted)], call.args[len(wanted) :]
 
@@ -84,7 +88,9 @@ def _positional(at: Evaluator, name: str, call: Call, rest: tuple[Expression, ..
         return given
     if len(rest) > len(fields):
         extra = rest[len(fields)]
-        raise at.stop("NG112", f"`{name}` takes no further argument by position", extra, f"written `{signature(name)}`")
+        raise at.stop(
+            "NG112", f"`{name}` takes no further argument by position", extra, f"written `{signature(name)}`"
+        )
     for setting, part in zip(fields, rest, strict=False):
         given[setting.name] = _setting(at, setting, part)
     return given
@@ -99,7 +105,9 @@ def _defaults(at: Evaluator, name: str, given: dict[str, Any]) -> None:
 
 
 def _complete(at: Evaluator, name: str, call: Call, given: dict[str, Any]) -> None:
-    missing = [f.name for f in settings_of(name).values() if f.default is attrs.NOTHING and f.name not in given]
+    missing = [
+        f.name for f in settings_of(name).values() if f.default is attrs.NOTHING and f.name not in given
+    ]
     if missing:
         help = f"written `{signature(name)}`"
         raise at.stop("NG112", f"`{name}` lacks `{missing[0]}`", call, help)
@@ -211,5 +219,6 @@ def _plain(at: Evaluator, part: Expression) -> int | float:
 def _mentions_law(part: Expression) -> bool:
     words = {*DRAWS, *VARIABLES}
     return any(
-        (isinstance(p, Name) and p.id in words) or (isinstance(p, Call) and p.callee in DRAWS) for p in walk(part)
+        (isinstance(p, Name) and p.id in words) or (isinstance(p, Call) and p.callee in DRAWS)
+        for p in walk(part)
     )

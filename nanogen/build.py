@@ -21,10 +21,11 @@ from nanogen.graph import Climb, Graph, Line, Node, Read, Unit, nodes, owns
 from nanogen.layers import Claims
 from nanogen.load import Value
 from nanogen.names import Names
-from nanogen.spec import Equation, Spec, Table
+from nanogen.spec import Spec
+from nanogen.tables import Equation, Table
 
 MAX_LAYERS = 2_000  # of one stack
-MAX_LINES = 200_000  # of the whole model, layers and modules expanded
+MAX_LINES = 100_000  # of the whole model, layers and modules expanded
 CONSTANTS = {"true": True, "false": False, "none": None}
 IDS = Value((), "ids")
 
@@ -270,11 +271,15 @@ class Frame:
         if name in self.constants:
             return self.constants[name]
         if name in self.table.args:  # a default, which reads dims alone
-            self.constants[name] = self.builder.outside(self.table.name, self.index).value_of(self.table.args[name])
+            self.constants[name] = self.builder.outside(self.table.name, self.index).value_of(
+                self.table.args[name]
+            )
             return self.constants[name]
         if name in self.table.equations:
             found = self.equation(name, place)
             return Read(found.value, name) if isinstance(found, Node) else found
+        if name in self.table.refused or name in self.builder.spec.refused:
+            return UNKNOWN
         if name in self.builder.dims:
             return self.builder.dims[name]
         if name in CONSTANTS:

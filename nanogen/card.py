@@ -23,11 +23,19 @@ def card(compiled: Compiled) -> str:
         ("parameters", f"{count(graph):,}", ", ".join(f"{r} {n:,}" for r, n in by_role(graph).items())),
         *(("layers", *text) for text in layer_texts(graph)),
         ("vocabulary", f"{graph.vocab:,}", f"context {context:,}"),
-        ("training", f"{training_per_token(graph, context):,.0f}", f"FLOPs a token, exact, in rows of {context:,}"),
+        (
+            "training",
+            f"{training_per_token(graph, context):,.0f}",
+            f"FLOPs a token, exact, in rows of {context:,}",
+        ),
         ("", f"{convention_per_token(graph, context):,}", "by 6N + 12·layers·width·T, attention where it is"),
         ("", bytes_text(kept.bytes(HALF)), f"saved for backward, a row of {context:,} in bfloat16"),
         ("decoding", f"{decoding_per_token(graph, context - 1):,}", f"FLOPs for token {context:,}"),
-        ("", bytes_text(state * HALF), f"state of a row at {context:,} in bfloat16, {bytes_text(each * HALF)} a token"),
+        (
+            "",
+            bytes_text(state * HALF),
+            f"state of a row at {context:,} in bfloat16, {bytes_text(each * HALF)} a token",
+        ),
     ]
     title = compiled.name
     about = compiled.spec.meta.get("about")

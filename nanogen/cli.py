@@ -52,7 +52,9 @@ def _version(ctx: click.Context, parameter: click.Parameter, asked: bool) -> Non
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."
+)
 def cli() -> None:
     """Language models declared in TOML: checked, counted, compiled to PyTorch, trained.
 
@@ -75,7 +77,7 @@ def main() -> None:
     except click.Abort:
         sys.exit(130)
     except BrokenPipeError:  # who read the output has left, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)
     except click.ClickException as error:
         error.show()

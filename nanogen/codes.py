@@ -14,16 +14,26 @@ class Code:
 
 
 CODES: dict[str, Code] = {
-    "NG001": Code("a file cannot be read", "The file is absent, not UTF-8, too large, or not allowed to be read."),
+    "NG001": Code(
+        "a file cannot be read", "The file is absent, not UTF-8, too large, or not allowed to be read."
+    ),
     "NG002": Code("a string is not closed", "A TOML string in plain quotes ends on the line it begins."),
-    "NG003": Code("text that is not TOML", "The file breaks the grammar of TOML 1.0; nothing else was checked."),
+    "NG003": Code(
+        "text that is not TOML", "The file breaks the grammar of TOML 1.0; nothing else was checked."
+    ),
     "NG004": Code("a key given twice", "TOML keeps one value a key, and so a spec has one equation a name."),
-    "NG011": Code("text that is not an equation", "Equations have calls, arithmetic, names, numbers and subscripts."),
+    "NG011": Code(
+        "text that is not an equation", "Equations have calls, arithmetic, names, numbers and subscripts."
+    ),
     "NG101": Code("a value of the wrong kind", "The key holds another kind of value than it should."),
     "NG102": Code("a key is missing", "The table needs this key."),
     "NG103": Code("an unknown key", "No table of this kind has such a key or table in it."),
-    "NG104": Code("a part of the language that is still to come", "This compiler knows the word and refuses it by name."),
-    "NG105": Code("a language that is too new", "The spec asks for a newer language than this compiler reads."),
+    "NG104": Code(
+        "a part of the language that is still to come", "This compiler knows the word and refuses it by name."
+    ),
+    "NG105": Code(
+        "a language that is too new", "The spec asks for a newer language than this compiler reads."
+    ),
     "NG106": Code("a name that cannot be used", "Names are identifiers, and a few words are taken."),
     "NG107": Code("one name, two meanings", "A value, an argument or a module may not have a dim's name."),
     "NG108": Code("an override of nothing", "`--set` takes the name of a dim and a TOML value."),
@@ -31,18 +41,29 @@ CODES: dict[str, Code] = {
     "NG112": Code("arguments that do not fit", "A call gives too many, too few, or repeated arguments."),
     "NG113": Code("an unknown setting", "The primitive or module has no setting of this name."),
     "NG114": Code("an unknown word", "The setting is one of a few words."),
-    "NG115": Code("an initial law that is none", "Laws are zeros, ones, eye, normal, trunc, uniform, and arithmetic."),
+    "NG115": Code(
+        "an initial law that is none", "Laws are zeros, ones, eye, normal, trunc, uniform, and arithmetic."
+    ),
     "NG201": Code("an unknown name", "No equation, input, argument or dim has this name here."),
     "NG202": Code("an unknown call", "No primitive, module or stack has this name."),
     "NG203": Code("equations in a circle", "Each of these equations waits for the other."),
-    "NG204": Code("a number where a value belongs", "Tensors and numbers are different things: this is a number."),
-    "NG205": Code("two owners in one equation", "An equation owns the parameters of one call, so that paths are plain."),
+    "NG204": Code(
+        "a number where a value belongs", "Tensors and numbers are different things: this is a number."
+    ),
+    "NG205": Code(
+        "two owners in one equation", "An equation owns the parameters of one call, so that paths are plain."
+    ),
     "NG206": Code("an equation without a result", "The table must define this name."),
-    "NG207": Code("a value where a number belongs", "Sizes and settings are known before any token is: they are numbers."),
+    "NG207": Code(
+        "a value where a number belongs",
+        "Sizes and settings are known before any token is: they are numbers.",
+    ),
     "NG301": Code("channels that do not split evenly", "`split` makes parts of equal size."),
     "NG302": Code("arithmetic without a result", "The numbers given have no finite result."),
     "NG303": Code("a size that is no size", "Sizes are whole numbers of at least 1."),
-    "NG304": Code("a value of the wrong kind for a primitive", "Ids are looked up; features are computed with."),
+    "NG304": Code(
+        "a value of the wrong kind for a primitive", "Ids are looked up; features are computed with."
+    ),
     "NG305": Code("a parameter without a start", "`parameter` needs `init=`."),
     "NG306": Code("a setting out of range", "The setting has bounds."),
     "NG307": Code("channels that form no pairs", "`rope` turns channels two by two."),
@@ -56,12 +77,20 @@ CODES: dict[str, Code] = {
     "NG321": Code("a layer claimed twice", "Each layer has exactly one module of a choice."),
     "NG322": Code("a layer claimed by none", "Each layer has exactly one module of a choice."),
     "NG323": Code("a layer that does not exist", "Layers count from 0."),
-    "NG324": Code("a list made for another number of layers", "A literal list of layers holds for the file as written."),
-    "NG401": Code("a count that is not the expected one", "`[expect]` states published numbers that must hold."),
+    "NG324": Code(
+        "a list made for another number of layers", "A literal list of layers holds for the file as written."
+    ),
+    "NG401": Code(
+        "a count that is not the expected one", "`[expect]` states published numbers that must hold."
+    ),
     "NG402": Code("something that is never used", "Nothing reads it: a slip, or a leftover.", "warning"),
     "NG403": Code("a division that leaves a rest", "`//` drops what is left over.", "warning"),
-    "NG404": Code("a model that is too large to count", "The spec asks for more layers or parameters than can be real."),
-    "NG701": Code("a stage that no one defines", "`uses` names a kind of stage; `needs` names stages of this run."),
+    "NG404": Code(
+        "a model that is too large to count", "The spec asks for more layers or parameters than can be real."
+    ),
+    "NG701": Code(
+        "a stage that no one defines", "`uses` names a kind of stage; `needs` names stages of this run."
+    ),
     "NG702": Code("stages in a circle", "Each of these stages needs the other."),
     "NG703": Code("a stage that lacks what it reads", "This kind of stage reads the folder of another kind."),
     "NG704": Code("a setting of a stage", "The value is not one that this setting can have."),

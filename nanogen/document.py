@@ -18,7 +18,9 @@ MAX_CHARACTERS = 250_000  # a spec is read by people; more than this is not one
 MAX_DEPTH = 40  # of tables and lists in one another
 
 # a key, and a value that begins as a word does, or goes on after a number: an equation without its quotes
-_BARE = re.compile(r"\s*([\w.-]+)\s*=\s*((?!(?:true|false|inf|nan)\s*(?:#|$))(?:[^\W\d]|[\d.]+\s*[-+*/%(]|\()[^#\n]*)")
+_BARE = re.compile(
+    r"\s*([\w.-]+)\s*=\s*((?!(?:true|false|inf|nan)\s*(?:#|$))(?:[^\W\d]|[\d.]+\s*[-+*/%(]|\()[^#\n]*)"
+)
 
 
 @frozen(slots=False)
@@ -64,7 +66,9 @@ def parse_document(name: str, text: str) -> tuple[Document, list[Diagnostic]]:
     except tomli.TOMLDecodeError as error:
         fault = _syntax(text, error)
     except RecursionError:
-        fault = _fault("NG003", "values are nested too deeply", _deepest(text), "a spec needs a list in a table at most")
+        fault = _fault(
+            "NG003", "values are nested too deeply", _deepest(text), "a spec needs a list in a table at most"
+        )
     except ValueError:  # tomli leaves numbers to Python, which bounds their digits
         at = re.search(r"\d{1000}", text)
         fault = _fault("NG003", "this number is too long", at.start() if at else 0, "sizes have a few digits")
@@ -102,7 +106,10 @@ def _unreadable(name: str, error: Exception) -> Diagnostic:
     if isinstance(error, FileNotFoundError):
         message, help = f"there is no file `{name}`", "name a TOML file, or a spec that ships with nanogen"
     elif isinstance(error, UnicodeDecodeError):
-        message, help = f"`{name}` is not UTF-8 text: byte {error.start + 1:,} is none", "save the file as UTF-8"
+        message, help = (
+            f"`{name}` is not UTF-8 text: byte {error.start + 1:,} is none",
+            "save the file as UTF-8",
+        )
     else:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         message, help = f"`{name}` cannot be read: {reason}", "name a TOML file that you may read"
@@ -122,7 +129,9 @@ def _syntax(text: str, error: tomli.TOMLDecodeError) -> Diagnostic:
         help = f"close it with `{text[quotes : quotes + 3]}`"
         return _fault("NG002", "this text is never closed", quotes, help)
     if bare := _BARE.match(line):
-        help = "write it in quotes: `{} = \"{}\"`".format(*(part.replace('"', "").strip() for part in bare.groups()))
+        help = 'write it in quotes: `{} = "{}"`'.format(
+            *(part.replace('"', "").strip() for part in bare.groups())
+        )
         return _fault("NG003", "this text stands without quotes", start + bare.start(2), help)
     unclosed = _unclosed_quote(line)
     if unclosed is not None:
@@ -130,7 +139,9 @@ def _syntax(text: str, error: tomli.TOMLDecodeError) -> Diagnostic:
         return _fault("NG002", "this string is not closed", start + unclosed, help)
     for theirs, ours in _PLAINLY:
         message = message.replace(theirs, ours)
-    return _fault("NG003", message, at, "a value is a number, true or false, a list, a table, or text in quotes")
+    return _fault(
+        "NG003", message, at, "a value is a number, true or false, a list, a table, or text in quotes"
+    )
 
 
 _PLAINLY = (  # tomli's words, and ours

@@ -118,7 +118,9 @@ def _cells(char: str) -> int:
 
 def as_json(document: Document, diagnostics: Iterable[Diagnostic]) -> str:
     """Return one JSON object a line, with the same fields as the drawing."""
-    return "\n".join(json.dumps(_fields(document, d), ensure_ascii=False) for d in ordered(document, diagnostics))
+    return "\n".join(
+        json.dumps(_fields(document, d), ensure_ascii=False) for d in ordered(document, diagnostics)
+    )
 
 
 def _fields(document: Document, diagnostic: Diagnostic) -> dict:

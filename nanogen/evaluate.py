@@ -36,9 +36,9 @@ from nanogen.primitives import PRIMITIVES
 from nanogen.primitives.axes import Pick
 from nanogen.primitives.pointwise import Arithmetic, Negate
 from nanogen.settings import settings_of
-from nanogen.spec import Equation, Table
+from nanogen.tables import Equation, Table
 
-MAX_STEPS = 500_000  # parts of equations computed for one model
+MAX_STEPS = 300_000  # parts of equations computed for one model
 
 if TYPE_CHECKING:
     from nanogen.build import Builder, Frame
@@ -168,7 +168,9 @@ class Evaluator:
         if len(tensors) == 2:
             return self.apply(Arithmetic(node.operator), (left, right), node, (node.left, node.right))
         number_first = tensors[0] is right
-        primitive = Arithmetic(node.operator, float(other) if isinstance(other, bool) else other, number_first)
+        primitive = Arithmetic(
+            node.operator, float(other) if isinstance(other, bool) else other, number_first
+        )
         return self.apply(primitive, tuple(tensors), node, (node.right if number_first else node.left,))
 
     def rest(self, node: Binary, left: Result, right: Result) -> None:
@@ -221,7 +223,9 @@ class Evaluator:
         index = self.number(node.items[0])
         if index != int(index) or not -len(base) <= index < len(base):
             help = f"indices go from 0 to {len(base) - 1}" if base else "the list is empty"
-            raise self.stop("NG309", f"index {shown(index)} is outside a list of {len(base)}", node.items[0], help)
+            raise self.stop(
+                "NG309", f"index {shown(index)} is outside a list of {len(base)}", node.items[0], help
+            )
         return base[int(index)]
 
     def spread(self, node: Subscript, axes: int) -> list[tuple[slice | int | None, Expression]]:
@@ -232,7 +236,12 @@ class Evaluator:
         taken = sum(not isinstance(item, NewAxis | Ellipsis_) for item in node.items)
         if taken > axes:
             help = "batch and time are implied: subscripts are for feature axes alone"
-            raise self.stop("NG309", f"{taken} subscript{'s' * (taken > 1)} for {axes} feature ax{'i' if axes == 1 else 'e'}s", node, help)
+            raise self.stop(
+                "NG309",
+                f"{taken} subscript{'s' * (taken > 1)} for {axes} feature ax{'i' if axes == 1 else 'e'}s",
+                node,
+                help,
+            )
         if sum(isinstance(item, Ellipsis_) for item in node.items) > 1:
             raise self.stop("NG309", "`...` stands twice", node, "one stands for all axes that are left")
         whole: list[tuple[slice | int | None, Expression]] = [(slice(None), node)] * (axes - taken)
@@ -257,7 +266,9 @@ class Evaluator:
     def index(self, node: Expression) -> int:
         found = self.number(node)
         if found != int(found):
-            raise self.stop("NG309", f"an index is a whole number, found {shown(found)}", node, "use `floor` or `ceil`")
+            raise self.stop(
+                "NG309", f"an index is a whole number, found {shown(found)}", node, "use `floor` or `ceil`"
+            )
         return int(found)
 
     # -- calls
@@ -307,7 +318,9 @@ class Evaluator:
     def function(self, name: str, node: Call) -> Result:
         args = [self.evaluate(a) for a in node.args]
         if node.keywords:
-            raise self.stop("NG113", f"`{name}` has no settings", node.keywords[0][1], "give the numbers alone")
+            raise self.stop(
+                "NG113", f"`{name}` has no settings", node.keywords[0][1], "give the numbers alone"
+            )
         for value, part in zip(args, node.args, strict=True):
             if isinstance(value, Node):
                 raise self.stop("NG207", f"`{name}` is for numbers, found a value", part, self.instead(value))
@@ -326,12 +339,16 @@ class Evaluator:
             wanted = ", ".join(table.inputs)
             many = "input" if len(table.inputs) == 1 else "inputs"
             message = f"`{name}` takes {len(table.inputs)} {many} ({wanted}), found {len(inputs)}"
-            help = f"arguments have names: `{name}({wanted}, {next(iter(table.args))}=..)`" if table.args else ""
+            help = (
+                f"arguments have names: `{name}({wanted}, {next(iter(table.args))}=..)`" if table.args else ""
+            )
             raise self.stop("NG112", message, node, help or f"write `{name}({wanted})`")
         for value, part in zip(inputs, node.args, strict=True):
             if not isinstance(value, Node):
                 help = "numbers and modules are arguments, given by name"
-                raise self.stop("NG204", f"an input is a value, found {arithmetic.kind_of(value)}", part, help)
+                raise self.stop(
+                    "NG204", f"an input is a value, found {arithmetic.kind_of(value)}", part, help
+                )
         args = self.arguments(table, node)
         if table.kind == "stack":
             return self.builder.stack(table, tuple(inputs))
@@ -347,7 +364,9 @@ class Evaluator:
             place = Place(self.equation.path, span if self.equation.written else None)
             if name == "weights":
                 help = "leave it out: this call owns weights of its own"
-                raise Stop(Diagnostic("NG104", "shared weights are not in this compiler yet", place, help=help))
+                raise Stop(
+                    Diagnostic("NG104", "shared weights are not in this compiler yet", place, help=help)
+                )
             if name not in table.args:
                 known = nearest(name, table.args) or f"{table.described} has no arguments"
                 raise Stop(Diagnostic("NG113", f"`{table.name}` has no argument `{name}`", place, help=known))
@@ -355,12 +374,16 @@ class Evaluator:
                 raise Stop(Diagnostic("NG112", f"`{name}` is given twice", place, help="give it once"))
             found = self.evaluate(value)
             if isinstance(found, Node):
-                help = f"inputs are given by position: `inputs = [.., \"{name}\"]`"
-                raise self.stop("NG207", f"the argument `{name}` is a number or a module, found a value", value, help)
+                help = f'inputs are given by position: `inputs = [.., "{name}"]`'
+                raise self.stop(
+                    "NG207", f"the argument `{name}` is a number or a module, found a value", value, help
+                )
             args[name] = found
         return args
 
-    def apply(self, primitive, inputs: tuple[Node, ...], node: Expression, parts: tuple[Expression, ...]) -> Apply:
+    def apply(
+        self, primitive, inputs: tuple[Node, ...], node: Expression, parts: tuple[Expression, ...]
+    ) -> Apply:
         """Apply a primitive's shape rule; a refusal points at the argument to blame."""
         try:
             value = primitive.shape(*(n.value for n in inputs))
@@ -396,8 +419,15 @@ class Evaluator:
         found = []
         if isinstance(part, Name) and part.id in self.builder.spec.dims and part.id not in self.frame.memo:
             dim = self.builder.spec.dims[part.id]
-            found.append(Note(dim.place(), f"`{part.id}` is {shown(self.builder.dims.get(part.id))}"))
-        sides = node.args if isinstance(node, Call) else (node.left, node.right) if isinstance(node, Binary) else ()
+            by = ", by `--set`" if part.id in self.builder.spec.overrides else ""
+            found.append(Note(dim.place(), f"`{part.id}` is {shown(self.builder.dims.get(part.id))}{by}"))
+        sides = (
+            node.args
+            if isinstance(node, Call)
+            else (node.left, node.right)
+            if isinstance(node, Binary)
+            else ()
+        )
         for name in dict.fromkeys(side.id for side in sides if isinstance(side, Name)):
             read = self.frame.inputs.get(name) or self.frame.memo.get(name)
             if isinstance(read, Node):

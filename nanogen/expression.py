@@ -133,7 +133,15 @@ class SyntaxFault(Reject):
         self.span = span
 
 
-_BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**", ast.FloorDiv: "//", ast.Mod: "%"}
+_BINARY = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+    ast.Pow: "**",
+    ast.FloorDiv: "//",
+    ast.Mod: "%",
+}
 _COMPARE = {
     ast.Lt: "<",
     ast.LtE: "<=",
@@ -192,7 +200,9 @@ def _check_bounds(text: str) -> None:
         raise SyntaxFault(message, whole, "split it: equations find each other by name")
     for place, char in enumerate(text):
         if char == "#":
-            raise SyntaxFault("`#` has no meaning in an equation", (place, len(text)), "a comment stands behind the quotes")
+            raise SyntaxFault(
+                "`#` has no meaning in an equation", (place, len(text)), "a comment stands behind the quotes"
+            )
         if char == "\\" or (not char.isprintable() and char not in "\n\t"):
             shown = char if char.isprintable() else f"U+{ord(char):04X}"
             raise SyntaxFault(f"`{shown}` has no meaning in an equation", (place, place + 1), _ALLOWED)
@@ -209,7 +219,9 @@ def _check_brackets(text: str) -> None:
         elif char in ")]}" and not opened:
             raise SyntaxFault("this bracket closes nothing", here, "remove it, or open it before")
         elif char in ")]}" and "([{".index(text[opened.pop()]) != ")]}".index(char):
-            raise SyntaxFault(f"`{char}` closes a bracket of another kind", here, "brackets close in the order they open")
+            raise SyntaxFault(
+                f"`{char}` closes a bracket of another kind", here, "brackets close in the order they open"
+            )
         if len(opened) > MAX_DEPTH:
             raise SyntaxFault("brackets are nested too deeply", here, _SPLIT)
     if opened:
@@ -228,7 +240,9 @@ def _python_fault(text: str, error: SyntaxError) -> SyntaxFault:
         help = "settings stand in a call: `linear(x, 8, init=zeros)`"
         return SyntaxFault("`=` has no meaning here", (equals, equals + 1), help)
     if "forgot a comma" in advice:
-        return SyntaxFault("something is missing between these", (start, end), "a comma, an operator or a bracket")
+        return SyntaxFault(
+            "something is missing between these", (start, end), "a comma, an operator or a bracket"
+        )
     if "expected 'else'" in advice:
         return SyntaxFault("this `if` has no `else`", (start, end), "write `A if COND else B`")
     if found := _KEYWORD.match(text, start):
@@ -293,7 +307,9 @@ class _Reader:
             return Text(span, value)
         if isinstance(value, int | float) and abs(value) < 1e300:
             return Number(span, value)
-        raise SyntaxFault("this is not a number that an equation can hold", span, "sizes are whole numbers below 2 ** 63")
+        raise SyntaxFault(
+            "this is not a number that an equation can hold", span, "sizes are whole numbers below 2 ** 63"
+        )
 
     def _name(self, node: ast.Name, depth: int) -> Expression:
         return Name(self.span(node), node.id)
@@ -304,13 +320,17 @@ class _Reader:
     def _unaryop(self, node: ast.UnaryOp, depth: int) -> Expression:
         operator = {ast.USub: "-", ast.Not: "not"}.get(type(node.op))
         if operator is None:
-            raise SyntaxFault("this sign has no meaning in an equation", self.span(node), "there are `-` and `not`")
+            raise SyntaxFault(
+                "this sign has no meaning in an equation", self.span(node), "there are `-` and `not`"
+            )
         return Unary(self.span(node), operator, self.read(node.operand, depth))
 
     def _binop(self, node: ast.BinOp, depth: int) -> Expression:
         operator = _BINARY.get(type(node.op))
         if operator is None:
-            raise SyntaxFault("this operator has no meaning in an equation", self.span(node), "there are + - * / ** // %")
+            raise SyntaxFault(
+                "this operator has no meaning in an equation", self.span(node), "there are + - * / ** // %"
+            )
         # a long sum leans left: its left side is not deeper for the reader
         leans = isinstance(node.left, ast.BinOp)
         self.terms = self.terms + 1 if leans else 0
@@ -323,7 +343,11 @@ class _Reader:
         rest = []
         for op, right in zip(node.ops, node.comparators, strict=True):
             if type(op) not in _COMPARE:
-                raise SyntaxFault("`is` compares nothing here", self.span(node), "numbers are compared with < <= > >= == != in")
+                raise SyntaxFault(
+                    "`is` compares nothing here",
+                    self.span(node),
+                    "numbers are compared with < <= > >= == != in",
+                )
             rest.append((_COMPARE[type(op)], self.read(right, depth)))
         return Compare(self.span(node), self.read(node.left, depth), tuple(rest))
 
@@ -337,7 +361,9 @@ class _Reader:
 
     def _call(self, node: ast.Call, depth: int) -> Expression:
         if not isinstance(node.func, ast.Name):
-            raise SyntaxFault("only a name can be called", self.span(node.func), "call a module or a primitive")
+            raise SyntaxFault(
+                "only a name can be called", self.span(node.func), "call a module or a primitive"
+            )
         args = tuple(self.read(a, depth) for a in node.args)
         keywords = []
         for given in node.keywords:
@@ -350,8 +376,12 @@ class _Reader:
     def _subscript(self, node: ast.Subscript, depth: int) -> Expression:
         items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         if not items:
-            raise SyntaxFault("this subscript names no axis", self.span(node), "write `x[0]`, `x[:8]` or `x[..., None]`")
-        return Subscript(self.span(node), self.read(node.value, depth), tuple(self._item(i, depth) for i in items))
+            raise SyntaxFault(
+                "this subscript names no axis", self.span(node), "write `x[0]`, `x[:8]` or `x[..., None]`"
+            )
+        return Subscript(
+            self.span(node), self.read(node.value, depth), tuple(self._item(i, depth) for i in items)
+        )
 
     def _item(self, node: ast.expr, depth: int) -> Expression:
         if isinstance(node, ast.Slice):

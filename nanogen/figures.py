@@ -12,7 +12,13 @@ def bytes_text(count: float) -> str:
     step = 0
     while count >= 1024 and step < len(_BYTES) - 1:
         count, step = count / 1024, step + 1
-    return f"{count:,.0f} B" if step == 0 else f"{count:.3g} {_BYTES[step]}" if count < 1000 else f"{count:,.0f} {_BYTES[step]}"
+    return (
+        f"{count:,.0f} B"
+        if step == 0
+        else f"{count:.3g} {_BYTES[step]}"
+        if count < 1000
+        else f"{count:,.0f} {_BYTES[step]}"
+    )
 
 
 def seconds_text(seconds: float) -> str:
@@ -32,8 +38,9 @@ def columns(rows: Sequence[Sequence[str]], *, right: bool = True) -> str:
     lines = []
     for row in rows:
         cells = [row[0].ljust(widths[0])]
-        cells += [cell.rjust(widths[c + 1]) if right else cell.ljust(widths[c + 1]) for c, cell in enumerate(row[1:])]
+        cells += [
+            cell.rjust(widths[c + 1]) if right else cell.ljust(widths[c + 1])
+            for c, cell in enumerate(row[1:])
+        ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
-
-

@@ -13,7 +13,7 @@ from attrs import define
 from nanogen.arithmetic import Unknown, is_number, kind_of
 from nanogen.diagnostics import Diagnostic, Findings, Note, Place
 from nanogen.expression import List_, Name, walk
-from nanogen.spec import Choice, Equation, Rule
+from nanogen.tables import Choice, Equation, Rule
 
 
 @define
@@ -72,7 +72,9 @@ class Claims:
             return []
         if not any(holds):
             message = f"no layer follows this rule of `{rule.module}`"
-            self.findings.note("NG402", message, Place(rule.path), help=f"layers count from 0 to {self.count - 1}")
+            self.findings.note(
+                "NG402", message, Place(rule.path), help=f"layers count from 0 to {self.count - 1}"
+            )
         return [index for index, found in enumerate(holds) if found]
 
     def _listed(self, rule: Rule, layers: list[int], literal: bool) -> list[int]:
@@ -115,5 +117,7 @@ def ranges(numbers: list[int]) -> str:
             runs[-1].append(n)
         else:
             runs.append([n])
-    texts = [str(r[0]) if len(r) == 1 else f"{r[0]}, {r[1]}" if len(r) == 2 else f"{r[0]} to {r[-1]}" for r in runs]
+    texts = [
+        str(r[0]) if len(r) == 1 else f"{r[0]}, {r[1]}" if len(r) == 2 else f"{r[0]} to {r[-1]}" for r in runs
+    ]
     return ", ".join(texts)

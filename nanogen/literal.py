@@ -28,12 +28,22 @@ def literal(value: Any, depth: int = 0) -> Expression | None:
 def no_equation(value: Any) -> tuple[str, str]:
     """Say why a TOML value is no equation, and what to do: the text of a fault and its help."""
     if isinstance(value, int | float):
-        return f"{kind_of_value(value)} is beyond what a model can have", "numbers of a spec stay below 2 ** 63"
+        return (
+            f"{kind_of_value(value)} is beyond what a model can have",
+            "numbers of a spec stay below 2 ** 63",
+        )
     if isinstance(value, list) and len(value) > MAX_ITEMS:
-        return f"this list has {len(value):,} items, more than {MAX_ITEMS:,}", 'write a rule in `i`: `"i % 3 == 1"`'
+        return (
+            f"this list has {len(value):,} items, more than {MAX_ITEMS:,}",
+            'write a rule in `i`: `"i % 3 == 1"`',
+        )
     if isinstance(value, list):
         return "a list holds numbers here, and this one something else", "write `[1, 4, 7]`"
-    help = "a choice of modules stands in a stack" if isinstance(value, dict) else 'write it as text: `"linear(x, width)"`'
+    help = (
+        "a choice of modules stands in a stack"
+        if isinstance(value, dict)
+        else 'write it as text: `"linear(x, width)"`'
+    )
     return f"an equation is text or a number, found {kind_of_value(value)}", help
 
 

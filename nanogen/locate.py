@@ -146,7 +146,9 @@ def inside(text: str, value: Span, part: Span) -> Span:
     offsets = []
     while place < end - quote:
         width = _escape_width(text, place) if escapes and text[place] == "\\" else 1
-        if not (escapes and text[place] == "\\") or not text[place + 1].isspace():  # a backslash at a line's end stands for nothing
+        if (
+            not (escapes and text[place] == "\\") or not text[place + 1].isspace()
+        ):  # a backslash at a line's end stands for nothing
             offsets.append(place)
         place += width
     offsets.append(end - quote)

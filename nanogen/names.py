@@ -17,7 +17,8 @@ from nanogen.initial import DRAWS
 from nanogen.initial import VARIABLES as LAW_VARIABLES
 from nanogen.primitives import PRIMITIVES
 from nanogen.settings import kind_of_setting, settings_of
-from nanogen.spec import Equation, Spec, Table
+from nanogen.spec import Spec
+from nanogen.tables import Equation, Table
 
 WORDS = {"true", "false", "none"}
 CALLS_TO_COME = {
@@ -32,7 +33,9 @@ SYMBOLS = ("init", "role", "choice", "stored")  # settings whose names are not n
 class Names:
     """What `check_names` found: slips to read on with, and which tables see the layer's index."""
 
-    repairs: dict[tuple[str, str], str] = field(factory=dict)  # (table, unknown name) -> the name surely meant
+    repairs: dict[tuple[str, str], str] = field(
+        factory=dict
+    )  # (table, unknown name) -> the name surely meant
     indexed: set[str] = field(factory=set)  # tables whose result may depend on `i`
     ambiguous: set[str] = field(factory=set)  # names with two meanings: whoever reads them cannot be judged
 
@@ -142,7 +145,9 @@ class _Checker:
         elif name not in self.spec.refused and name not in self.elsewhere:
             known = {*self.spec.tables, *self.spec.dims} - {"vocab", "context"}
             place = Place(path, on_key=True)
-            self.findings.note("NG202", f"no module is called `{name}`", place, help=self.like(name, self.spec.tables))
+            self.findings.note(
+                "NG202", f"no module is called `{name}`", place, help=self.like(name, self.spec.tables)
+            )
             self.repair(table.name, name, known)
 
     def results(self, table: Table) -> None:
@@ -246,7 +251,13 @@ class _Checker:
         return set()
 
     def unknown_call(self, name: str, place: Place, own: Table | None, table: str) -> None:
-        known = {*PRIMITIVES, *self.spec.tables, *FUNCTIONS, *(own.choices if own else ()), *(own.args if own else ())}
+        known = {
+            *PRIMITIVES,
+            *self.spec.tables,
+            *FUNCTIONS,
+            *(own.choices if own else ()),
+            *(own.args if own else ()),
+        }
         message = f"no primitive, module or stack is called `{name}`"
         self.unknowns.setdefault(f"{name}()", []).append(place)
         if len(self.unknowns[f"{name}()"]) == 1:
@@ -275,13 +286,15 @@ class _Checker:
         return nearest(name, set(known) - WORDS - {"i"}) if len(self.findings.all) < HELPED else ""
 
     def repair(self, table: str, name: str, known: Iterable[str]) -> None:
-        meant = closest(name, known) if len(self.findings.all) < HELPED else None
+        meant = closest(name, set(known) - WORDS - {"i"}) if len(self.findings.all) < HELPED else None
         if meant is not None:
             self.names.repairs[table, name] = meant
 
     def defaults(self, primitive: str, settings: dict[str, Equation]) -> None:
         if primitive not in PRIMITIVES:
-            place = Place(next(iter(settings.values())).path[:-1] if settings else ("defaults", primitive), on_key=True)
+            place = Place(
+                next(iter(settings.values())).path[:-1] if settings else ("defaults", primitive), on_key=True
+            )
             help = self.like(primitive, PRIMITIVES)
             self.findings.note("NG202", f"no primitive is called `{primitive}`", place, help=help)
             return
@@ -334,10 +347,14 @@ class _Checker:
             return  # its inputs and arguments are those that its alternatives have too
         for name in table.args:
             if name not in live:
-                self.unused(f"{table.described} never reads its argument `{name}`", (*table.path, "args", name))
+                self.unused(
+                    f"{table.described} never reads its argument `{name}`", (*table.path, "args", name)
+                )
         for place, name in enumerate(table.inputs):
             if name not in live and table.kind != "model":
-                self.unused(f"{table.described} never reads its input `{name}`", (*table.path, "inputs", place))
+                self.unused(
+                    f"{table.described} never reads its input `{name}`", (*table.path, "inputs", place)
+                )
 
     def unused(self, message: str, path: tuple) -> None:
         self.findings.note("NG402", message, Place(path, on_key=True), help="remove it, or use it")

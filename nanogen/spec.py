@@ -9,14 +9,15 @@ import keyword
 import re
 from typing import Any
 
-from attrs import field, frozen
+from attrs import frozen
 
 from nanogen.diagnostics import Diagnostic, Findings, Place, closest, nearest
 from nanogen.document import Document, parse_document
-from nanogen.expression import Expression, SyntaxFault, parse
+from nanogen.expression import SyntaxFault, parse
 from nanogen.literal import kind_of_value, literal, no_equation
 from nanogen.locate import KeyPath
 from nanogen.reserved import MODULE_NAMES
+from nanogen.tables import Choice, Equation, Rule, Table
 
 LANGUAGE = 1
 
@@ -27,70 +28,12 @@ LATER = ("use", "loop", "dial", "loss", "import")  # known, and refused by name 
 TABLE_KEYS = {"module": ("inputs", "args"), "stack": ("inputs", "layers"), "model": ()}
 FOREIGN = {  # keys of other tables, and what to do instead
     "model": {"inputs": "the model's inputs are `tokens` and `positions`", "args": "write dims instead"},
-    "stack": {"args": "write dims, or facts as `window = \"context if i % 4 == 3 else short\"`"},
+    "stack": {"args": 'write dims, or facts as `window = "context if i % 4 == 3 else short"`'},
 }
 META = ("name", "about", "source", "licence")
 EXPECT = ("parameters",)
 
 _PLAIN = re.compile(r"[\w.+-][\w .+-]*", re.ASCII)  # it stands in emitted source and in paths
-
-
-@frozen
-class Equation:
-    """A name and its expression; `path` is where the text stands in the document."""
-
-    name: str
-    expression: Expression
-    path: KeyPath
-    written: bool = True  # as text of the file, so that spans point into it; a number or `--set` has none
-
-    def place(self, part: Expression | None = None) -> Place:
-        return Place(self.path, part.span if part is not None and self.written else None)
-
-
-@frozen
-class Rule:
-    """One module of a choice, and the layers it claims: a list, a rule in `i`, or the rest (None)."""
-
-    module: str
-    layers: Equation | None
-    path: KeyPath
-
-
-@frozen
-class Choice:
-    """A name that stands for another module in each layer."""
-
-    name: str
-    rules: tuple[Rule, ...]
-    path: KeyPath
-    whole: bool = True  # False where a rule was refused, so that layers may miss it
-
-
-@frozen
-class Table:
-    """A module, a stack or the model: inputs, arguments, and equations by name."""
-
-    kind: str
-    name: str
-    path: KeyPath
-    inputs: tuple[str, ...] = ("x",)
-    args: dict[str, Equation] = field(factory=dict)
-    equations: dict[str, Equation] = field(factory=dict)
-    choices: dict[str, Choice] = field(factory=dict)
-    layers: Equation | None = None
-    refused: frozenset[str] = frozenset()  # keys that are there and cannot be read: known, without a meaning
-
-    @property
-    def described(self) -> str:
-        return "[model]" if self.kind == "model" else f"[{self.kind}.{self.name}]"
-
-    @property
-    def results(self) -> tuple[str, ...]:
-        """Names of the equations that leave the table."""
-        if self.kind == "stack":
-            return tuple(name for name in self.inputs if name in self.equations)
-        return ("y",) if self.kind == "module" else ("logits",)
 
 
 @frozen
@@ -107,7 +50,9 @@ class Spec:
     written: dict[str, Equation]  # dims as the file has them, before `--set`
     overrides: dict[str, Any]  # dims that `--set` gave
     refused: frozenset[str] = frozenset()  # dims and tables that are there and cannot be read
-    readable: bool = True  # False where the file lacks its head, its dims or its model: nothing else can be said
+    readable: bool = (
+        True  # False where the file lacks its head, its dims or its model: nothing else can be said
+    )
 
     @property
     def name(self) -> str:
@@ -126,7 +71,8 @@ def read_override(text: str) -> tuple[str, Any]:
     name, sign, value = text.partition("=")
     name = name.strip()
     if not sign or not name.isidentifier() or not text.isprintable():
-        raise ValueError(f"`--set {text}` is not NAME=VALUE: `--set depth=12`, `--set 'attn=[2, 5]'`")
+        shown = text if text.isprintable() else ascii(text)[1:-1]
+        raise ValueError(f"`--set {shown}` is not NAME=VALUE: `--set depth=12`, `--set 'attn=[2, 5]'`")
     document, faults = parse_document("--set", f"v = {value}")
     if faults:
         raise ValueError(f"`{value}` is not a TOML value: `--set depth=12`, `--set 'attn=[2, 5]'`")
@@ -180,7 +126,9 @@ class _Reader:
             self.fault("NG102", "the file does not say its kind", ("kind",), 'write `kind = "model"` first')
         elif kind != "model":
             help = "`nanogen run` takes it" if kind == "run" else 'write `kind = "model"`'
-            self.fault("NG101", f'the kind of a spec is "model", found {kind_of_value(kind)}', ("kind",), help)
+            self.fault(
+                "NG101", f'the kind of a spec is "model", found {kind_of_value(kind)}', ("kind",), help
+            )
             self.readable = kind != "run"
         if not self.readable:
             return
@@ -199,19 +147,28 @@ class _Reader:
         """Find each section, under a slip of its name too, and refuse what is none."""
         self.keys = {name: name for name in SECTIONS if name in data}
         for key in data:
-            if key in SECTIONS:
-                continue
-            meant = closest(key, (s for s in SECTIONS if s not in self.keys and isinstance(data[key], dict)))
             if key in LATER:
                 help = "leave it out: this compiler reads dims, modules, stacks and a model"
                 self.fault("NG104", f"`{key}` is not in this compiler yet", (key,), help, on_key=True)
-            else:
-                self.fault("NG103", f"a spec has no `{key}`", (key,), nearest(key, SECTIONS), on_key=True)
+            elif key not in SECTIONS:
+                meant = self.meant(key, data[key])
+                help = f"did you mean `{meant}`?" if meant else nearest(key, SECTIONS)
+                self.fault("NG103", f"a spec has no `{key}`", (key,), help, on_key=True)
                 self.keys |= {meant: key} if meant is not None else {}
         for name in ("dims", "model"):
             if name not in self.keys:
                 self.fault("NG102", f"the table `[{name}]` is missing", (), f"add `[{name}]`")
                 self.readable = False
+
+    def meant(self, key: str, value: Any) -> str | None:
+        """The section that is absent, has this shape, and a name like this key's."""
+        if not isinstance(value, dict):
+            return None
+        nested = bool(value) and all(isinstance(v, dict) for v in value.values())
+        alike = [
+            s for s in SECTIONS[2:] if s not in self.keys and (s in ("module", "stack", "defaults")) == nested
+        ]
+        return closest(key, alike)
 
     def section(self, name: str) -> dict[str, Any]:
         """The section's values; empty where it is absent, or is no table."""
@@ -220,7 +177,9 @@ class _Reader:
         key = self.keys[name]
         found = self.document.data[key]
         if not isinstance(found, dict):
-            self.fault("NG101", f"`{name}` is a table, found {kind_of_value(found)}", (key,), f"write `[{name}]`")
+            self.fault(
+                "NG101", f"`{name}` is a table, found {kind_of_value(found)}", (key,), f"write `[{name}]`"
+            )
             self.readable = False
             return {}
         return found
@@ -234,7 +193,9 @@ class _Reader:
             self.fault("NG101", f"`{kind}.{name}` is a table, found {kind_of_value(body)}", path, help)
             self.refused.add(name)
         elif name in taken:
-            self.fault("NG107", f"`{name}` is a module and a stack", path, "rename one of the two", on_key=True)
+            self.fault(
+                "NG107", f"`{name}` is a module and a stack", path, "rename one of the two", on_key=True
+            )
         elif self.usable(name, path, TABLES):
             return True
         else:
@@ -247,10 +208,14 @@ class _Reader:
             self.fault("NG106", f"`{name}` is not a name", path, "use letters, digits and `_`", on_key=True)
             return False
         if keyword.iskeyword(name) or name in WORDS or name in taken:
-            self.fault("NG106", f"`{name}` is taken by the language", path, "choose another name", on_key=True)
+            self.fault(
+                "NG106", f"`{name}` is taken by the language", path, "choose another name", on_key=True
+            )
             return False
         if attribute and (name in MODULE_NAMES or name.startswith("_")):
-            self.fault("NG106", f"`{name}` is taken by PyTorch's modules", path, "choose another name", on_key=True)
+            self.fault(
+                "NG106", f"`{name}` is taken by PyTorch's modules", path, "choose another name", on_key=True
+            )
             return False
         return True
 
@@ -286,7 +251,9 @@ class _Reader:
         for wanted, type_ in (("inputs", list), ("args", dict)):
             if wanted not in TABLE_KEYS[kind] or wanted in body:
                 continue
-            slip = closest(wanted, (k for k, v in body.items() if isinstance(v, type_) and (v or type_ is dict)))
+            slip = closest(
+                wanted, (k for k, v in body.items() if isinstance(v, type_) and (v or type_ is dict))
+            )
             if slip is not None and (type_ is dict or all(isinstance(n, str) for n in body[slip])):
                 help = f"did you mean `{wanted}`?"
                 self.fault("NG103", f"`{slip}` is not a key of {kind}s", (*path, slip), help, on_key=True)
@@ -301,17 +268,30 @@ class _Reader:
             return False
         help = FOREIGN.get(kind, {}).get(key)
         if help is not None:
-            self.fault("NG103", f"`{key}` is not a key of {'the model' if kind == 'model' else 'stacks'}", path, help, True)
+            self.fault(
+                "NG103",
+                f"`{key}` is not a key of {'the model' if kind == 'model' else 'stacks'}",
+                path,
+                help,
+                True,
+            )
         return help is None
 
     def inputs(self, found: Any, path: KeyPath) -> tuple[str, ...]:
         if not isinstance(found, list) or not found or not all(isinstance(n, str) for n in found):
-            self.fault("NG101", f"`inputs` is a list of names, found {kind_of_value(found)}", path, 'write `inputs = ["x"]`')
+            self.fault(
+                "NG101",
+                f"`inputs` is a list of names, found {kind_of_value(found)}",
+                path,
+                'write `inputs = ["x"]`',
+            )
             return ("x",)
         for place, name in enumerate(found):
             ids = name in ("tokens", "positions")  # handed down under their own name
             if name in found[:place]:
-                self.fault("NG107", f"the input `{name}` stands twice", (*path, place), "name each input once")
+                self.fault(
+                    "NG107", f"the input `{name}` stands twice", (*path, place), "name each input once"
+                )
             elif not ids:
                 self.usable(name, (*path, place))
         return tuple(dict.fromkeys(found))
@@ -332,10 +312,16 @@ class _Reader:
         if key not in body:
             slip = closest(key, (k for k, v in body.items() if k not in inputs and isinstance(v, str | int)))
             if slip is None:
-                self.fault("NG102", "the key `layers` is missing", path, "say how many: `layers = \"depth\"`")
+                self.fault("NG102", "the key `layers` is missing", path, 'say how many: `layers = "depth"`')
                 return None, key
             help = "did you mean `layers`?"
-            self.fault("NG103", f"`{slip}` is not a key of stacks, and `layers` is missing", (*path, slip), help, True)
+            self.fault(
+                "NG103",
+                f"`{slip}` is not a key of stacks, and `layers` is missing",
+                (*path, slip),
+                help,
+                True,
+            )
             key = slip
         return self.equation("layers", body[key], (*path, key)), key
 
@@ -353,7 +339,12 @@ class _Reader:
             elif (rule := self.equation(module, layers, at)) is not None:
                 rules.append(Rule(module, rule, at))
         if not value:
-            self.fault("NG102", f"the choice `{name}` names no module", path, 'write `{ attention = [1], mlp = "rest" }`')
+            self.fault(
+                "NG102",
+                f"the choice `{name}` names no module",
+                path,
+                'write `{ attention = [1], mlp = "rest" }`',
+            )
         return Choice(name, tuple(rules), path, whole=0 < len(rules) == len(value))
 
     def equation(self, name: str, value: Any, path: KeyPath, written: bool = True) -> Equation | None:
@@ -379,7 +370,9 @@ class _Reader:
             path = (key, name)
             equation = None
             if self.usable(name, path, attribute=False):
-                equation = self.equation(name, overrides.get(name, value), path, written=name not in overrides)
+                equation = self.equation(
+                    name, overrides.get(name, value), path, written=name not in overrides
+                )
             if equation is not None:
                 dims[name] = equation
             else:
@@ -401,7 +394,12 @@ class _Reader:
             path = (key, name)
             if not isinstance(settings, dict):
                 help = "write `rope = { base = 10000 }`"
-                self.fault("NG101", f"`{name}` has a table of settings here, found {kind_of_value(settings)}", path, help)
+                self.fault(
+                    "NG101",
+                    f"`{name}` has a table of settings here, found {kind_of_value(settings)}",
+                    path,
+                    help,
+                )
                 continue
             read = {k: self.equation(k, v, (*path, k)) for k, v in settings.items()}
             found[name] = {k: v for k, v in read.items() if v is not None}
@@ -414,9 +412,16 @@ class _Reader:
             if key not in META:
                 self.fault("NG103", f"`[meta]` has no `{key}`", path, nearest(key, META), on_key=True)
             elif not isinstance(value, str):
-                self.fault("NG101", f"`{key}` is text, found {kind_of_value(value)}", path, "write it in quotes")
+                self.fault(
+                    "NG101", f"`{key}` is text, found {kind_of_value(value)}", path, "write it in quotes"
+                )
             elif key == "name" and not _PLAIN.fullmatch(value):
-                self.fault("NG106", "a model's name has other characters than letters, digits and `._-`", path, "rename it")
+                self.fault(
+                    "NG106",
+                    "a model's name has other characters than letters, digits and `._-`",
+                    path,
+                    "rename it",
+                )
         return {k: v for k, v in meta.items() if isinstance(v, str)}
 
     def expect(self) -> dict[str, int]:

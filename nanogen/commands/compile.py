@@ -14,7 +14,9 @@ from runtime.faults import Fault
 @click.command("compile")
 @click.argument("spec")
 @set_option
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the PyTorch source here.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the PyTorch source here."
+)
 @click.option("--source", is_flag=True, help="Print the PyTorch source.")
 def command(spec: str, overrides: dict, output: Path | None, source: bool) -> None:
     """Compile SPEC, a TOML file or the name of one that ships, and print its card.
@@ -37,7 +39,9 @@ def command(spec: str, overrides: dict, output: Path | None, source: bool) -> No
         click.echo(compiled.source)
         return
     click.echo(card(compiled))
-    click.echo(f"  proven       the source builds with {compiled.blueprint['count']:,} parameters, path by path")
+    click.echo(
+        f"  proven       the source builds with {compiled.blueprint['count']:,} parameters, path by path"
+    )
     if output is not None:
         try:
             output.write_text(compiled.source, encoding="utf-8")

@@ -11,7 +11,9 @@ from nanogen.commands.options import compile_spec, set_option
 @click.command("flops")
 @click.argument("specs", nargs=-1, required=True)
 @set_option
-@click.option("--tokens", type=click.IntRange(1), help="Length of a row; unsaid, the shortest context of the specs.")
+@click.option(
+    "--tokens", type=click.IntRange(1), help="Length of a row; unsaid, the shortest context of the specs."
+)
 def command(specs: tuple[str, ...], overrides: dict, tokens: int | None) -> None:
     """Count the FLOPs of SPECS and print them side by side.
 

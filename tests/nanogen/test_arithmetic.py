@@ -57,13 +57,20 @@ def test_arithmetic_without_a_result(op, left, right, message):
     assert fault.value.help
 
 
+def outcome(compute, *args):
+    """The result, or the code of the refusal."""
+    try:
+        return compute(*args)
+    except Reject as fault:
+        return fault.code
+
+
 @settings(deadline=200)
 @given(st.sampled_from([*arithmetic._BINARY]), NUMBERS, NUMBERS)
 def test_no_operator_runs_away(op, left, right):
-    try:
-        found = binary(op, left, right)
-    except Reject as fault:
-        assert fault.code == "NG302"
+    found = outcome(binary, op, left, right)
+    if isinstance(found, str):
+        assert found == "NG302"
         return
     assert isinstance(found, int | float)
     assert math.isfinite(found)
@@ -73,10 +80,8 @@ def test_no_operator_runs_away(op, left, right):
 @settings(deadline=200)
 @given(st.sampled_from(sorted(FUNCTIONS)), st.lists(NUMBERS, min_size=0, max_size=3))
 def test_no_function_runs_away(name, args):
-    try:
-        assert math.isfinite(function(name, args))
-    except Reject as fault:
-        assert fault.code in ("NG111", "NG112", "NG302")
+    found = outcome(function, name, args)
+    assert found in ("NG111", "NG112", "NG302") if isinstance(found, str) else math.isfinite(found)
 
 
 def test_functions():
@@ -105,7 +110,13 @@ def test_comparisons():
     assert compare("<", 1, 1.5)
     assert compare("==", None, None)
     assert not compare("==", 3, None)
-    for op, left, right in (("in", 3, 3), ("in", object(), [1]), ("<", None, 1), ("==", object(), None), ("==", [1], [1])):
+    for op, left, right in (
+        ("in", 3, 3),
+        ("in", object(), [1]),
+        ("<", None, 1),
+        ("==", object(), None),
+        ("==", [1], [1]),
+    ):
         with pytest.raises(Reject, match="`"):
             compare(op, left, right)
 

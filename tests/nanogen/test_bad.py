@@ -29,7 +29,9 @@ def compiled(text: str):
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
 def test_faults_stand_where_the_file_says(path):
     text = path.read_text()
-    expected = [(row, code) for row, line in enumerate(text.split("\n"), 1) for code in re.findall(r"# (NG\d+)", line)]
+    expected = [
+        (row, code) for row, line in enumerate(text.split("\n"), 1) for code in re.findall(r"# (NG\d+)", line)
+    ]
     document, found = compiled(text)
     assert sorted((find(document, d.place).line, d.code) for d in found) == expected, draw(document, found)
 
@@ -42,6 +44,8 @@ def test_faults_read_well(path):
         assert not d.message.endswith("."), d.message
         assert not d.message[0].isupper() or re.match(r"B T|NG|UTF", d.message), d.message
         words = re.sub(r"`[^`]*`", "", d.message)
-        assert not re.search(r"NoneType|<class|\bint\b|\bdict\b|invalid|illegal|please|failed", words), d.message
+        assert not re.search(r"NoneType|<class|\bint\b|\bdict\b|invalid|illegal|please|failed", words), (
+            d.message
+        )
         assert not re.search(r"\b(use|write|remove|did you mean)\b", words), f"help stands in {d.message}"
         assert "\n" not in d.message + d.help

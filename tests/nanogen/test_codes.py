@@ -9,7 +9,9 @@ from nanogen.codes import CODES
 
 ROOT = Path(__file__).parents[2]
 BAD = sorted((Path(__file__).parent / "bad").glob("*.toml"))
-SOURCES = {p: p.read_text() for folder in ("nanogen", "stages") for p in sorted((ROOT / folder).rglob("*.py"))}
+SOURCES = {
+    p: p.read_text() for folder in ("nanogen", "stages") for p in sorted((ROOT / folder).rglob("*.py"))
+}
 FILES_AND_RUNS = ("NG001", "NG7")  # faults of the file system, and of run files: no spec shows them
 
 

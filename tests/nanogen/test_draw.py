@@ -40,7 +40,10 @@ CASES = {
             "768 channels do not split into 10 equal parts",
             Place(("module", "attention", "q"), (24, 29)),
             help="use 12, 8 or 6",
-            notes=(Note(Place(("dims", "heads")), "`heads` is 10"), Note(Place(("dims", "width")), "`width` is 768")),
+            notes=(
+                Note(Place(("dims", "heads")), "`heads` is 10"),
+                Note(Place(("dims", "width")), "`width` is 768"),
+            ),
         ),
         """
         error[NG301]: 768 channels do not split into 10 equal parts

@@ -26,14 +26,82 @@ TOKEN = re.compile(r"[A-Za-z_]\w*|\d+(?:\.\d+)?|\s+|.", re.DOTALL)
 # what a slip, or malice, may put in place of a token
 WORDS = [
     *("0", "1", "-1", "2", "10", "1000000000", "1e999", "0.5", "nan", "inf", "10**18", "9" * 40, "1/0"),
-    *("x", "y", "i", "h", "tokens", "positions", "turn", "true", "none", "layer", "now", "torch", "F", "self"),
-    *("depth", "width", "heads", "vocab", "context", "mixer", "mix", "mlp", "attention", "slc2", "trunk", "model"),
+    *(
+        "x",
+        "y",
+        "i",
+        "h",
+        "tokens",
+        "positions",
+        "turn",
+        "true",
+        "none",
+        "layer",
+        "now",
+        "torch",
+        "F",
+        "self",
+    ),
+    *(
+        "depth",
+        "width",
+        "heads",
+        "vocab",
+        "context",
+        "mixer",
+        "mix",
+        "mlp",
+        "attention",
+        "slc2",
+        "trunk",
+        "model",
+    ),
     *("linear", "embedding", "parameter", "rope", "split", "flatten", "outer", "concat", "attend", "shift"),
-    *("causal_conv", "rms_norm", "layer_norm", "softcap", "float32", "repeat", "softmax", "exp", "max", "ceil"),
+    *(
+        "causal_conv",
+        "rms_norm",
+        "layer_norm",
+        "softcap",
+        "float32",
+        "repeat",
+        "softmax",
+        "exp",
+        "max",
+        "ceil",
+    ),
     *("inputs", "args", "layers", "rest", "kind", "use", "loop", "dial", "loss", "at", "choose", "weights"),
-    *("zeros", "eye", "normal(0.02)", "uniform(0, 1)", "init=", "role=", "bias=true", "gain=true", "window=4"),
+    *(
+        "zeros",
+        "eye",
+        "normal(0.02)",
+        "uniform(0, 1)",
+        "init=",
+        "role=",
+        "bias=true",
+        "gain=true",
+        "window=4",
+    ),
     *("if", "else", "and", "not", "in", "lambda", "for", "[", "]", "(", ")", "{", "}", '"', "'", '"""', "#"),
-    *("=", ",", ".", ":", "...", "[:2]", "[..., None]", "[0]", "+", "*", "//", "%", "**", "==", "\\", "\n", "日本", "é"),
+    *(
+        "=",
+        ",",
+        ".",
+        ":",
+        "...",
+        "[:2]",
+        "[..., None]",
+        "[0]",
+        "+",
+        "*",
+        "//",
+        "%",
+        "**",
+        "==",
+        "\\",
+        "\n",
+        "日本",
+        "é",
+    ),
 ]
 
 
@@ -47,7 +115,9 @@ def mutate_bytes(text: str, draw_from: random.Random) -> str:
         elif kind == 1:
             del data[place : place + draw_from.choice([1, 2, 10, 200])]
         elif kind == 2:
-            data[place:place] = bytes(draw_from.randrange(32, 127) for _ in range(draw_from.choice([1, 2, 6])))
+            data[place:place] = bytes(
+                draw_from.randrange(32, 127) for _ in range(draw_from.choice([1, 2, 6]))
+            )
         else:
             data = data[:place] + data[place : place + 30] * 2 + data[place + 30 :]
         if not data:
@@ -89,11 +159,17 @@ def mutate_lines(text: str, draw_from: random.Random) -> str:
 def expression(names: list[str], draw_from: random.Random, depth: int = 3) -> str:
     """An equation that parses; whether it means anything is another matter."""
     if depth == 0 or draw_from.random() < 0.3:
-        return draw_from.choice([*names, "x", "i", "none", "true", "0", "1", "3", "2.5", "tokens", "[1, 2]", "1e300"])
+        return draw_from.choice(
+            [*names, "x", "i", "none", "true", "0", "1", "3", "2.5", "tokens", "[1, 2]", "1e300"]
+        )
     part = [expression(names, draw_from, depth - 1) for _ in range(3)]
     call = draw_from.choice([*PRIMITIVES, *names, "max", "ceil", "sqrt", "log", "at", "round"])
-    setting = draw_from.choice(["init", "bias", "window", "role", "n", "eps", "table", "kernel", "weights", *names])
-    law = draw_from.choice(["zeros", "eye", "normal(0.1)", "normal", "uniform(2, 1)", "c / fan_in", "exp", part[0]])
+    setting = draw_from.choice(
+        ["init", "bias", "window", "role", "n", "eps", "table", "kernel", "weights", *names]
+    )
+    law = draw_from.choice(
+        ["zeros", "eye", "normal(0.1)", "normal", "uniform(2, 1)", "c / fan_in", "exp", part[0]]
+    )
     return draw_from.choice(
         [
             f"{call}({part[0]})",
@@ -143,7 +219,24 @@ MUTATORS = (mutate_bytes, mutate_tokens, mutate_lines, mutate_equations, mutate_
 def overrides(draw_from: random.Random) -> dict:
     if draw_from.random() < 0.8:
         return {}
-    values = [0, 1, 7, 12, 10**9, 10**18, -3, 2.5, True, "depth", "2 *", "64 * depth", [1, 2], [], [[1]], float("nan")]
+    values = [
+        0,
+        1,
+        7,
+        12,
+        10**9,
+        10**18,
+        -3,
+        2.5,
+        True,
+        "depth",
+        "2 *",
+        "64 * depth",
+        [1, 2],
+        [],
+        [[1]],
+        float("nan"),
+    ]
     names = ["depth", "width", "heads", "head_dim", "vocab", "context", "nothing"]
     return {draw_from.choice(names): draw_from.choice(values) for _ in range(draw_from.choice([1, 2]))}
 
@@ -176,3 +269,85 @@ def test_no_text_breaks_the_compiler(block):
         except BaseException as error:
             raise AssertionError(f"{type(error).__name__}: {error}\n--set {given}\n{text}") from error
         assert seconds < SECONDS, f"{seconds:.1f} s\n--set {given}\n{text}"
+
+
+def modules(first: str, then: str, count: int) -> str:
+    """Modules m0 .. that call one another, each the one before."""
+    rest = "\n".join(f"[module.m{k}]\n" + then.format(k=k - 1) for k in range(1, count))
+    return f"[module.m0]\n{first}\n{rest}\n"
+
+
+STACK = '[stack.t]\nlayers = "depth"\n{body}\n'
+ALTERNATIVES = '[module.a]\ny = "relu(x)"\n[module.b]\ny = "silu(x)"\n'
+HOSTILE = {  # parts of a small spec, and what is overridden
+    "a billion layers": ({"tables": STACK.format(body='x = "relu(x)"')}, {"depth": 10**9}),
+    "many layers": ({"tables": STACK.format(body='k = "parameter(init=i)"\nx = "k * x"')}, {"depth": 2000}),
+    "a long rule in many layers": (
+        {
+            "tables": ALTERNATIVES
+            + STACK.format(body=f'c = {{ a = "{" + ".join(["i"] * 190)} > 3", b = "rest" }}\nx = "c(x)"')
+        },
+        {"depth": 2000},
+    ),
+    "a wide model": ({}, {"width": 10**18}),
+    "a power": ({"dims": 'p = "9**9**9**9"'}, {}),
+    "modules that double": (
+        {"tables": modules('y = "linear(x, width)"', 'a = "m{k}(x)"\ny = "m{k}(a)"', 40), "model": 'h = "m39(embed)"'},
+        {},
+    ),
+    "modules that double, owning nothing": (
+        {"tables": modules('y = "x + 1"', 'y = "m{k}(m{k}(x))"', 40), "model": 'h = "m39(embed)"'},
+        {},
+    ),
+    "modules in a circle": (
+        {"tables": modules('y = "m9(x)"', 'y = "m{k}(x)"', 10), "model": 'h = "m9(embed)"'},
+        {},
+    ),
+    "stacks in stacks": (
+        {"tables": '[stack.a]\nlayers = 1000\nx = "t(x)"\n' + STACK.format(body='x = "relu(x)"'), "model": 'h = "a(embed)"'},
+        {"depth": 1000},
+    ),
+    "many climbs": (
+        {
+            "tables": STACK.format(body='x = "relu(x)"'),
+            "model": 'h0 = "t(embed)"\n' + "\n".join(f'h{k + 1} = "t(h{k})"' for k in range(400)),
+            "last": "h400",
+        },
+        {"depth": 2000},
+    ),
+    "a long chain": ({"model": 'h0 = "embed"\n' + "\n".join(f'h{k + 1} = "h{k} + 1"' for k in range(6000)), "last": "h6000"}, {}),
+    "many unknown names": ({"model": "\n".join(f'h{k} = "qwerty{k}"' for k in range(3000))}, {}),
+    "many equations that wait for none": (
+        {"model": "\n".join(f'h{k} = "embed + {k}"' for k in range(3000)) + '\nall = "concat(h0, h2999)"', "last": "all"},
+        {},
+    ),
+    "copies of copies": ({"model": f'h = "{"repeat(" * 30}embed{", 1000000000)" * 30}"\nf = "flatten(h)"', "last": "f"}, {}),
+    "a huge list": ({"dims": f"attn = {list(range(20000))}"}, {}),
+    "many terms": ({"dims": f'p = "{"<".join(["1"] * 600)}"\nq = "[{",".join(["1"] * 900)}]"'}, {}),
+    "many brackets": ({"dims": f'p = "{"(" * 900}1{")" * 900}"'}, {}),
+    "not a number": ({"dims": "p = nan\nq = inf\nr = 1e400"}, {"width": float("inf")}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_malice_is_answered_in_time(name, small):
+    parts, given = HOSTILE[name]
+    if "[stack.t]" in parts.get("tables", "") or "model" in parts:
+        parts = {"model": 'h = "t(embed)"', "last": "h", **parts}  # what is not read is not built
+    assert outcome(small(**parts), given) < SECONDS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        "a = " + "[" * 390 + "]" * 390,
+        ".".join("a" * 900) + " = 1",
+        '"' * 9999,
+        "\n" * 200_000,
+        'a = """x',
+    ],
+    ids=["open", "deep", "dotted", "quotes", "blank", "text"],
+)
+def test_text_that_is_no_spec(text):
+    assert outcome(text, {}) < SECONDS

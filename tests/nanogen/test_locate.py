@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from nanogen.locate import inside, locate
 
-SPECS = sorted((Path(__file__).parents[2] / "specs").rglob("*.toml")) + sorted((Path(__file__).parent / "good").glob("*"))
+SPECS = sorted((Path(__file__).parents[2] / "specs").rglob("*.toml")) + sorted(
+    (Path(__file__).parent / "good").glob("*")
+)
 
 TRICKY = """\
 # a comment with = and "quotes"

@@ -66,31 +66,50 @@ def test_bare_values_are_equations():
     assert not read.dims["a"].written
 
 
-@pytest.mark.parametrize("value", ["nan", "inf", "1e400", "10000000000000000000", "[[[1]]]", '["a"]', "1979-05-27", "{}"])
+@pytest.mark.parametrize(
+    "value", ["nan", "inf", "1e400", "10000000000000000000", "[[[1]]]", '["a"]', "1979-05-27", "{}"]
+)
 def test_values_that_are_no_equation(value):
     assert [m[:5] for m in found(HEAD + f"d = {value}\n" + MODEL)] == ["NG101"]
 
 
 def test_a_long_list_is_refused():
-    assert found(HEAD + f"d = {[0] * 10_001}\n" + MODEL) == ["NG101 this list has 10,001 items, more than 10,000"]
+    assert found(HEAD + f"d = {[0] * 10_001}\n" + MODEL) == [
+        "NG101 this list has 10,001 items, more than 10,000"
+    ]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "NG102 the file is empty"),
-        ('language = 1\n[dims]\nvocab = 1\ncontext = 1\n' + MODEL, "NG102 the file does not say its kind"),
-        ('kind = "model"\n[dims]\nvocab = 1\ncontext = 1\n' + MODEL, "NG102 the file does not say its language"),
+        ("language = 1\n[dims]\nvocab = 1\ncontext = 1\n" + MODEL, "NG102 the file does not say its kind"),
+        (
+            'kind = "model"\n[dims]\nvocab = 1\ncontext = 1\n' + MODEL,
+            "NG102 the file does not say its language",
+        ),
         ('kind = "model"\nlanguage = 9\n', "NG105 language 9 is newer than 1, which this compiler reads"),
         ('kind = "run"\nmodel = "x"\n[stage.a]\n', 'NG101 the kind of a spec is "model", found "run"'),
-        ('kind = 3\nlanguage = 1\n[dims]\nvocab = 1\ncontext = 1\n' + MODEL, 'NG101 the kind of a spec is "model", found the number 3'),
-        (HEAD.replace("1\n", "true\n", 1) + MODEL, "NG101 `language` is a whole number from 1 on, found true"),
+        (
+            "kind = 3\nlanguage = 1\n[dims]\nvocab = 1\ncontext = 1\n" + MODEL,
+            'NG101 the kind of a spec is "model", found the number 3',
+        ),
+        (
+            HEAD.replace("1\n", "true\n", 1) + MODEL,
+            "NG101 `language` is a whole number from 1 on, found true",
+        ),
         (HEAD, "NG102 the table `[model]` is missing"),
         (HEAD + "[modle]\nlogits = 3\n", "NG103 a spec has no `modle`"),
         ('kind = "model"\nlanguage = 1\n' + MODEL, "NG102 the table `[dims]` is missing"),
-        ('kind = "model"\nlanguage = 1\nmodel = 3\n[dims]\nvocab = 1\ncontext = 1\n', "NG101 `model` is a table, found the number 3"),
+        (
+            'kind = "model"\nlanguage = 1\nmodel = 3\n[dims]\nvocab = 1\ncontext = 1\n',
+            "NG101 `model` is a table, found the number 3",
+        ),
         (HEAD + "[module]\nm = 3\n" + MODEL, "NG101 `module.m` is a table, found the number 3"),
-        (HEAD + '[module.m]\nx = { a = 1 }\ny = "x"\n' + MODEL, "NG101 an equation is text or a number, found a table"),
+        (
+            HEAD + '[module.m]\nx = { a = 1 }\ny = "x"\n' + MODEL,
+            "NG101 an equation is text or a number, found a table",
+        ),
     ],
 )
 def test_one_fault_of_the_whole_is_one_diagnostic(text, message):
@@ -112,7 +131,10 @@ def test_a_slip_of_layers_is_one_fault():
 
 def test_a_slip_of_inputs_or_args_is_one_fault():
     read, faults = spec(HEAD + '[module.m]\ninput = ["a", "b"]\narg = { k = 1 }\ny = "a + b * k"\n' + MODEL)
-    assert [(d.code, d.help) for d in faults] == [("NG103", "did you mean `inputs`?"), ("NG103", "did you mean `args`?")]
+    assert [(d.code, d.help) for d in faults] == [
+        ("NG103", "did you mean `inputs`?"),
+        ("NG103", "did you mean `args`?"),
+    ]
     assert (read.tables["m"].inputs, list(read.tables["m"].args)) == (("a", "b"), ["k"])
 
 
@@ -123,14 +145,18 @@ def test_a_key_that_cannot_be_read_is_known_by_name():
     assert read.tables["m"].refused == {"h"}
 
 
-@pytest.mark.parametrize("name", ["forward", "train", "state_dict", "_x", "i", "tokens", "lambda", "turn", "é"])
+@pytest.mark.parametrize(
+    "name", ["forward", "train", "state_dict", "_x", "i", "tokens", "lambda", "turn", "é"]
+)
 def test_equations_have_names_that_a_module_can_have(name):
     assert [m[:5] for m in found(HEAD + f'[module.m]\n"{name}" = "relu(x)"\ny = "x"\n' + MODEL)] == ["NG106"]
 
 
 @pytest.mark.parametrize("name", ["half", "float", "type", "train"])
 def test_dims_and_args_are_no_attributes(name):
-    assert found(HEAD + f"{name} = 3\n[module.m]\nargs = {{ {name}s = 1, {name} = 2 }}\ny = 'x'\n" + MODEL) == []
+    assert (
+        found(HEAD + f"{name} = 3\n[module.m]\nargs = {{ {name}s = 1, {name} = 2 }}\ny = 'x'\n" + MODEL) == []
+    )
 
 
 @pytest.mark.parametrize("name", ["model", "dims", "defaults", "loss"])
@@ -145,7 +171,7 @@ def test_what_is_to_come_is_refused_by_name(name):
 
 def test_a_name_of_a_model_is_plain():
     """It stands in emitted source and in paths."""
-    assert [m[:5] for m in found(HEAD + "[meta]\nname = 'a\"\"\"; import os'\n" + MODEL)] == ["NG106"]
+    assert [m[:5] for m in found(HEAD + '[meta]\nname = \'a"""; import os\'\n' + MODEL)] == ["NG106"]
     document, _ = parse_document('odd"""name.toml', HEAD + MODEL)
     assert read_spec(document)[0].name == "odd___name"
 

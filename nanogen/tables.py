@@ -1,0 +1,67 @@
+"""Tables of equations as a spec declares them: a module, a stack, the model, each a set of parsed equations."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from nanogen.diagnostics import Place
+from nanogen.expression import Expression
+from nanogen.locate import KeyPath
+
+
+@frozen
+class Equation:
+    """A name and its expression; `path` is where the text stands in the document."""
+
+    name: str
+    expression: Expression
+    path: KeyPath
+    written: bool = True  # as text of the file, so that spans point into it; a number or `--set` has none
+
+    def place(self, part: Expression | None = None) -> Place:
+        return Place(self.path, part.span if part is not None and self.written else None)
+
+
+@frozen
+class Rule:
+    """One module of a choice, and the layers it claims: a list, a rule in `i`, or the rest (None)."""
+
+    module: str
+    layers: Equation | None
+    path: KeyPath
+
+
+@frozen
+class Choice:
+    """A name that stands for another module in each layer."""
+
+    name: str
+    rules: tuple[Rule, ...]
+    path: KeyPath
+    whole: bool = True  # False where a rule was refused, so that layers may miss it
+
+
+@frozen
+class Table:
+    """A module, a stack or the model: inputs, arguments, and equations by name."""
+
+    kind: str
+    name: str
+    path: KeyPath
+    inputs: tuple[str, ...] = ("x",)
+    args: dict[str, Equation] = field(factory=dict)
+    equations: dict[str, Equation] = field(factory=dict)
+    choices: dict[str, Choice] = field(factory=dict)
+    layers: Equation | None = None
+    refused: frozenset[str] = frozenset()  # keys that are there and cannot be read: known, without a meaning
+
+    @property
+    def described(self) -> str:
+        return "[model]" if self.kind == "model" else f"[{self.kind}.{self.name}]"
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """Names of the equations that leave the table."""
+        if self.kind == "stack":
+            return tuple(name for name in self.inputs if name in self.equations)
+        return ("y",) if self.kind == "module" else ("logits",)

@@ -1,0 +1,24 @@
+"""A model's card: every number from the graph."""
+
+from pathlib import Path
+
+from nanogen.card import card
+from nanogen.compiler import compile_file, compile_text
+
+SPECS = Path(__file__).parents[2] / "specs"
+
+
+def test_the_card_of_saint_iberis():
+    shown = card(compile_file(SPECS / "saint_iberis_d20.toml"))
+    for wanted in (
+        "saint_iberis_d20",
+        "542,035,200",
+        "2,969,095,680",
+        "trunk: attention at 1, 4, 7, 10, 13, 16, 19; slc2 at the other 13",
+    ):
+        assert wanted in shown
+
+
+def test_layers_that_are_all_alike(small):
+    tables = '[stack.t]\nlayers = "depth"\nx = "relu(x)"\n'
+    assert "t: all alike" in card(compile_text(small(tables=tables, model='t = "t(embed)"', last="t")))

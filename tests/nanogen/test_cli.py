@@ -1,0 +1,205 @@
+"""The command line as people use it: what is printed, where, and the exit code. 0 clean, 1 a fault, 2 usage."""
+
+import json
+from pathlib import Path
+
+import click
+import pytest
+
+from nanogen import cli
+from nanogen.cli import COMMANDS, main
+
+BAD = Path(__file__).parent / "bad"
+GOOD = Path(__file__).parent / "good"
+
+
+@pytest.fixture
+def nanogen(capsys, monkeypatch):
+    """A function from arguments to exit code, output and error output; no user's fault shows a traceback."""
+
+    def run(*args: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["nanogen", *args])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out, err = capsys.readouterr()
+        code = stop.value.code or 0
+        assert "Traceback" not in out + err or code == 70
+        return int(code), out, err
+
+    return run
+
+
+def test_help_lists_every_command(nanogen):
+    code, out, _ = nanogen("--help")
+    assert code == 0
+    for name, (_, line) in COMMANDS.items():
+        assert name in out
+        assert line in out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_examples(nanogen, name):
+    code, out, _ = nanogen(name, "--help")
+    assert code == 0
+    assert out.startswith(f"Usage: nanogen {name}")
+    assert f"  nanogen {name} " in out
+    assert nanogen(name, "-h")[1] == out
+
+
+def test_version(nanogen):
+    code, out, _ = nanogen("--version")
+    assert (code, out[:7]) == (0, "nanogen")
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["chek", "x"], "there is no command `chek`; did you mean `check`?"),
+        (["check"], "Missing argument"),
+        (["check", "--what", "x"], "No such option"),
+        (["flops", "nanochat_2025", "--tokens", "0"], "--tokens"),
+        (["check", "nanochat_2025", "--set", "depth"], "is not NAME=VALUE"),
+        (["check", "nanochat_2025", "--set", "depth=twelve"], "`twelve` is not a TOML value"),
+        (["flops", "nanochat_2025", "--set", "depth=\udcff"], "is not NAME=VALUE"),
+    ],
+)
+def test_wrong_usage_is_2(nanogen, args, message):
+    code, out, err = nanogen(*args)
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+@pytest.mark.parametrize("command", ["check", "flops", "compile"])
+@pytest.mark.parametrize("name", ["nosuch", "", ".", "~nobody/x", "x" * 5000, str(BAD)])
+def test_a_name_that_is_no_file_is_1(nanogen, command, name):
+    code, out, err = nanogen(command, name)
+    assert (code, out) == (1, "")
+    assert err.startswith("error[NG001]: ")
+    assert " = help: " in err
+
+
+# -- check
+
+
+def test_check_of_clean_files(nanogen):
+    assert nanogen("check", "saint_iberis_d20") == (0, "1 file read, no faults\n", "")
+    code, out, err = nanogen("check", "nanochat_2025", str(GOOD / "gpt2.toml"), "saint_iberis_jp")
+    assert (code, out, err) == (0, "3 files read, no faults\n", "")
+
+
+def test_check_takes_overrides(nanogen):
+    assert nanogen("check", "nanochat_2025", "--set", "depth=12")[0] == 0
+    code, _, err = nanogen("check", "saint_iberis_d20", "--set", "depth=12")
+    assert code == 1
+    assert "error[NG324]" in err
+
+
+def test_check_tells_of_every_file(nanogen):
+    names = [str(BAD / f"{n}.toml") for n in ("NG301-uneven-split", "NG002-unclosed-string")]
+    code, out, err = nanogen("check", *names, "nosuch", "nanochat_2025")
+    assert (code, out) == (1, "")
+    assert [line[:12] for line in err.split("\n") if line.startswith("error")] == [
+        "error[NG301]", "error[NG002]", "error[NG001]",
+    ]  # fmt: skip
+    assert err.endswith("4 files read, 3 errors\n")
+    assert f"--> {names[0]}:12:24" in err
+
+
+def test_warnings_are_no_failure(nanogen):
+    code, _, err = nanogen("check", str(BAD / "NG403-division-leaves-rest.toml"))
+    assert code == 0
+    assert err.startswith("warning[NG403]: 768 // 10 leaves a rest of 8\n")
+    assert err.endswith("1 file read, 1 warning\n")
+
+
+def test_json_lines(nanogen):
+    name = str(BAD / "NG301-uneven-split.toml")
+    code, out, err = nanogen("check", name, "nosuch", "--json")
+    assert (code, err) == (1, "")
+    first, second = (json.loads(line) for line in out.splitlines())
+    assert (first["code"], first["file"], first["line"], first["column"]) == ("NG301", name, 12, 24)
+    assert (second["code"], second["line"]) == ("NG001", 1)
+    assert nanogen("check", "nanochat_2025", "--json") == (0, "", "")
+
+
+def test_a_run_file_is_checked_as_one(nanogen, tmp_path):
+    assert nanogen("check", "quickstart")[0] == 0
+    path = tmp_path / "bad.toml"
+    path.write_text('kind = "run"\nmodel = "saint_iberis_tiny"\n[stage.a]\nuses = "datasett"\n')
+    code, _, err = nanogen("check", str(path))
+    assert code == 1
+    assert "error[NG701]" in err
+    code, _, err = nanogen("flops", str(path))
+    assert code == 1
+    assert "`nanogen run` takes it" in err
+
+
+def test_no_colour_in_a_pipe(nanogen):
+    assert "\x1b" not in nanogen("check", str(BAD / "NG301-uneven-split.toml"))[2]
+
+
+# -- flops and compile
+
+
+def test_flops_side_by_side(nanogen):
+    code, out, err = nanogen("flops", "saint_iberis_d20", "nanochat_2025", "--tokens", "2048")
+    assert (code, err) == (0, "")
+    rows = {
+        line.split("  ")[0].strip() or line.split("  ")[1].strip(): line.split()[-2:]
+        for line in out.splitlines()
+    }
+    assert rows["at 2,048 tokens"] == ["saint_iberis_d20", "nanochat_2025"]
+    assert rows["parameters"] == ["542,035,200", "560,988,160"]
+    assert rows["6N + 12·layers·width·T"] == ["2,969,095,680", "3,491,758,080"]
+
+
+def test_flops_of_another_depth(nanogen):
+    code, out, _ = nanogen("flops", "nanochat_2025", "--set", "depth=12")
+    assert code == 0
+    assert "185,597,952" in out
+
+
+def test_a_faulty_spec_is_not_counted(nanogen):
+    code, out, err = nanogen("flops", str(BAD / "NG201-unknown-name.toml"))
+    assert (code, out) == (1, "")
+    assert err.endswith("errors: nothing was compiled\n")
+
+
+def test_output_that_cannot_be_written(nanogen, monkeypatch):
+    monkeypatch.setattr("nanogen.lowering.prove", lambda compiled: None)
+    code, _, err = nanogen("compile", "saint_iberis_tiny", "-o", "/no/such/folder/model.py")
+    assert code == 1
+    assert "error: `/no/such/folder/model.py` cannot be written: no such file or directory" in err
+
+
+def test_source_is_written(nanogen, tmp_path):
+    code, out, _ = nanogen("compile", "saint_iberis_tiny", "-o", str(tmp_path / "model.py"))
+    assert code == 0
+    assert "the source builds with 5,100,800 parameters, path by path" in out
+    assert (tmp_path / "model.py").read_text() == nanogen("compile", "saint_iberis_tiny", "--source")[
+        1
+    ].rstrip("\n") + "\n"
+
+
+# -- what ends a command
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (RuntimeError("a slip of ours"), 70, "this is a bug in nanogen"),
+        (AssertionError("ours too"), 70, "this is a bug in nanogen"),
+        (click.Abort(), 130, ""),
+        (BrokenPipeError(), 1, ""),
+        (click.UsageError("no"), 2, "no"),
+    ],
+)
+def test_ends(nanogen, monkeypatch, error, code, said):
+    def fail(*args, **settings):
+        raise error
+
+    monkeypatch.setattr(cli.cli, "main", fail)
+    monkeypatch.setattr("os.dup2", lambda *fds: None)
+    found, _, err = nanogen("check", "x")
+    assert found == code
+    assert said in err
