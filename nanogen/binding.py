@@ -11,7 +11,7 @@ import attrs
 
 from nanogen import arithmetic
 from nanogen.arithmetic import is_number, shown
-from nanogen.diagnostics import Diagnostic, Place, Reject, nearest
+from nanogen.diagnostics import Diagnostic, Place, Reject, Stop, nearest
 from nanogen.expression import Binary, Call, Expression, Name, Number, Unary, walk
 from nanogen.graph import Node
 from nanogen.initial import DRAWS, FUNCTIONS, VARIABLES, Law
@@ -42,14 +42,6 @@ def bind(at: Evaluator, name: str, call: Call) -> tuple[Primitive, tuple[Node, .
     _defaults(at, name, given)
     _complete(at, name, call, given)
     return PRIMITIVES[name](**given), inputs, parts
-
-
-class Stop(Exception):
-    """A fault inside an expression; carries the diagnostic, or None for what was told. Caught at the equation."""
-
-    def __init__(self, diagnostic: Diagnostic | None):
-        super().__init__()
-        self.diagnostic = diagnostic
 
 
 def _on_key(at: Evaluator, span: tuple[int, int], code: str, message: str, help: str) -> Stop:

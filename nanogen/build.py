@@ -13,8 +13,7 @@ from attrs import define, evolve, field
 
 from nanogen import arithmetic
 from nanogen.arithmetic import UNKNOWN, Unknown, is_number
-from nanogen.binding import Stop
-from nanogen.diagnostics import Diagnostic, Findings, Note, Place, Reject
+from nanogen.diagnostics import Diagnostic, Findings, Note, Place, Reject, Stop
 from nanogen.evaluate import Evaluator, Module, Result
 from nanogen.expression import Conditional, Expression, Name, children
 from nanogen.graph import Climb, Graph, Line, Node, Read, Unit, nodes, owns
@@ -27,7 +26,6 @@ from nanogen.tables import Equation, Table
 MAX_LAYERS = 2_000  # of one stack
 MAX_LINES = 100_000  # of the whole model, layers and modules expanded
 CONSTANTS = {"true": True, "false": False, "none": None}
-IDS = Value((), "ids")
 
 
 def build(spec: Spec, names: Names) -> tuple[Graph | None, list[Diagnostic]]:
@@ -58,13 +56,18 @@ class Builder:
         for name in ("vocab", "context"):
             if name in self.dims and not isinstance(self.dims[name], Unknown):
                 self.check_size(name)
-        model = self.unit(self.spec.model, {"tokens": IDS, "positions": IDS})
+        model = self.unit(self.spec.model, {"tokens": self.ids("vocab"), "positions": self.ids("context")})
         if isinstance(model, Unknown) or any(isinstance(v, Unknown) for v in self.dims.values()):
             return None
         if self.spec.refused:
             return None
         self.check_logits(model)
         return Graph(self.spec.name, model, dict(self.dims))
+
+    def ids(self, dim: str) -> Value:
+        """Ids below a dim; where that has a fault of its own, nothing more is said of them."""
+        limit = self.dims.get(dim)
+        return Value((), "ids", ids=limit if isinstance(limit, int) else 0)
 
     def compute_dims(self) -> None:
         frame = self.outside()

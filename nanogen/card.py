@@ -8,7 +8,7 @@ from nanogen.answers.saved import saved
 from nanogen.answers.state import elements_per_row, elements_per_token
 from nanogen.compiler import Compiled
 from nanogen.figures import bytes_text, columns
-from nanogen.graph import Graph, Unit, layers_of
+from nanogen.graph import Graph, Unit, climbs
 from nanogen.load import Load
 
 HALF = 2  # bytes of a bfloat16
@@ -44,14 +44,11 @@ def card(compiled: Compiled) -> str:
 
 
 def layer_texts(graph: Graph) -> list[tuple[str, str]]:
-    """One line a stack: how many layers, and which have what."""
-    stacks: dict[str, list[Unit]] = {}
-    for stack, _, unit in layers_of(graph):
-        stacks.setdefault(stack, []).append(unit)
-    return [(str(len(layers)), f"{stack}: {_kinds(layers)}") for stack, layers in stacks.items()]
+    """One line a call of a stack: how many layers, and which have what."""
+    return [(str(len(climb.layers)), f"{path}: {_kinds(climb.layers)}") for path, climb in climbs(graph)]
 
 
-def _kinds(layers: list[Unit]) -> str:
+def _kinds(layers: tuple[Unit, ...]) -> str:
     where: dict[str, list[int]] = {}
     for index, layer in enumerate(layers):
         where.setdefault(" and ".join(layer.modules.values()), []).append(index)

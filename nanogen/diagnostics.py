@@ -67,6 +67,14 @@ class Reject(Exception):
         return Diagnostic(self.code, self.message, place, help=self.help, notes=notes)
 
 
+class Stop(Exception):
+    """A fault inside an expression; carries the diagnostic, or None for what was told. Caught at the equation."""
+
+    def __init__(self, diagnostic: Diagnostic | None):
+        super().__init__()
+        self.diagnostic = diagnostic
+
+
 class Refusal(Exception):
     """A document that cannot be used: carries every diagnostic found and the documents they speak of."""
 

@@ -11,8 +11,8 @@ from attrs import frozen
 
 from nanogen import arithmetic
 from nanogen.arithmetic import FUNCTIONS, UNKNOWN, Unknown, is_number, shown
-from nanogen.binding import Stop, bind
-from nanogen.diagnostics import Diagnostic, Note, Place, Reject, nearest
+from nanogen.binding import bind
+from nanogen.diagnostics import Diagnostic, Note, Place, Reject, Stop, nearest
 from nanogen.expression import (
     Attribute,
     Binary,

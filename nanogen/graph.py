@@ -159,17 +159,26 @@ def owner_of(line: Line) -> Node | None:
     return next((node for node in nodes(line.node) if owns(node)), None)
 
 
-def layers_of(graph: Graph) -> list[tuple[str, int, Unit]]:
-    """Every layer of every stack the model climbs, expanded: stack, index, unit."""
-    found: list[tuple[str, int, Unit]] = []
+def climbs(graph: Graph) -> list[tuple[str, Climb]]:
+    """Every call of a stack by the path of its equation; inside alike layers it is told once."""
+    found: list[tuple[str, Climb]] = []
 
-    def visit(unit: Unit) -> None:
+    def visit(unit: Unit, prefix: str) -> None:
         for line in unit.lines:
+            path = prefix + line.name
             for node in nodes(line.node):
                 if isinstance(node, Climb):
-                    found.extend((node.stack, index, layer) for index, layer in enumerate(node.layers))
+                    found.append((path, node))
+                    first = {layer: index for index, layer in reversed(list(enumerate(node.layers)))}
+                    for layer, index in sorted(first.items(), key=lambda item: item[1]):
+                        visit(layer, f"{path}.{index}.")
                 elif isinstance(node, Enter):
-                    visit(node.unit)
+                    visit(node.unit, f"{path}.")
 
-    visit(graph.model)
+    visit(graph.model, "")
     return found
+
+
+def layers_of(graph: Graph) -> list[tuple[str, int, Unit]]:
+    """Every layer of every stack that the model climbs: path of the call, index, unit."""
+    return [(path, index, layer) for path, climb in climbs(graph) for index, layer in enumerate(climb.layers)]

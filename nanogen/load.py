@@ -21,6 +21,7 @@ class Value:
     axes: tuple[int, ...]
     dtype: str = "run"
     timed: bool = True
+    ids: int = 0  # of ids: how many there are, from 0
 
     def __str__(self) -> str:
         return " ".join((["B", "T"] if self.timed else []) + [str(a) for a in self.axes]) or "scalar"

@@ -31,6 +31,9 @@ class Embedding(Primitive):
         if ids.dtype != "ids":
             help = "look up `tokens` or `positions`"
             raise Reject("NG304", f"`embedding` looks up ids, found values of shape {ids}", help, 0)
+        if self.rows < ids.ids:
+            help = f"a table has a row for each id: {ids.ids:,} or more"
+            raise Reject("NG306", f"a table of {self.rows:,} rows for {ids.ids:,} ids", help, "rows")
         return Value((self.n,))
 
     def parameters(self, ids: Value) -> tuple[Parameter, ...]:

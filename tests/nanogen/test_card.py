@@ -22,3 +22,10 @@ def test_the_card_of_saint_iberis():
 def test_layers_that_are_all_alike(small):
     tables = '[stack.t]\nlayers = "depth"\nx = "relu(x)"\n'
     assert "t: all alike" in card(compile_text(small(tables=tables, model='t = "t(embed)"', last="t")))
+
+
+def test_each_call_of_a_stack_is_told_and_one_inside_layers_once(small):
+    tables = '[stack.t]\nlayers = 3\nlow = "u(x)"\nx = "x + low"\n[stack.u]\nlayers = 2\nx = "relu(x)"\n'
+    shown = card(compile_text(small(tables=tables, model='a = "t(embed)"\nb = "t(a)"', last="b")))
+    for wanted in ("a: all alike", "a.0.low: all alike", "b: all alike"):
+        assert shown.count(wanted) == 1, shown

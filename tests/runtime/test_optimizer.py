@@ -150,7 +150,10 @@ def test_an_unknown_role_is_a_fault():
 
 def test_what_a_spec_can_get_wrong_is_a_fault():
     half = Entry("layer.weight", "gain", nn.Parameter(torch.zeros(4, dtype=torch.bfloat16)))
-    for message, entries in {"is stored as bfloat16": [half], "`matrix` and 1 axes": one("matrix", 4)}.items():
+    for message, entries in {
+        "is stored as bfloat16": [half],
+        "`matrix` and 1 axes": one("matrix", 4),
+    }.items():
         with pytest.raises(Fault, match=message):
             Optimizer(entries, width=768, recipe=Recipe())
 
