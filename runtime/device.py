@@ -27,14 +27,26 @@ class Machine:
         return DTYPES[self.dtype]
 
 
-def machine(*, dtype: str = "auto", compiled: str = "auto") -> Machine:
-    """Choose device, dtype and compilation; "auto" takes what pays on this machine."""
+def machine(*, dtype: str = "auto", compiled: str = "auto", because: str = "as asked") -> Machine:
+    """Choose device, dtype and compilation; "auto" takes what pays on this machine, else say `because`."""
     device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    chosen, reason = (dtype, "as asked") if dtype != "auto" else _dtype(device)
+    chosen, reason = (dtype, because) if dtype != "auto" else _dtype(device)
     can, lack = _compiles(device)
     on = can if compiled == "auto" else compiled == "yes"
     how = "compiled" if on else f"eager{f': {lack}' if lack and compiled == 'auto' else ''}"
     return Machine(device, chosen, on, f"{device}, {chosen} ({reason}), {how}")
+
+
+def be_deterministic() -> None:
+    """Make this process compute the same bits from the same numbers.
+
+    Compiled code would otherwise add the gradients of an embedding in whatever order its threads come; where
+    a device has no other way than that, torch warns and goes on.
+    """
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = (
+        False  # costs time, and nothing here reads such memory
+    )
 
 
 def _dtype(device: str) -> tuple[str, str]:

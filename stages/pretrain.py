@@ -97,12 +97,14 @@ def pace(settings: Settings, parameters: int, context: int) -> Pace:
 
 
 def run(work: Work) -> None:
-    from runtime.device import describe, machine
+    from runtime.device import be_deterministic, describe, machine
 
     settings: Settings = work.settings
     plan = pace(settings, work.model.blueprint["count"], work.model.graph.context)
     session = _Session(work, plan)
-    chosen = machine(dtype=session.dtype or settings.dtype, compiled=settings.compile)
+    because = "as the run began" if session.dtype else "as asked"
+    chosen = machine(dtype=session.dtype or settings.dtype, compiled=settings.compile, because=because)
+    be_deterministic()
     work.tell.line(chosen.why)
     session.prepare(chosen)
     work.tell.line(

@@ -35,3 +35,14 @@ def test_micro_batches_divide_the_batch():
 def test_what_does_not_divide_is_refused(settings, message):
     with pytest.raises(Fault, match=message):
         pace(settings, 1, 2048)
+
+
+def test_training_asks_for_the_same_bits_from_the_same_numbers(write_run, told, tmp_path):
+    """Without it compiled code adds an embedding's gradients in the order of its threads; CI compares runs."""
+    import torch
+
+    from stages.runner import execute
+
+    torch.use_deterministic_algorithms(False)
+    execute(write_run(), tmp_path / "runs", told[0])
+    assert torch.are_deterministic_algorithms_enabled()
