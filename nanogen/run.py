@@ -59,6 +59,9 @@ class _Reader:
 
     def run(self) -> RunSpec:
         data = self.document.data
+        if data.get("kind") == "model":
+            self.fault("NG102", "this is a spec, not a run", ("kind",), "`nanogen compile` takes it")
+            return RunSpec(self.document, None, {}, 0, ())
         if data.get("kind") != "run":
             self.fault("NG102", 'a run opens with `kind = "run"`', ("kind",), 'write `kind = "run"` first')
         for key in data:

@@ -44,8 +44,7 @@ class _Emitter:
         self.look_at_stacks()
         self.class_of(self.graph.model)
         body = "\n\n\n".join(self.texts)
-        name = "".join(c if c.isprintable() and c not in '"\\' else " " for c in self.graph.name)
-        head = [f'"""{name}, written by nanogen. B rows, T positions."""', "", "import torch"]
+        head = ['"""Written by nanogen. B rows, T positions."""', "", "import torch"]
         if re.search(r"\bF\.", body):
             head.append("import torch.nn.functional as F")
         head += ["from torch import nn", "", *_import(body)]

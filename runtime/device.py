@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from attrs import frozen
@@ -44,9 +45,9 @@ def be_deterministic() -> None:
     a device has no other way than that, torch warns and goes on.
     """
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = (
-        False  # costs time, and nothing here reads such memory
-    )
+    # filling fresh memory with NaN costs time, and nothing here reads memory before writing it
+    filling: Any = torch.utils.deterministic
+    filling.fill_uninitialized_memory = False
 
 
 def _dtype(device: str) -> tuple[str, str]:

@@ -33,9 +33,13 @@ def generate(
     tokens: int,
     sampling: Sampling,
     stop: frozenset[int] = frozenset(),
+    never: frozenset[int] = frozenset(),
     dtype: torch.dtype = torch.float32,
 ) -> list[list[int]]:
-    """Return `rows` continuations of `prompt`, each of at most `tokens` ids, ended before a stop id."""
+    """Return `rows` continuations of `prompt`, each of at most `tokens` ids, ended before a stop id.
+
+    Ids in `never` are not drawn.
+    """
     assert prompt, "a prompt has at least one token"
     device = next(model.parameters()).device
     capacity = len(prompt) + tokens
@@ -48,6 +52,7 @@ def generate(
     for _ in range(tokens):
         positions = torch.arange(place, place + new.shape[1], device=device)[None]
         logits = model(new, Now.start(new, dtype, positions, past))[:, -1].float().cpu()
+        logits[:, list(never)] = -torch.inf
         place += new.shape[1]
         chosen = [draw(logits[row], sampling, streams[row]) for row in range(rows)]
         for row, token in enumerate(chosen):

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from runtime.batches import IGNORED, Batch
 from runtime.corpus import TRAIN, VALIDATION, Position, corpus_files, read_documents
 from runtime.faults import Fault
 from runtime.packing import BestFit
@@ -21,10 +22,8 @@ from runtime.tokenizer import Tokenizer
 BUFFER = 1000  # documents to choose the best fit from
 ENCODED_AT_ONCE = 128  # documents
 THREADS = 4
-IGNORED = -1  # the target of a place that counts for nothing
 
-# R rows of a batch, T tokens: int64 on the CPU
-Batch = tuple[torch.Tensor, torch.Tensor]  # inputs_RT, targets_RT
+# R rows of a batch, T tokens
 
 
 class Loader:

@@ -9,9 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from runtime.batches import IGNORED, Batch
 from runtime.primitives import Now
-
-IGNORED = -1  # a target that counts for nothing
 
 TokenLosses = Callable[[Tensor, Tensor], Tensor]  # inputs (B, T), targets (B, T) -> nats (B, T)
 
@@ -29,9 +28,7 @@ def token_losses(model: nn.Module, dtype: torch.dtype) -> TokenLosses:
     return losses
 
 
-def bits_per_byte(
-    losses: TokenLosses, batches: Iterable[tuple[Tensor, Tensor]], token_bytes: Tensor
-) -> float:
+def bits_per_byte(losses: TokenLosses, batches: Iterable[Batch], token_bytes: Tensor) -> float:
     """Σ nats / (ln 2 · Σ bytes) over all targets that stand for bytes; special tokens count in neither.
 
     `token_bytes` (V,) is the number of bytes of each id, on the device of the batches.

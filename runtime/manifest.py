@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,15 @@ NAME = "manifest.json"
 FORMAT = 1
 
 
-def write_manifest(folder: Path, facts: dict[str, Any]) -> dict[str, Any]:
-    """Describe all files of `folder` beside `facts`; whoever finds the manifest finds the folder whole."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != NAME)
+def write_manifest(folder: Path, facts: dict[str, Any], *, without: Collection[str] = ()) -> dict[str, Any]:
+    """Describe all files of `folder` beside `facts`, save those of the names `without` at its top.
+
+    Whoever finds the manifest finds the folder whole.
+    """
+    left_out = {NAME, *without}
+    files = sorted(
+        p for p in folder.rglob("*") if p.is_file() and p.relative_to(folder).parts[0] not in left_out
+    )
     manifest = {
         "format": FORMAT,
         **facts,
@@ -62,3 +69,12 @@ def digest(path: Path) -> str:
 
 def to_json(value: Any) -> bytes:
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def content(folder: Path) -> str | None:
+    """One hash of all that a folder's manifest lists; None where it has none."""
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return None
+    listed = sorted((name, fact["sha256"]) for name, fact in manifest["files"].items())
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()

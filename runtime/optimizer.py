@@ -20,22 +20,11 @@ from attrs import field, frozen
 from attrs.validators import in_
 from torch import Tensor, nn
 
+from runtime.device import DTYPES
 from runtime.faults import Fault
 from runtime.muon import Muon
+from runtime.roles import RATES, REFERENCE_WIDTH, check_role
 
-# Role -> the setting of `Recipe` that is its rate. The order is that of the groups when printed.
-RATES = {
-    "embedding": "embedding_lr",
-    "head": "head_lr",
-    "matrix": "matrix_lr",
-    "conv": "matrix_lr",
-    "gain": "matrix_lr",
-    "bias": "matrix_lr",
-    "scalar": "matrix_lr",
-    "vector": "matrix_lr",
-}
-REFERENCE_WIDTH = 768  # channels of the model on which the rates were tuned
-DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 FUSED_DEVICES = {"cpu", "cuda"}  # where torch has one AdamW kernel for all tensors and this was tried
 
 
@@ -135,11 +124,7 @@ class Optimizer:
 def check(entries: Sequence[Entry]) -> None:
     """Refuse unknown roles; assert what the compiler of the model guarantees."""
     for entry in entries:
-        if entry.role not in RATES:
-            raise Fault(
-                f"parameter `{entry.path}` has the unknown role `{entry.role}`",
-                f"the roles are {', '.join(RATES)}",
-            )
+        check_role(entry.path, entry.role)
         if entry.parameter.dtype != torch.float32:
             raise Fault(
                 f"`{entry.path}` is stored as {str(entry.parameter.dtype).removeprefix('torch.')}",

@@ -15,12 +15,11 @@ import torch
 from attrs import define, field, frozen
 from torch import Tensor, nn
 
+from runtime.batches import IGNORED, Batch
 from runtime.faults import Fault
-from runtime.losses import IGNORED, TokenLosses, token_losses
+from runtime.losses import TokenLosses, token_losses
 from runtime.optimizer import Optimizer
 from runtime.schedule import Schedule
-
-Batch = tuple[Tensor, Tensor]
 
 
 class Batches(Protocol):

@@ -41,8 +41,8 @@ def write_artefact(
     from runtime.checkpoint import write_tensors
 
     write_tensors(folder / "weights.safetensors", weights)
-    (folder / "model.toml").write_text(compiled.document.text)
-    (folder / "model.py").write_text(compiled.source)
+    (folder / "model.toml").write_text(compiled.document.text, encoding="utf-8")
+    (folder / "model.py").write_text(compiled.source, encoding="utf-8")
     tokenizer.save(folder / "tokenizer.json")
     facts = {
         "set": compiled.spec.overrides,
@@ -65,7 +65,7 @@ def read_artefact(folder: Path, *, device: str = "cpu") -> Artefact:
     if manifest is None or not (folder / "weights.safetensors").is_file():
         raise Fault(f"`{folder}` holds no trained model", "run the stage that trains it")
     check_files(folder, manifest)
-    facts = json.loads((folder / "model.json").read_text())
+    facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     compiled = _compiled_again(folder, facts)
     tokenizer = Tokenizer.load(folder / "tokenizer.json")
     if tokenizer.digest != facts["tokenizer_sha256"]:
@@ -77,7 +77,7 @@ def read_artefact(folder: Path, *, device: str = "cpu") -> Artefact:
 
 
 def _compiled_again(folder: Path, facts: dict[str, Any]) -> Compiled:
-    text = (folder / "model.toml").read_text()
+    text = (folder / "model.toml").read_text(encoding="utf-8")
     try:
         compiled = compile_text(text, facts["set"], name=str(folder / "model.toml"))
     except Refusal as refusal:

@@ -1,7 +1,10 @@
 """The kinds of stages by name; each is a file here, imported when a run uses it.
 
 A kind is a module with `Settings` (an attrs class), `READS` (kinds of stages it must be given), `VERSION`
-(raised when its result changes for equal settings), `MODEL` (whether it needs a model) and `run(work)`.
+(raised when its result changes for equal settings), `MODEL` and `SEED` (whether it reads them) and `run(work)`.
+It may have `of_model(compiled)` (what of the model it reads), `outside(settings)` (what it reads from outside
+the run), `check(settings, compiled)` (raises Fault for what cannot work) and `PUBLISHED` (files that a run
+shows at its top).
 No stage imports torch before `run` is called, so that a run is checked without it.
 """
 
@@ -26,6 +29,7 @@ class Kind(Protocol):
     READS: tuple[str, ...]
     VERSION: int
     MODEL: bool
+    SEED: bool
 
     def run(self, work: Any) -> None: ...
 

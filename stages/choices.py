@@ -1,8 +1,10 @@
-"""Validators of settings whose refusals people can read."""
+"""Settings of stages: kinds of fields, and validators whose refusals people can read."""
 
 from __future__ import annotations
 
 from typing import Any
+
+import attrs
 
 
 def one_of(*words: str):
@@ -35,3 +37,8 @@ def positive(_: Any, attribute: Any, value: float | None) -> None:
     """The setting is above zero, where it is given."""
     if value is not None and value <= 0:
         raise ValueError(f"`{attribute.name}` is above 0, found {value:g}")
+
+
+def quiet(**kw: Any) -> Any:
+    """A setting that changes how a stage works, not what comes out."""
+    return attrs.field(metadata={"result": False}, **kw)

@@ -20,21 +20,25 @@ def curves(events: list[dict[str, Any]]) -> str:
     matplotlib.rcParams["svg.hashsalt"] = "nanogen"  # the same log draws the same bytes
     from matplotlib import pyplot
 
+    most = max(e["tokens"] for e in [*steps, *checks])
+    unit, scale = ("million", 1e6) if most >= 1e6 else ("thousand", 1e3)
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9.2, 3.4), layout="constrained")
-    _panel(left, "training loss, nats a token")
-    left.plot([e["tokens"] / 1e6 for e in steps], [e["loss"] for e in steps], color=LINE, linewidth=1.6)
-    _panel(right, "validation, bits a byte")
+    _panel(left, "training loss, nats a token", unit)
+    left.plot([e["tokens"] / scale for e in steps], [e["loss"] for e in steps], color=LINE, linewidth=1.6)
+    _panel(right, "validation, bits a byte", unit)
     right.plot(
-        [e["tokens"] / 1e6 for e in checks],
+        [e["tokens"] / scale for e in checks],
         [e["bits_per_byte"] for e in checks],
         color=POINT,
         marker="o",
         ms=4,
     )
     for event in checks[-1:]:
-        at = (event["tokens"] / 1e6, event["bits_per_byte"])
+        at = (event["tokens"] / scale, event["bits_per_byte"])
         text = f"{event['bits_per_byte']:.3f}"
-        right.annotate(text, at, xytext=(0, 8), textcoords="offset points", ha="right", color=INK, fontsize=9)
+        right.annotate(
+            text, at, xytext=(0, 12), textcoords="offset points", ha="right", color=INK, fontsize=9
+        )
     with io.StringIO() as file:
         figure.savefig(file, format="svg", metadata={"Date": None}, transparent=True)
         pyplot.close(figure)
@@ -42,9 +46,9 @@ def curves(events: list[dict[str, Any]]) -> str:
     return text[text.index("<svg") :]
 
 
-def _panel(axes: Any, title: str) -> None:
+def _panel(axes: Any, title: str, unit: str) -> None:
     axes.set_title(title, loc="left", fontsize=10, color=INK)
-    axes.set_xlabel("million tokens", fontsize=9, color=INK)
+    axes.set_xlabel(f"{unit} tokens", fontsize=9, color=INK)
     axes.tick_params(colors=INK, labelsize=8)
     axes.grid(alpha=0.25)
     for side, spine in axes.spines.items():

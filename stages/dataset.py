@@ -14,23 +14,28 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from nanogen.structure import Count
-from stages.choices import one_of, positive, share
+from stages.choices import one_of, positive, quiet, share
+from stages.sources.limit import limited
 
 if TYPE_CHECKING:
+    from nanogen.compiler import Compiled
     from stages.work import Work
 
 READS = ()
 VERSION = 1
 MODEL = False
+SEED = False
 FOLDERS = ("text", "jsonl", "parquet")
-ENDINGS = {"text": (".txt", ".md"), "jsonl": (".jsonl", ".json"), "parquet": (".parquet",)}
-EDGE = 65536  # bytes at each end of a file that stand for the whole in `outside`
+ENDINGS = {"text": (".txt", ".md"), "jsonl": (".jsonl",), "parquet": (".parquet",)}
+WHOLE = 256 * 2**20  # bytes; of a larger file the two ends of half this size stand for the whole in `outside`
 
 
 @frozen
 class Settings:
     source: str = field(validator=one_of("python_docs", *FOLDERS))
-    path: str | None = None  # of a folder or a file, for all sources but python_docs
+    path: str | None = quiet(
+        default=None
+    )  # of a folder or a file, from the run file; what counts is its content
     column: str = "text"  # of jsonl and parquet
     characters: Count | None = field(default=None, validator=positive)
     validation: float = field(default=0.01, validator=share)  # share of the documents
@@ -42,11 +47,20 @@ class Settings:
             raise ValueError(f"the source `{self.source}` has no `path`")
 
 
+def check(settings: Settings, compiled: Compiled | None) -> None:
+    if settings.path is not None:
+        files(settings)
+
+
 def outside(settings: Settings) -> list[tuple[str, int, str]] | None:
-    """The files that are read, by name, size and a hash of their ends: enough to see that one changed."""
+    """The files that are read, by name, size and hash."""
     if settings.path is None:
         return None
-    return [(p.name, p.stat().st_size, _ends(p)) for p in files(settings)]
+    top = Path(settings.path)
+    return [
+        (p.relative_to(top if top.is_dir() else p.parent).as_posix(), p.stat().st_size, _digest(p))
+        for p in files(settings)
+    ]
 
 
 def files(settings: Settings) -> list[Path]:
@@ -54,14 +68,17 @@ def files(settings: Settings) -> list[Path]:
     from stages.sources.files import find_files
 
     assert settings.path is not None
-    return find_files([Path(settings.path).expanduser()], ENDINGS[settings.source])
+    return find_files([Path(settings.path)], ENDINGS[settings.source])
 
 
-def _ends(path: Path) -> str:
+def _digest(path: Path) -> str:
+    size = path.stat().st_size
     with path.open("rb") as file:
-        found = hashlib.sha256(file.read(EDGE))
-        file.seek(max(0, path.stat().st_size - EDGE))
-        found.update(file.read(EDGE))
+        if size <= WHOLE:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        found = hashlib.sha256(file.read(WHOLE // 2))
+        file.seek(size - WHOLE // 2)
+        found.update(file.read())
     return found.hexdigest()
 
 
@@ -70,7 +87,7 @@ def run(work: Work) -> None:
 
     settings: Settings = work.settings
     work.tell.line(f"reading {settings.path or 'the docstrings of the packages installed here'}")
-    documents = _limited(_documents(settings), settings.characters)
+    documents = limited(_documents(settings), settings.characters)
     summary = write_corpus(work.folder, documents, validation=settings.validation)
     train, validation = summary.train, summary.validation
     work.tell.line(
@@ -98,12 +115,3 @@ def _documents(settings: Settings) -> Iterator[str]:
     from stages.sources.rows import documents
 
     return documents(files(settings), column=settings.column)
-
-
-def _limited(documents: Iterator[str], characters: int | None) -> Iterator[str]:
-    given = 0
-    for document in documents:
-        if characters is not None and given >= characters:
-            return
-        given += len(document)
-        yield document

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 READS = ("dataset", "pretrain")
 VERSION = 1
 MODEL = False
+SEED = True
 PROMPTS = ("The", "There are", "It was")
 ROWS = 8  # of a batch
 SHOWN = 600  # characters of a sample in the terminal
@@ -66,22 +67,14 @@ def _bits_per_byte(work: Work, artefact: Artefact, device: str) -> float:
 
 
 def _samples(artefact: Artefact, settings: Settings, seed: int) -> list[tuple[str, str]]:
-    from runtime.generation import Sampling, generate
+    from runtime.generation import Sampling
     from runtime.streams import seed_of
+    from stages.writing import write
 
     found = []
     for number, prompt in enumerate(settings.prompts):
         sampling = Sampling(settings.temperature, settings.top_k, seed_of(seed, "evaluate", number))
-        tokenizer = artefact.tokenizer
-        written = generate(
-            artefact.model,
-            artefact.compiled.blueprint,
-            [tokenizer.bos, *tokenizer.encode(prompt)],
-            tokens=settings.tokens,
-            sampling=sampling,
-            stop=frozenset({tokenizer.bos}),
-        )
-        found.append((prompt, tokenizer.decode(written[0])))
+        found.append((prompt, write(artefact, prompt, tokens=settings.tokens, sampling=sampling)[0]))
     return found
 
 

@@ -16,11 +16,6 @@ from nanogen.compiler import Compiled
 from stages.load import Stage
 
 
-def quiet(**kw: Any) -> Any:
-    """A setting that changes how a stage works, not what comes out."""
-    return attrs.field(metadata={"result": False}, **kw)
-
-
 def identity(stage: Stage, needs: list[str], compiled: Compiled | None, seed: int) -> str:
     """Return the identity of a stage; `needs` are the identities of its inputs, in order."""
     facts = {
@@ -28,8 +23,8 @@ def identity(stage: Stage, needs: list[str], compiled: Compiled | None, seed: in
         "version": stage.kind.VERSION,
         "settings": result_settings(stage.settings),
         "needs": needs,
-        "model": model_digest(compiled) if compiled is not None and stage.kind.MODEL else None,
-        "seed": seed,
+        "model": model_facts(stage, compiled),
+        "seed": seed if stage.kind.SEED else None,
         "outside": outside(stage),
     }
     text = json.dumps(facts, sort_keys=True, ensure_ascii=False)
@@ -42,10 +37,21 @@ def result_settings(settings: Any) -> dict[str, Any]:
     return {f.name: getattr(settings, f.name) for f in kept}
 
 
+def model_facts(stage: Stage, compiled: Compiled | None) -> Any:
+    """What a stage reads of the model: all that makes it, or what its kind says (`of_model(compiled)`)."""
+    if compiled is None or not stage.kind.MODEL:
+        return None
+    tell = getattr(stage.kind, "of_model", model_digest)
+    return tell(compiled)
+
+
 def model_digest(compiled: Compiled) -> str:
-    """A model is its source and how its parameters start; comments of its spec change neither."""
-    start = json.dumps([(p["path"], p["init"], p["role"]) for p in compiled.blueprint["parameters"]])
-    return hashlib.sha256((compiled.source + start).encode()).hexdigest()
+    """A model is its source, how its parameters start, and the sizes that data must agree with.
+
+    Its name and the comments of its spec change none of these.
+    """
+    facts = {name: compiled.blueprint[name] for name in ("vocab", "context", "parameters", "state")}
+    return hashlib.sha256((compiled.source + json.dumps(facts)).encode()).hexdigest()
 
 
 def outside(stage: Stage) -> Any:

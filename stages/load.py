@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import attrs
 from attrs import frozen
 
 from nanogen.compiler import Compiled, compile_file
@@ -14,6 +16,7 @@ from nanogen.document import Document, read_document
 from nanogen.run import RunSpec, StageSpec, read_run
 from nanogen.shelf import find
 from nanogen.structure import structure
+from runtime.faults import Fault
 from stages.catalogue import KINDS, Kind, load_kind
 
 
@@ -51,19 +54,40 @@ def load_run(path: Path, *, name: str | None = None) -> Run:
     findings = Findings()
     spec, found = read_run(document, KINDS)
     findings.extend(found)
-    stages = tuple(s for s in (_stage(s, findings) for s in spec.stages) if s is not None)
+    stages = tuple(s for s in (_stage(s, path.parent, findings) for s in spec.stages) if s is not None)
     _check_reads(stages, findings)
     compiled = _model(spec, path, stages, findings)
+    if not findings.errors:
+        _check_settings(stages, compiled, findings)
     if findings.errors:
         raise Refusal(findings.all, document)
     return Run(path.stem, document, stages, compiled, spec.seed, tuple(findings.all))
 
 
-def _stage(spec: StageSpec, findings: Findings) -> Stage | None:
+def _stage(spec: StageSpec, folder: Path, findings: Findings) -> Stage | None:
     kind = load_kind(spec.uses)
     settings, found = structure(kind.Settings, spec.settings, (*spec.path, "with"))
     findings.extend(found)
-    return None if settings is None else Stage(spec.name, spec.uses, spec.needs, kind, settings)
+    if settings is None:
+        return None
+    if getattr(settings, "path", None) is not None:  # as every path in a TOML file: from that file
+        settings = attrs.evolve(settings, path=str(folder / Path(settings.path).expanduser()))
+    return Stage(spec.name, spec.uses, spec.needs, kind, settings)
+
+
+def _check_settings(stages: Iterable[Stage], compiled: Compiled | None, findings: Findings) -> None:
+    """What each kind can tell will not work, before anything runs."""
+    for stage in stages:
+        check = getattr(stage.kind, "check", None)
+        if check is None:
+            continue
+        try:
+            check(stage.settings, compiled)
+        except Fault as fault:
+            named = re.match(r"`(\w+)`", fault.message)
+            known = named is not None and named[1] in attrs.fields_dict(type(stage.settings))
+            at = ("stage", stage.name, "with", *((named[1],) if named and known else ()))
+            findings.note("NG704", fault.message, Place(at), help=fault.help)
 
 
 def _check_reads(stages: Iterable[Stage], findings: Findings) -> None:

@@ -6,7 +6,6 @@ bit for bit. Matrices are moved by Muon, all else by AdamW, as the recipe of 202
 
 from __future__ import annotations
 
-import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +14,13 @@ from attrs import field, frozen
 
 from nanogen.structure import Count
 from runtime.faults import Fault
-from stages.choices import at_least, one_of, positive
-from stages.identity import quiet
+from runtime.roles import REFERENCE_WIDTH, check_role
+from stages.choices import at_least, one_of, positive, quiet
 
 if TYPE_CHECKING:
+    from nanogen.compiler import Compiled
     from runtime.device import Machine
+    from runtime.schedule import Schedule
     from runtime.tokenizer import Tokenizer
     from runtime.training import StepResult, Trainer
     from stages.work import Work
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 READS = ("dataset", "tokenizer")
 VERSION = 1
 MODEL = True
-SAVES = "saves"
+SEED = True
 LOGGED_EVERY = 10  # steps
 
 
@@ -81,19 +82,33 @@ def pace(settings: Settings, parameters: int, context: int) -> Pace:
     """Settle steps and batches; raises Fault where they do not divide."""
     length = settings.length or context
     if length > context:
-        raise Fault(f"rows of {length:,} tokens, and the model's context is {context:,}", "lower `length`")
+        raise Fault(f"`length` is {length:,} tokens, and the model's context is {context:,}", "lower it")
     if settings.batch_tokens % length:
         near = max(length, round(settings.batch_tokens / length) * length)
-        message = f"a batch of {settings.batch_tokens:,} tokens is not whole rows of {length:,}"
-        raise Fault(message, f"`batch_tokens = {near}` would be")
+        message = f"`batch_tokens` is {settings.batch_tokens:,}, which is not whole rows of {length:,} tokens"
+        raise Fault(message, f"{near:,} would be")
     all_rows = settings.batch_tokens // length
     rows = settings.rows or max(r for r in range(1, min(8, all_rows) + 1) if all_rows % r == 0)
     if all_rows % rows:
-        message = f"a batch of {all_rows:,} rows does not split into micro-batches of {rows}"
-        raise Fault(message, "`rows` has to divide it")
+        message = f"`rows` is {rows}, and a batch of {all_rows:,} rows does not split into such micro-batches"
+        raise Fault(message, "it has to divide the batch")
     ratio = settings.tokens_per_parameter or 20.0
     steps = settings.steps or max(1, int(settings.tokens or ratio * parameters) // settings.batch_tokens)
     return Pace(steps, length, rows, all_rows // rows)
+
+
+def check(settings: Settings, compiled: Compiled) -> None:
+    """Refuse what could not be trained: batches, schedule, roles."""
+    steps = pace(settings, compiled.blueprint["count"], compiled.graph.context).steps
+    _schedule(settings, steps)
+    for parameter in compiled.blueprint["parameters"]:
+        check_role(parameter["path"], parameter["role"])
+
+
+def _schedule(settings: Settings, steps: int) -> Schedule:
+    from runtime.schedule import Schedule
+
+    return Schedule(steps, warmup=settings.warmup, warmdown=settings.warmdown, final=settings.final)
 
 
 def run(work: Work) -> None:
@@ -127,7 +142,7 @@ class _Session:
         self.corpus = work.input("dataset").folder
         self.tokenizer: Tokenizer = Tokenizer.load(work.input("tokenizer").folder / "tokenizer.json")
         self.metrics = Metrics(work.folder / "metrics.jsonl")
-        self.saves = work.folder / SAVES
+        self.saves = work.saves
         self.save = newest_save(self.saves, work.tell.line)
         self.saved_at = time.monotonic()
         self.seconds = 0.0  # of training steps, over all parts of the run
@@ -156,7 +171,6 @@ class _Session:
         from runtime.loader import Loader
         from runtime.model import build, initialize
         from runtime.optimizer import Entry, Optimizer, Recipe
-        from runtime.schedule import Schedule
         from runtime.training import Trainer
 
         compiled, settings, plan = self.work.model, self.settings, self.plan
@@ -171,20 +185,11 @@ class _Session:
             matrix_lr=settings.matrix_lr,
             newton_schulz_dtype=self.machine.dtype,
         )
-        schedule = Schedule(
-            plan.steps,
-            warmup=settings.warmup,
-            warmdown=settings.warmdown,
-            final=settings.final,
-            momentum_start=recipe.momentum_start,
-            momentum=recipe.momentum,
-            momentum_ramp=recipe.momentum_ramp,
-        )
         split = settings.long_documents == "split"
         return Trainer(
             model=model,
-            optimizer=Optimizer(entries, width=_width(compiled.graph.dims), recipe=recipe),
-            schedule=schedule,
+            optimizer=Optimizer(entries, width=_width(compiled.blueprint), recipe=recipe),
+            schedule=_schedule(settings, plan.steps),
             loader=Loader(self.corpus, self.tokenizer, rows=plan.rows, length=plan.length, cut_long=split),
             accumulation=plan.accumulation,
             dtype=self.machine.torch_dtype,
@@ -283,7 +288,6 @@ class _Session:
 
         weights = dict(self.trainer.groups()["weights"])
         write_artefact(self.work.folder, self.work.model, weights, self.tokenizer)
-        shutil.rmtree(self.saves)
         tokens = self.plan.steps * self.plan.step_tokens
         flops = self.work.model.blueprint["flops_per_token"]["training"]
         result: dict[str, Any] = {
@@ -304,8 +308,7 @@ class _Session:
         )
 
 
-def _width(dims: dict[str, Any]) -> int:
-    """The width that learning rates scale by; a model without a dim of that name is taken as is."""
-    from runtime.optimizer import REFERENCE_WIDTH
-
-    return int(dims.get("width", REFERENCE_WIDTH))
+def _width(blueprint: dict[str, Any]) -> int:
+    """The channels that rates scale by: those that enter the head, or of the embedding where the head is its."""
+    by_role = {p["role"]: p["shape"][-1] for p in reversed(blueprint["parameters"])}
+    return by_role.get("head") or by_role.get("embedding") or REFERENCE_WIDTH

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from stages.work import Input, Work
 
 READS = ()
+PUBLISHED = ("report.html", "report.md")
 VERSION = 1
-MODEL = True
+MODEL = False
+SEED = False
 
 
 @frozen
@@ -29,8 +31,8 @@ def run(work: Work) -> None:
     settings: Settings = work.settings
     title = settings.title or work.run
     sections = gather(work)
-    (work.folder / "report.html").write_text(as_html(title, sections))
-    (work.folder / "report.md").write_text(as_markdown(title, sections))
+    (work.folder / "report.html").write_text(as_html(title, sections), encoding="utf-8")
+    (work.folder / "report.md").write_text(as_markdown(title, sections), encoding="utf-8")
     where = work.folder.parent / "report.html"
     work.tell.line(f"{len(sections)} sections in {where}")
     work.finish({"sections": [s.title for s in sections]})
@@ -45,7 +47,9 @@ def gather(work: Work) -> list[Section]:
         by_kind.setdefault(found.kind, []).append(found)
     sections = []
     for found in by_kind.get("pretrain", []):
-        sections += [_training(found), Section("Model", text=card(work.model))]
+        sections.append(_training(found))
+    if work.compiled is not None:
+        sections.insert(1, Section("Model", text=card(work.compiled)))
     sections += [_evaluation(found) for found in by_kind.get("evaluate", [])]
     data = [_corpus(found) for found in by_kind.get("dataset", [])]
     data += [_tokenizer(found) for found in by_kind.get("tokenizer", [])]

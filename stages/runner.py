@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,15 +20,14 @@ from attrs import frozen
 from nanogen.figures import seconds_text
 from runtime.atomic import write_bytes
 from runtime.faults import Fault
-from runtime.manifest import read_manifest, to_json, write_manifest
+from runtime.manifest import content, read_manifest, to_json, write_manifest
 from stages.identity import identity, result_settings
 from stages.load import Run, Stage
 from stages.progress import Reporter
-from stages.work import Input, Work
+from stages.work import SAVES, Input, Work
 
 WORK = "work.json"
 OLD = ".old"
-PUBLISHED = {"report": ("report.html", "report.md")}  # files that a run shows at its top
 
 
 @frozen
@@ -47,14 +47,19 @@ def survey(run: Run, folder: Path) -> list[Found]:
         needs = [found[n].identity for n in stage.needs]
         mine = identity(stage, needs, run.compiled, run.seed)
         place = folder / stage.name
-        found[stage.name] = Found(stage, mine, _state(place, mine), place)
+        found[stage.name] = Found(stage, mine, _state(place, mine, _contents(folder, stage)), place)
     return list(found.values())
 
 
-def _state(folder: Path, mine: str) -> str:
+def _contents(folder: Path, stage: Stage) -> dict[str, str | None]:
+    return {need: content(folder / need) for need in stage.needs}
+
+
+def _state(folder: Path, mine: str, needs: dict[str, str | None]) -> str:
     manifest = read_manifest(folder)
     if manifest is not None:
-        return "done" if manifest.get("identity") == mine and _sizes_hold(folder, manifest) else "stale"
+        same = manifest.get("identity") == mine and manifest.get("needs") == needs
+        return "done" if same and _sizes_hold(folder, manifest) else "stale"
     try:
         begun = json.loads((folder / WORK).read_text())["identity"]
     except (OSError, ValueError, KeyError):
@@ -75,14 +80,27 @@ def execute(run: Run, runs: Path, tell: Reporter) -> Path:
     with _alone(folder):
         stages = survey(run, folder)
         if all(f.state == "done" for f in stages):
+            for found in stages:
+                _publish(found, folder)
             tell.line(f"`{run.name}` is done: nothing to do, all {len(stages)} stages stand in {folder}")
             return folder
         for found in stages:
-            if found.state == "done":
+            if _state(found.folder, found.identity, _contents(folder, found.stage)) == "done":
                 tell.stage(found.stage.name, "done before")
-                continue
-            _run_stage(run, found, folder, tell)
+            else:
+                _run_stage(run, found, folder, tell)
+            _publish(found, folder)
     return folder
+
+
+def _publish(found: Found, folder: Path) -> None:
+    """Tidy up what only an unfinished stage needs, and show at the top of the run what its kind says."""
+    (found.folder / WORK).unlink(missing_ok=True)
+    shutil.rmtree(found.folder / SAVES, ignore_errors=True)
+    for name in getattr(found.stage.kind, "PUBLISHED", ()):
+        made, shown = (found.folder / name).read_bytes(), folder / name
+        if not shown.is_file() or shown.read_bytes() != made:
+            write_bytes(shown, made)
 
 
 def _run_stage(run: Run, found: Found, folder: Path, tell: Reporter) -> None:
@@ -101,7 +119,6 @@ def _run_stage(run: Run, found: Found, folder: Path, tell: Reporter) -> None:
         Work(run.name, stage.name, stage.settings, inputs, found.folder, run.seed, tell, run.compiled)
     )
     seconds = time.time() - started
-    (found.folder / WORK).unlink()
     facts = {
         "identity": found.identity,
         "run": run.name,
@@ -110,13 +127,11 @@ def _run_stage(run: Run, found: Found, folder: Path, tell: Reporter) -> None:
         "version": stage.kind.VERSION,
         "settings": result_settings(stage.settings),
         "seed": run.seed,
-        "needs": {n: (read_manifest(folder / n) or {}).get("identity") for n in stage.needs},
+        "needs": _contents(folder, stage),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(seconds, 2),
     }
-    write_manifest(found.folder, facts)
-    for name in PUBLISHED.get(stage.uses, ()):
-        write_bytes(folder / name, (found.folder / name).read_bytes())
+    write_manifest(found.folder, facts, without=(WORK, SAVES))
     tell.line(f"done in {seconds_text(seconds)}")
 
 

@@ -14,13 +14,16 @@ from attrs import field, frozen
 from nanogen.structure import Count
 from runtime.faults import Fault
 from stages.choices import positive
+from stages.sources.limit import limited
 
 if TYPE_CHECKING:
+    from nanogen.compiler import Compiled
     from stages.work import Work
 
 READS = ("dataset",)
 VERSION = 1
 MODEL = True
+SEED = False
 MEASURED = 2_000_000  # characters of the validation split that compression is measured on
 
 
@@ -31,18 +34,24 @@ class Settings:
     document_characters: Count = field(default=Count(10_000), validator=positive)  # of each document
 
 
+def of_model(compiled: Compiled) -> int:
+    return compiled.graph.vocab
+
+
+def check(settings: Settings, compiled: Compiled) -> None:
+    if settings.vocab not in (None, compiled.graph.vocab):
+        message = f"`vocab` is {settings.vocab:,} here, and {compiled.graph.vocab:,} in the model"
+        raise Fault(message, "leave it out of the stage, or `[set]` the model's")
+
+
 def run(work: Work) -> None:
     from runtime.tokenizer import Tokenizer
 
-    settings: Settings = work.settings
-    vocab = settings.vocab or work.model.graph.vocab
-    if vocab != work.model.graph.vocab:
-        message = f"the tokenizer has {vocab:,} ids and the model's `vocab` is {work.model.graph.vocab:,}"
-        raise Fault(message, "leave `vocab` out of the stage, or `[set]` the model's")
+    settings, vocab = work.settings, work.model.graph.vocab
     corpus = work.input("dataset").folder
     tokenizer = Tokenizer.train(_texts(corpus, "train", settings), vocab=vocab)
     tokenizer.save(work.folder / "tokenizer.json")
-    texts = list(_limited(_texts(corpus, "validation", settings), MEASURED))
+    texts = list(limited(_texts(corpus, "validation", settings), MEASURED))
     size = sum(len(text.encode()) for text in texts)
     tokens = sum(map(len, tokenizer.encode_batch(texts)))
     work.tell.line(f"{vocab:,} ids, {size / tokens:.2f} bytes a token on the validation split")
@@ -53,13 +62,4 @@ def _texts(corpus: Path, split: str, settings: Settings) -> Iterator[str]:
     from runtime.corpus import read_documents
 
     texts = (text[: settings.document_characters] for _, text in read_documents(corpus, split))
-    return _limited(texts, settings.characters)
-
-
-def _limited(texts: Iterator[str], characters: int) -> Iterator[str]:
-    given = 0
-    for text in texts:
-        if given >= characters:
-            return
-        given += len(text)
-        yield text
+    return limited(texts, settings.characters)

@@ -49,9 +49,15 @@ class Work:
         """The one input of a kind that READS promises."""
         return next(i for i in self.inputs if i.kind == kind)
 
+    @property
+    def saves(self) -> Path:
+        """Where to keep what only an unfinished stage needs; gone once the stage is done."""
+        return self.folder / SAVES
+
     def finish(self, result: dict[str, Any]) -> None:
         """Leave the figures that later stages and the report read."""
         (self.folder / RESULT).write_bytes(to_json(result))
 
 
 RESULT = "result.json"
+SAVES = "saves"

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 ROOMS = ("specs", "nanogen", "runtime", "stages", "web")
-TREE = re.compile(r"(<!-- tree -->\n```\n)(.*?)(\n```)", re.DOTALL)
+TREE = re.compile(r"(<!-- tree -->\n```\n)(.*?)(```)", re.DOTALL)
 
 
 def tracked() -> list[Path]:
@@ -35,7 +35,7 @@ def clause(path: Path) -> str:
     said = ast.get_docstring(ast.parse(text)) if path.suffix == ".py" else _comment(text)
     assert said, f"{path} does not say what it is"
     first = said.split("\n\n")[0].replace("\n", " ")
-    return re.split(r"(?<=[a-z`)])[.:;] ", first)[0].rstrip(".")
+    return re.split(r"(?<=[a-z0-9`)])\. ", first)[0].rstrip(".")
 
 
 def _comment(text: str) -> str:
@@ -55,7 +55,8 @@ def tree() -> str:
 
 def test_the_tree_lists_every_file_with_its_clause():
     text = README.read_text()
-    wanted = TREE.sub(lambda m: m[1] + tree() + m[3], text)
+    assert TREE.search(text)
+    wanted = TREE.sub(lambda m: m[1] + tree() + "\n" + m[3], text)
     if os.environ.get("UPDATE"):
         README.write_text(wanted)
     assert README.read_text() == wanted, "run `UPDATE=1 make test` to write the tree again"

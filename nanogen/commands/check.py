@@ -51,6 +51,8 @@ def check_file(name: str, overrides: dict) -> tuple[Document, list[Diagnostic]]:
         path = _path(name)
         document, faults = read_document(path, name)
         if not faults and document.data.get("kind") == "run":
+            if overrides:
+                raise click.UsageError("`--set` is for specs: a run has a table `[set]`")
             return document, list(load_run(path, name=name).warnings)
         return document, list(compile_file(path, overrides, name=name).warnings)
     except Refusal as refusal:

@@ -43,6 +43,11 @@ def explain(error: Exception) -> int:
         if error.help:
             click.echo(f"{style(' = help:', 'help')} {error.help}", err=True)
         return USER
+    if isinstance(error, OSError):
+        reason = (error.strerror or str(error)).lower()
+        where = f"`{error.filename}`: " if error.filename else ""
+        click.echo(f"{style('error', 'error')}: {where}{reason}", err=True)
+        return USER
     click.echo("".join(traceback.format_exception(error)), err=True)
     click.echo("this is a bug in nanogen: please report it with the lines above", err=True)
     return BUG

@@ -45,4 +45,5 @@ def command(run: str, runs: Path) -> None:
     if report.is_file():
         tell.line(f"report: {report}")
     if any(s.uses == "pretrain" for s in loaded.stages):
-        tell.line(f'sample: nanogen sample {run} -p "The function"')
+        where = "" if str(runs) == "runs" else f" --runs {runs}"
+        tell.line(f"sample: nanogen sample {run}{where}")

@@ -40,8 +40,9 @@ def command(
     loaded = load_run(find(run, "run"))
     from runtime.device import machine
     from runtime.faults import Fault
-    from runtime.generation import Sampling, generate
+    from runtime.generation import Sampling
     from stages.artefact import read_artefact
+    from stages.writing import write
 
     trained = [stage.name for stage in loaded.stages if stage.uses == "pretrain"]
     if not trained:
@@ -50,19 +51,7 @@ def command(
     if not (folder / "weights.safetensors").is_file():
         raise Fault(f"`{folder}` holds no trained model yet", f"train it: `nanogen run {run}`")
     artefact = read_artefact(folder, device=machine(dtype="float32", compiled="no").device)
-    tokenizer = artefact.tokenizer
-    written = generate(
-        artefact.model,
-        artefact.compiled.blueprint,
-        [tokenizer.bos, *tokenizer.encode(prompt)],
-        rows=samples,
-        tokens=tokens,
-        sampling=Sampling(temperature, top_k, seed),
-        stop=frozenset({tokenizer.bos}),
+    found = write(
+        artefact, prompt, samples=samples, tokens=tokens, sampling=Sampling(temperature, top_k, seed)
     )
-    click.echo("\n\n---\n\n".join(_printable(prompt + tokenizer.decode(ids)) for ids in written))
-
-
-def _printable(text: str) -> str:
-    """A model may write anything: control characters would reach the terminal as commands."""
-    return "".join(c if c in "\n\t" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    click.echo("\n\n---\n\n".join(prompt + text for text in found))

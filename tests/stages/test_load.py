@@ -27,6 +27,14 @@ MISTAKES = {
     "a dim that the model lacks": (("depth = 2", "depht = 2"), "NG108", "did you mean `depth`?"),
     "an unknown section": (("[set]", "[sets]"), "NG103", "did you mean `set`?"),
     "an unknown key of a stage": (('uses = "tokenizer"', 'uses = "tokenizer"\nwht = 1'), "NG103", "`with`"),
+    "a batch of no whole rows": (("batch_tokens = 64", "batch_tokens = 65"), "NG704", "64 would be"),
+    "a schedule that does not fit": (("steps = 6", "steps = 6, warmup = 0.9"), "NG704", "at most 1"),
+    "another vocabulary": (
+        ('needs = ["corpus"]\n', 'needs = ["corpus"]\nwith = { vocab = 301 }\n'),
+        "NG704",
+        "[set]",
+    ),
+    "a text that is not there": (("/texts", "/txts"), "NG704", "check the path"),
     "no use": (('uses = "tokenizer"\n', ""), "NG102", "write `uses"),
 }
 

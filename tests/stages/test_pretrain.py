@@ -28,7 +28,7 @@ def test_micro_batches_divide_the_batch():
     ("settings", "message"),
     [
         (Settings(batch_tokens=1000), "is not whole rows"),
-        (Settings(batch_tokens=2048 * 4, rows=3), "does not split into micro-batches"),
+        (Settings(batch_tokens=2048 * 4, rows=3), "does not split into such micro-batches"),
         (Settings(length=4096), "the model's context is"),
     ],
 )

@@ -30,6 +30,10 @@ def test_a_run_goes_from_text_to_report_and_then_does_nothing(write_run, told, t
     execute(run, tmp_path / "runs", tell)
     assert before == {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file() and p.name != ".lock"}
     assert "nothing to do" in out.getvalue()
+    (folder / "report.html").unlink()
+    execute(run, tmp_path / "runs", tell)
+    assert (folder / "report.html").is_file()
+    assert not (folder / "base" / "saves").exists()
 
 
 class Killed(BaseException):
@@ -89,6 +93,66 @@ def test_a_kill_between_save_and_evaluation_loses_no_evaluation(write_run, told,
     folder = execute(run, tmp_path / "runs", told[0])
     steps = [e["step"] for e in events(folder) if e["kind"] == "validation"]
     assert steps == [0, 3, 6]
+
+
+def test_a_kill_between_the_weights_and_the_manifest_trains_nothing_again(write_run, told, tmp_path):
+    """The saves go only once the stage is done, so its end is never the loss of it."""
+    from stages import runner
+
+    run = write_run()
+    with pytest.MonkeyPatch.context() as patch:
+        plain = runner.write_manifest
+
+        def write_manifest(folder, facts, **kw):
+            if folder.name == "base":
+                raise Killed
+            return plain(folder, facts, **kw)
+
+        patch.setattr(runner, "write_manifest", write_manifest)
+        with pytest.raises(Killed):
+            execute(run, tmp_path / "runs", told[0])
+    assert states(run, tmp_path / "runs" / run.name)["base"] == "interrupted"
+    folder = execute(run, tmp_path / "runs", told[0])
+    assert "going on from the save at step 6 of 6" in told[1].getvalue()
+    assert [e["step"] for e in events(folder) if e["kind"] == "validation"] == [0, 3, 6]
+
+
+@pytest.mark.parametrize(
+    ("change", "done"),
+    [
+        (("depth = 2", "depth = 3"), {"corpus", "tokenizer"}),
+        (("context = 16", "context = 8"), {"corpus", "tokenizer"}),
+        (("vocab = 300", "vocab = 299"), {"corpus"}),
+        (('kind  = "run"', 'kind = "run"\nseed = 7'), {"corpus", "tokenizer"}),
+    ],
+)
+def test_a_change_redoes_those_that_read_it(write_run, told, tmp_path, change, done):
+    folder = execute(write_run(), tmp_path / "runs", told[0])
+    found = states(write_run(change), folder)
+    assert {name for name, state in found.items() if state == "done"} == done
+
+
+def test_what_reads_a_stage_that_came_out_otherwise_is_done_again(write_run, told, tmp_path):
+    from runtime.manifest import write_manifest
+
+    run = write_run()
+    folder = execute(run, tmp_path / "runs", told[0])
+    manifest = read_manifest(folder / "corpus")
+    assert manifest
+    (folder / "corpus" / "result.json").write_text("{}")
+    write_manifest(folder / "corpus", {k: v for k, v in manifest.items() if k not in ("files", "format")})
+    assert states(run, folder) == {n: "done" if n == "corpus" else "stale" for n in states(run, folder)}
+
+
+def test_a_spec_without_a_name_is_evaluated_and_sampled(write_run, told, tmp_path):
+    """It is called after its file, and lies in a folder under another name."""
+    from nanogen.shelf import shelf
+
+    text = (shelf() / "saint_iberis_tiny.toml").read_text()
+    (tmp_path / "mine.toml").write_text(text.replace('name   = "saint_iberis_tiny"\n', ""))
+    run = write_run(('"saint_iberis_tiny"', '"mine"'))
+    folder = execute(run, tmp_path / "runs", told[0])
+    assert read_artefact(folder / "base").compiled.graph.context == 16
 
 
 def test_a_changed_setting_makes_stale_what_follows_and_keeps_the_old(write_run, told, tmp_path):
