@@ -17,7 +17,7 @@ def find_files(paths: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
                 raise Fault(f"`{path}` has no file that ends in {kinds}")
             found += inside
         elif not path.is_file():
-            raise Fault(f"there is no file `{path}`", "check the path; it counts from the current folder")
+            raise Fault(f"there is no file `{path}`", "check the path; it counts from the run file")
         elif path.suffix not in suffixes:
             raise Fault(f"`{path}` does not end in {kinds}")
         else:
