@@ -419,7 +419,7 @@ class Evaluator:
         found = []
         if isinstance(part, Name) and part.id in self.builder.spec.dims and part.id not in self.frame.memo:
             dim = self.builder.spec.dims[part.id]
-            by = ", by `--set`" if part.id in self.builder.spec.overrides else ""
+            by = ", as set" if part.id in self.builder.spec.overrides else ""
             found.append(Note(dim.place(), f"`{part.id}` is {shown(self.builder.dims.get(part.id))}{by}"))
         sides = (
             node.args

@@ -145,10 +145,6 @@ def owns(node: Node) -> bool:
     return False
 
 
-def unit_owns(unit: Unit) -> bool:
-    return unit.owning
-
-
 def called(node: Node) -> tuple[Unit, ...]:
     """Units that a node runs."""
     return node.layers if isinstance(node, Climb) else (node.unit,) if isinstance(node, Enter) else ()

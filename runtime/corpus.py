@@ -106,6 +106,10 @@ def _share(raw: bytes) -> float:
 
 def _check_both_filled(splits: "dict[str, _SplitWriter]", validation: float) -> None:
     documents = sum(split.documents for split in splits.values())
+    if documents == 0:
+        raise Fault(
+            "the source gave no text", "look at what its path holds: documents of blanks do not count"
+        )
     for name, split in splits.items():
         if split.documents == 0:
             raise Fault(

@@ -39,7 +39,7 @@ class Entry:
 
 @frozen
 class Recipe:
-    """Settings of the optimizer; the three of momentum are for whoever makes the `Schedule`."""
+    """Settings of the optimizer; rates and momentum by step are the `Schedule`'s."""
 
     embedding_lr: float = 0.2
     head_lr: float = 0.004
@@ -47,9 +47,6 @@ class Recipe:
     betas: tuple[float, float] = (0.8, 0.95)  # AdamW
     eps: float = 1e-10  # AdamW
     weight_decay: float = 0.0  # AdamW
-    momentum_start: float = 0.85  # Muon
-    momentum: float = 0.95  # Muon, after the ramp
-    momentum_ramp: int = 300  # steps
     newton_schulz_steps: int = 5  # Muon
     newton_schulz_dtype: str = field(default="bfloat16", validator=in_(DTYPES))  # Muon
 
