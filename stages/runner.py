@@ -60,10 +60,12 @@ def _state(folder: Path, mine: str, needs: dict[str, str | None]) -> str:
     if manifest is not None:
         same = manifest.get("identity") == mine and manifest.get("needs") == needs
         return "done" if same and _sizes_hold(folder, manifest) else "stale"
+    if not folder.is_dir() or all(p.name == WORK for p in folder.iterdir()):
+        return "missing"  # or begun, and failed before it made anything
     try:
         begun = json.loads((folder / WORK).read_text())["identity"]
     except (OSError, ValueError, KeyError):
-        return "stale" if folder.is_dir() and any(folder.iterdir()) else "missing"
+        return "stale"
     return "interrupted" if begun == mine else "stale"
 
 
