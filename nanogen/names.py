@@ -271,14 +271,19 @@ class _Checker:
             help = "leave it out: stacks have `i`"
             self.findings.note("NG104", "`turn` is not in this compiler yet", place, help=help)
             return
+        message, primitive = f"nothing is called `{name}` here", name in PRIMITIVES
+        if primitive:
+            message = f"`{name}` is a primitive, and only modules and values are handed on"
         help = {
             "tokens": 'hand it down: `inputs = ["x", "tokens"]`',
             "positions": 'hand it down: `inputs = ["x", "positions"]`',
             "i": "the layer's index exists in stacks, and in modules called there",
         }.get(name) or self.like(name, known)
+        if primitive:
+            help = f'make a module of it: `[module.NAME]` with `y = "{name}(x)"`'
         self.unknowns.setdefault(name, []).append(place)
         if len(self.unknowns[name]) == 1:  # one slip, however many read it
-            self.findings.note("NG201", f"nothing is called `{name}` here", place, help=help)
+            self.findings.note("NG201", message, place, help=help)
         self.repair(table, name, known)
 
     def like(self, name: str, known: Iterable[str]) -> str:

@@ -79,7 +79,7 @@ class Tokenizer:
         if reached < vocab:
             raise Fault(
                 f"the text gives a vocabulary of {reached}, {vocab} asked for: no pairs are left to merge",
-                f"train on more text, or ask for at most {reached}",
+                f"train on more text, or ask for at most {reached}: `[set] vocab = {reached}`",
             )
         return cls(tuple(bytes(token) for token, _ in by_rank))
 

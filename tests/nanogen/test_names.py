@@ -173,3 +173,11 @@ def test_who_sees_the_index(small):
     )
     names, _ = checked(small(tables=tables, model='t = "t(embed)"\nu = "u(t)"', last="u"))
     assert names.indexed == {"a", "b", "t", "u", "model"} - {"u"}
+
+
+def test_a_primitive_handed_on_is_told_to_become_a_module(small, faults):
+    tables = '[module.m]\nargs = { act = "silu" }\ny = "act(x)"\n'
+    found = faults(small(tables=tables, model='m = "m(embed)"', last="m"))
+    assert [(code, message) for code, _, message in found] == [
+        ("NG201", "`silu` is a primitive, and only modules and values are handed on")
+    ]
