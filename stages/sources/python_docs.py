@@ -24,6 +24,10 @@ _SESSION = re.compile(r"^[ \t]*>>>.*\n?(?:[^\n]*\S[^\n]*\n?)*", re.MULTILINE)
 _BARE_HEADING = re.compile(
     r"^[ \t]*\**Examples?\**:{0,2}[ \t]*(?:\n[-=~^]{3,})?(?=\s*(?:\Z|\n[^\n]+\n[-=~^]{3,}\n))", re.MULTILINE
 )
+# Markup of reStructuredText: what it marks is language, the marks are not.
+_ROLE = re.compile(r":[a-z][a-z:]*:`[~!.]?([^`<\n]+?)(?:\s*<[^>`]*>)?`")
+_QUOTED = re.compile(r"(`{1,2})([^`\n]+)\1_{0,2}")
+_UNDERLINE_OR_DIRECTIVE = re.compile(r"^[ \t]*(?:([-=~^*])\1{2,}|\.\. [^\n]*)[ \t]*\n?", re.MULTILINE)
 _BLANK_LINES = re.compile(r"\n\s*\n")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -111,8 +115,10 @@ def _definitions(node: ast.AST) -> Iterator[ast.ClassDef | Function]:
 
 
 def _prose(docstring: str) -> str:
-    """The docstring without sessions of the interpreter, single blank lines between its paragraphs."""
+    """The docstring without sessions of the interpreter and without markup, single blank lines between paragraphs."""
     text = _BARE_HEADING.sub("", _SESSION.sub("", docstring))
+    text = _UNDERLINE_OR_DIRECTIVE.sub("", text)
+    text = _QUOTED.sub(r"\2", _ROLE.sub(r"\1", text))
     return _BLANK_LINES.sub("\n\n", text).strip()
 
 

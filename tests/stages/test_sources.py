@@ -173,7 +173,7 @@ def test_an_empty_heading_goes_with_its_session(tmp_path: Path):
         tmp_path / "a.py",
         f'"""{LONG}\n\nExamples\n--------\n>>> 1\n1\n\nNotes\n-----\nA note.\n\nExample::\n"""',
     )
-    assert docs(tmp_path) == [f"a\n\n{LONG}\n\nNotes\n-----\nA note."]
+    assert docs(tmp_path) == [f"a\n\n{LONG}\n\nNotes\nA note."]
 
 
 def test_a_docstring_comes_once(tmp_path: Path):
@@ -235,3 +235,13 @@ def test_the_roots_are_those_of_this_python(tmp_path: Path, monkeypatch: pytest.
     places["platlib"] = places["purelib"]
     monkeypatch.setattr("sysconfig.get_paths", lambda: {kind: str(path) for kind, path in places.items()})
     assert sorted(python_docs.documents()) == [f"a\n\n{LONG} a", f"b\n\n{LONG} b"]
+
+
+def test_markup_goes_and_what_it_marks_stays(tmp_path: Path):
+    text = "Call :meth:`~a.Plot.show` with ``x`` or `y`_, see :ref:`the guide <guide>` of the plots.\n\nNotes\n-----\n"
+    text += (
+        ".. versionadded:: 1.2\n\nNothing else is said of it here, and that is well enough for a test of it."
+    )
+    (tmp_path / "a.py").write_text(f'"""{text}"""')
+    (document,) = python_docs.documents(roots=[tmp_path])
+    assert "Call a.Plot.show with x or y, see the guide of the plots.\n\nNotes\n\nNothing else" in document
