@@ -15,7 +15,9 @@ from pathlib import Path
 
 SHORTEST = 80  # characters of a docstring; those below it say little more than "Return the name."
 LONGEST = 4_000  # characters of a document; a row of training takes its head and may drop the rest
-LETTERS = 0.7  # share of letters and blanks in a docstring; those below it are tables, grammars, drawings
+LETTERS = (
+    0.7  # share of letters in what is written of a paragraph; those below it are tables, arrays, drawings
+)
 SKIPPED_FOLDERS = {"tests", "test", "testing", "idle_test", "__pycache__", "site-packages", "dist-packages"}
 
 # Sessions of the interpreter, up to the blank line that ends them: numbers and reprs more than language.
@@ -53,7 +55,7 @@ def documents(
         entries = []
         for owner, docstring in _entries(name, path):
             text = _prose(docstring)
-            if len(text) >= shortest and text not in seen and _is_language(text):
+            if len(text) >= shortest and text not in seen:
                 seen.add(text)
                 entries.append(f"{owner}\n\n{text}")
         for document in _join(entries, longest):
@@ -115,15 +117,17 @@ def _definitions(node: ast.AST) -> Iterator[ast.ClassDef | Function]:
 
 
 def _prose(docstring: str) -> str:
-    """The docstring without sessions of the interpreter and without markup, single blank lines between paragraphs."""
+    """The docstring's paragraphs of language, without sessions of the interpreter and without markup."""
     text = _BARE_HEADING.sub("", _SESSION.sub("", docstring))
     text = _UNDERLINE_OR_DIRECTIVE.sub("", text)
     text = _QUOTED.sub(r"\2", _ROLE.sub(r"\1", text))
-    return _BLANK_LINES.sub("\n\n", text).strip()
+    return "\n\n".join(p for p in _BLANK_LINES.split(text.strip()) if _is_language(p))
 
 
 def _is_language(text: str) -> bool:
-    return sum(letter.isalpha() or letter.isspace() for letter in text) >= LETTERS * len(text)
+    """Whether enough of what is written are letters; tables, arrays and drawings are something else."""
+    written = [sign for sign in text if not sign.isspace()]
+    return sum(map(str.isalpha, written)) >= LETTERS * len(written) > 0
 
 
 def _join(entries: Iterable[str], longest: int) -> Iterator[str]:
