@@ -7,63 +7,18 @@ import inspect
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 import runtime.primitives as library
-from nanogen.compiler import Compiled, compile_text
+from nanogen.compiler import compile_text
 from nanogen.graph import Graph
 from nanogen.source import LINE, _library_names, emit
-from runtime.model import allocate_past, build, initialize, load_source
-from runtime.primitives import Now
+from runtime.model import load_source
+from tests.nanogen.running import HEAD, TOKENS, compiled_of, model_of, run, same
 
 GOLDEN = Path(__file__).parent / "golden"
-HEAD = """
-kind = "model"
-language = 1
-[dims]
-width = 6
-vocab = 11
-context = 32
-"""
-TOKENS = torch.arange(24).view(2, 12) * 5 % 11
-
-
-def compiled_of(body: str, **overrides: Any) -> Compiled:
-    return compile_text(HEAD + body, overrides)
-
-
-def model_of(body: str) -> tuple[Compiled, nn.Module]:
-    compiled = compiled_of(body)
-    model = build(compiled.source, compiled.blueprint)
-    initialize(model, compiled.blueprint, seed=0)
-    return compiled, model
-
-
-def run(body: str) -> torch.Tensor:
-    """The logits of a spec; they are finite, and cached decoding has the same."""
-    compiled, model = model_of(body)
-    with torch.inference_mode():
-        whole = model(TOKENS)
-        past = allocate_past(compiled.blueprint, rows=2, capacity=12, dtype=torch.float32)
-        pieces = []
-        for first, last in ((0, 5), (5, 6), (6, 12)):
-            piece = TOKENS[:, first:last]
-            now = Now.start(piece, torch.float32, torch.arange(first, last)[None], past)
-            pieces.append(model(piece, now))
-    assert torch.isfinite(whole).all()
-    assert whole.shape == (2, 12, 11)
-    assert torch.allclose(torch.cat(pieces, dim=1), whole, atol=1e-4 * float(whole.abs().max()))
-    return whole
-
-
-def same(body: str, other: str) -> None:
-    """Two specs that say the same in other words; weights are drawn by path."""
-    assert torch.allclose(run(body), run(other), atol=1e-5)
-
 
 # --- what people read
 
