@@ -1,6 +1,6 @@
 """Walk a run's stages: skip what is done, go on with what was cut off, do the rest, stop at the first failure.
 
-A stage's folder is `runs/RUN/STAGE`. While it works it holds `work.json` with the stage's identity; its
+A stage's folder is `runs/RUN/STAGE`. While it works it holds `work.json` with its identity and inputs; its
 manifest, written last, says that it is done. What another identity left there is moved aside, never deleted.
 """
 
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from nanogen.figures import seconds_text
 from runtime.atomic import write_bytes
@@ -63,10 +63,10 @@ def _state(folder: Path, mine: str, needs: dict[str, str | None]) -> str:
     if not folder.is_dir() or all(p.name == WORK for p in folder.iterdir()):
         return "missing"  # or begun, and failed before it made anything
     try:
-        begun = json.loads((folder / WORK).read_text())["identity"]
-    except (OSError, ValueError, KeyError):
+        begun = json.loads((folder / WORK).read_text())
+    except (OSError, ValueError):
         return "stale"
-    return "interrupted" if begun == mine else "stale"
+    return "interrupted" if begun == {"identity": mine, "needs": needs} else "stale"
 
 
 def _sizes_hold(folder: Path, manifest: dict[str, Any]) -> bool:
@@ -86,8 +86,11 @@ def execute(run: Run, runs: Path, tell: Reporter) -> Path:
                 _publish(found, folder)
             tell.line(f"`{run.name}` is done: nothing to do, all {len(stages)} stages stand in {folder}")
             return folder
-        for found in stages:
-            if _state(found.folder, found.identity, _contents(folder, found.stage)) == "done":
+        for surveyed in stages:
+            # what a stage before it made may be other than what this one was made from
+            needs = _contents(folder, surveyed.stage)
+            found = evolve(surveyed, state=_state(surveyed.folder, surveyed.identity, needs))
+            if found.state == "done":
                 tell.stage(found.stage.name, "done before")
             else:
                 _run_stage(run, found, folder, tell)
@@ -114,7 +117,8 @@ def _run_stage(run: Run, found: Found, folder: Path, tell: Reporter) -> None:
     else:
         tell.stage(stage.name, f"{stage.uses}{', going on where it was cut off' if resumed else ''}")
     found.folder.mkdir(exist_ok=True)
-    write_bytes(found.folder / WORK, to_json({"identity": found.identity}))
+    needs = _contents(folder, stage)
+    write_bytes(found.folder / WORK, to_json({"identity": found.identity, "needs": needs}))
     inputs = tuple(Input(n, run.stage(n).uses, folder / n) for n in stage.needs)
     started = time.time()
     stage.kind.run(
@@ -129,7 +133,7 @@ def _run_stage(run: Run, found: Found, folder: Path, tell: Reporter) -> None:
         "version": stage.kind.VERSION,
         "settings": result_settings(stage.settings),
         "seed": run.seed,
-        "needs": _contents(folder, stage),
+        "needs": needs,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(seconds, 2),
     }

@@ -133,15 +133,45 @@ def test_a_change_redoes_those_that_read_it(write_run, told, tmp_path, change, d
 
 
 def test_what_reads_a_stage_that_came_out_otherwise_is_done_again(write_run, told, tmp_path):
-    from runtime.manifest import write_manifest
-
     run = write_run()
     folder = execute(run, tmp_path / "runs", told[0])
-    manifest = read_manifest(folder / "corpus")
-    assert manifest
-    (folder / "corpus" / "result.json").write_text("{}")
-    write_manifest(folder / "corpus", {k: v for k, v in manifest.items() if k not in ("files", "format")})
+    altered(folder / "corpus")
     assert states(run, folder) == {n: "done" if n == "corpus" else "stale" for n in states(run, folder)}
+
+
+def altered(folder: Path) -> None:
+    """A stage's result as it would be had it come out otherwise, whole and of the same identity."""
+    from runtime.manifest import write_manifest
+
+    manifest = read_manifest(folder)
+    assert manifest
+    result = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").write_text(json.dumps(result))
+    write_manifest(folder, {k: v for k, v in manifest.items() if k not in ("files", "format")})
+
+
+def test_a_stage_whose_input_came_out_otherwise_in_this_run_keeps_its_old_result(write_run, told, tmp_path):
+    run = write_run()
+    folder = execute(run, tmp_path / "runs", told[0])
+    altered(folder / "corpus")
+    execute(run, tmp_path / "runs", told[0])
+    (folder / "corpus" / "result.json").unlink()  # made again now, and again as it was at first
+    assert states(run, folder)["tokenizer"] == "done"
+    execute(run, tmp_path / "runs", told[0])
+    assert set(states(run, folder).values()) == {"done"}
+    assert (folder / ".old" / "tokenizer-2" / "tokenizer.json").is_file()
+
+
+def test_a_cut_off_stage_does_not_go_on_over_another_input(write_run, told, tmp_path):
+    run = write_run()
+    with pytest.MonkeyPatch.context() as patch:
+        kill_after(patch, 4)
+        with pytest.raises(Killed):
+            execute(run, tmp_path / "runs", told[0])
+    folder = tmp_path / "runs" / run.name
+    assert states(run, folder)["base"] == "interrupted"
+    altered(folder / "corpus")
+    assert states(run, folder)["base"] == "stale"
 
 
 def test_a_spec_without_a_name_is_evaluated_and_sampled(write_run, told, tmp_path):
