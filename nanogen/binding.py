@@ -31,8 +31,8 @@ def bind(at: Evaluator, name: str, call: Call) -> tuple[Primitive, tuple[Node, .
     given = _positional(at, name, call, rest)
     for keyword, value, span in call.keywords:
         if keyword == "weights":
-            help = "leave it out: this call owns weights of its own"
-            raise _on_key(at, span, "NG104", "shared weights are not in this compiler yet", help)
+            _borrowing(at, name, call, span)
+            continue
         if keyword not in settings_of(name):
             known = nearest(keyword, settings_of(name)) or f"`{name}` has no settings"
             raise _on_key(at, span, "NG113", f"`{name}` has no setting `{keyword}`", known)
@@ -42,6 +42,18 @@ def bind(at: Evaluator, name: str, call: Call) -> tuple[Primitive, tuple[Node, .
     _defaults(at, name, given)
     _complete(at, name, call, given)
     return PRIMITIVES[name](**given), inputs, parts
+
+
+def _borrowing(at: Evaluator, name: str, call: Call, span: tuple[int, int]) -> None:
+    """Refuse to say how weights of another call start: their owner does."""
+    if name == "parameter":
+        raise _on_key(
+            at, span, "NG316", "a parameter has no weights to borrow", "read the other one by its name"
+        )
+    for keyword, _, other in call.keywords:
+        if keyword in ("init", "role", "dtype"):
+            help = f"leave `{keyword}` out, or say it there"
+            raise _on_key(at, other, "NG112", f"the owner of shared weights says their `{keyword}`", help)
 
 
 def _on_key(at: Evaluator, span: tuple[int, int], code: str, message: str, help: str) -> Stop:
@@ -90,7 +102,7 @@ def _positional(at: Evaluator, name: str, call: Call, rest: tuple[Expression, ..
 
 def _defaults(at: Evaluator, name: str, given: dict[str, Any]) -> None:
     """Fill in what the file's `[defaults]` say for this primitive."""
-    for setting, equation in at.builder.spec.defaults.get(name, {}).items():
+    for setting, equation in at.frame.table.defaults.get(name, {}).items():
         known = settings_of(name).get(setting)  # an unknown one was told where it stands
         if known is not None and setting not in given:
             given[setting] = _setting(attrs.evolve(at, equation=equation), known, equation.expression)

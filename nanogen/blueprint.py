@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from attrs import asdict
+
 from nanogen.answers.flops import convention_per_token, training_per_token
 from nanogen.answers.parameters import count, parameters
-from nanogen.answers.state import state
+from nanogen.answers.state import Turns, state
 from nanogen.graph import Graph
 from nanogen.load import State
 
@@ -29,6 +31,7 @@ def blueprint(graph: Graph) -> dict[str, Any]:
             for placed in parameters(graph)
         ],
         "state": _tree(state(graph)),
+        "dials": {name: asdict(dial) for name, dial in graph.dials.items()},
         "flops_per_token": {
             "training": training_per_token(graph, graph.context),
             "convention": convention_per_token(graph, graph.context),
@@ -43,6 +46,9 @@ def _plain(law: Any) -> Any:
 def _tree(tree: Any) -> Any:
     if isinstance(tree, State):
         return {"axes": list(tree.axes), "positions": tree.positions, "dtype": tree.dtype}
+    if isinstance(tree, Turns):
+        times = tree.times if isinstance(tree.times, int) else tree.times.name
+        return {"times": times, "turn": _tree(tree.turn)}
     if isinstance(tree, list):
         return [_tree(t) for t in tree]
     return {name: _tree(t) for name, t in tree.items()}

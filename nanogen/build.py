@@ -1,22 +1,24 @@
-"""Typed spec to graph: tables become units, stacks are climbed, faults collected.
+"""Typed spec to graph: tables become units, stacks are climbed, loops turned, faults collected.
 
-Equations are built on demand from the results, so what no result reaches is never built and owns nothing.
 A part that is refused becomes UNKNOWN, which passes through every rule in silence: one fault is told once.
 """
 
 from __future__ import annotations
 
-import heapq
+from collections.abc import Callable
 from typing import Any
 
-from attrs import define, evolve, field
+from attrs import evolve
 
 from nanogen import arithmetic
-from nanogen.arithmetic import UNKNOWN, Unknown, is_number
-from nanogen.diagnostics import Diagnostic, Findings, Note, Place, Reject, Stop
+from nanogen.arithmetic import UNKNOWN, Unknown
+from nanogen.ascent import Ascent
+from nanogen.diagnostics import Diagnostic, Findings, Note, Place, Reject, Stop, nearest
+from nanogen.dials import MOST, Dial
 from nanogen.evaluate import Evaluator, Module, Result
-from nanogen.expression import Conditional, Expression, Name, children
-from nanogen.graph import Climb, Graph, Line, Node, Read, Unit, nodes, owns
+from nanogen.expression import Name
+from nanogen.frame import Frame, circle_of, entering, known_numbers
+from nanogen.graph import Call, Enter, Graph, Loop, Node, Unit
 from nanogen.layers import Claims
 from nanogen.load import Value
 from nanogen.names import Names
@@ -25,7 +27,6 @@ from nanogen.tables import Equation, Table
 
 MAX_LAYERS = 2_000  # of one stack
 MAX_LINES = 100_000  # of the whole model, layers and modules expanded
-CONSTANTS = {"true": True, "false": False, "none": None}
 
 
 def build(spec: Spec, names: Names) -> tuple[Graph | None, list[Diagnostic]]:
@@ -46,6 +47,8 @@ class Builder:
         self.spec, self.names = spec, names
         self.findings = Findings(once_a_place=True)
         self.units: dict[tuple, Unit | Unknown] = {}
+        self.exports: dict[Call, Callable[[str, int | None], Value]] = {}  # how calls hand out what is inside
+        self.root: Frame | None = None  # the model's
         self.active: list[Table] = []  # tables being built, to tell a table that calls itself
         self.climbed = 0  # layers of all stacks so far
         self.steps = 0  # parts of equations computed so far
@@ -62,7 +65,7 @@ class Builder:
         if self.spec.refused:
             return None
         self.check_logits(model)
-        return Graph(self.spec.name, model, dict(self.dims))
+        return Graph(self.spec.name, model, dict(self.dims), self.spec.turned)
 
     def ids(self, dim: str) -> Value:
         """Ids below a dim; where that has a fault of its own, nothing more is said of them."""
@@ -94,7 +97,7 @@ class Builder:
             self.dims[name] = UNKNOWN
 
     def check_logits(self, model: Unit) -> None:
-        value, vocab = model.line("logits").node.value, self.dims["vocab"]
+        value, vocab = model.value("logits"), self.dims["vocab"]
         if value.axes != (vocab,) or not value.timed:
             message = f"`logits` has shape {value}, and the vocabulary makes B T {vocab}"
             help = "map the last axis to `vocab` channels, or crop it: `head[:vocab]`"
@@ -107,36 +110,73 @@ class Builder:
         self,
         table: Table,
         inputs: dict[str, Value],
+        *,
         args: dict[str, Result] | None = None,
         index: int | None = None,
         modules: dict[str, str] | None = None,
+        wants: tuple[str, ...] = (),
+        ascent: Ascent | None = None,
     ) -> Unit | Unknown:
-        """Return the unit of a table with these inputs; alike units are one object."""
+        """Return the unit of a table with these inputs; alike units are one object.
+
+        `wants` are paths that are read inside it, from outside. Raises Reject where there is no such value.
+        """
         args, modules = args or {}, modules or {}
         seen = index if table.name in self.names.indexed else None
-        key = (table.path, tuple(inputs.items()), _hashable(args), seen, tuple(modules.items()))
-        if key not in self.units:
-            self.units[key] = self._unit(table, inputs, args, index, modules)
-        return self.units[key]
+        below = tuple(ascent.start.items()) if ascent is not None and seen is not None else None
+        alike = (table.path, tuple(inputs.items()), _hashable(args), seen, tuple(modules.items()), below)
+        if (alike, wants) not in self.units:
+            frame = Frame(self, table, entering(inputs), index, ascent=ascent)
+            frame.constants.update(args)
+            frame.constants.update({choice: self.chosen(name) for choice, name in modules.items()})
+            self.units[alike, wants] = self._unit(frame, args, modules, wants, alike)
+        return self.units[alike, wants]
 
-    def _unit(self, table: Table, inputs, args, index, modules) -> Unit | Unknown:
+    def _unit(self, frame: Frame, args, modules, wants: tuple[str, ...], alike: tuple) -> Unit | Unknown:
+        table = frame.table
         if self.calls_itself(table):
             return UNKNOWN
+        if table.kind == "model":
+            self.root = frame
         self.active.append(table)
-        frame = Frame(self, table, {n: Read(v, n) for n, v in inputs.items()}, index)
-        frame.constants.update(args)
-        frame.constants.update({choice: self.chosen(name) for choice, name in modules.items()})
-        results = [frame.equation(name) for name in table.results]
-        self.active.pop()
+        try:
+            results = [frame.equation(name) for name in table.results]
+            more = [self.want(frame, path) for path in wants]
+        finally:
+            self.active.pop()
         if not results or any(not isinstance(r, Node) for r in results):
             frame.want_values(table.results, results)
             return UNKNOWN
-        facts = {n: r for n, r in frame.memo.items() if is_number(r) or r is None}
-        numbers = {**{n: a for n, a in args.items() if not isinstance(a, Module)}, **facts}
+        if any(isinstance(r, Unknown) for r in more):
+            return UNKNOWN
         handed = {n: a.name for n, a in args.items() if isinstance(a, Module)}
-        lines, named = frame.ordered_lines(), {**modules, **handed}
-        unit = Unit(table.kind, table.name, tuple(inputs.items()), lines, table.results, numbers, named)
+        unit = Unit(
+            table.kind,
+            table.name,
+            tuple((name, read.value) for name, read in frame.inputs.items()),
+            frame.ordered_lines(),
+            tuple(dict.fromkeys((*table.results, *wants))),
+            known_numbers(frame.memo, args),
+            {**modules, **handed},
+            tuple(frame.reaches.values()),
+            frame.all_loans(),
+            alike,
+        )
         return unit if self.countable(unit.expanded, table) else UNKNOWN
+
+    def want(self, frame: Frame, path: str) -> Result:
+        """A value that is read from outside of its table; raises Reject where there is none."""
+        table, head = frame.table, path.partition(".")[0]
+        if head not in table.equations and head not in table.refused:
+            message = f"nothing is called `{head}` in {table.described}"
+            raise Reject("NG201", message, nearest(head, table.equations))
+        found = frame.wanted(path)
+        if not isinstance(found, Node | Unknown):
+            message = f"`{path}` in {table.described} is {arithmetic.kind_of(found)}, not a value"
+            raise Reject(
+                "NG204", message, "values are read inside calls; a number is computed where it is needed"
+            )
+        return found
 
     def chosen(self, name: str) -> Result:
         """What a choice stands for: a module, or a dim."""
@@ -146,7 +186,7 @@ class Builder:
         if all(table is not t for t in self.active):
             return False
         circle = [t.name for t in self.active[self.active.index(table) :]] + [table.name]
-        through = f": {_circle(circle)}" if len(circle) > 2 else ""
+        through = f": {circle_of(circle)}" if len(circle) > 2 else ""
         help = "a stack repeats a body, each layer with its own weights"
         self.findings.note("NG203", f"{table.described} calls itself{through}", Place(table.path), help=help)
         return True
@@ -158,28 +198,111 @@ class Builder:
             self.findings.note("NG404", message, Place(table.path), help=help)
         return lines <= MAX_LINES
 
-    def stack(self, table: Table, inputs: tuple[Node, ...]) -> Result:
-        """Climb a stack: build each layer, each with the values that the layer before left."""
+    # -- calls
+
+    def enter(
+        self, table: Table, inputs: tuple[Node, ...], args: dict[str, Result], index: int | None
+    ) -> Call | Unknown:
+        """Call a table: a module is entered, a stack climbed, a loop turned."""
+        values = dict(zip(table.inputs, (n.value for n in inputs), strict=True))
+        if table.kind == "stack":
+            return self.climb(table, inputs, values)
+        if table.kind == "loop":
+            return self.turn(table, inputs, values, index)
+        unit = self.unit(table, values, args=args, index=index)
+        if isinstance(unit, Unknown):
+            return UNKNOWN
+        node = Enter(unit.value("y"), inputs, unit=unit)
+
+        def export(path: str, layer: int | None) -> Value:
+            if path not in node.unit.results:
+                wants = tuple(sorted({*node.unit.results[1:], path}))
+                found = self.unit(table, values, args=args, index=index, wants=wants)
+                if isinstance(found, Unknown):
+                    raise Stop(None)
+                node.unit = found
+            return node.unit.value(path)
+
+        self.exports[node] = export
+        return node
+
+    def export(self, call: Call, path: str, layer: int | None) -> Value:
+        """Let a call hand out a value that stands inside it; raises Reject."""
+        if call not in self.exports:
+            help = "carry the value out of the loop as an input with an equation"
+            raise Reject("NG104", "reads inside a loop are not in this compiler yet", help)
+        return self.exports[call](path, layer)
+
+    def climb(self, table: Table, inputs: tuple[Node, ...], values: dict[str, Value]) -> Call | Unknown:
+        """Climb a stack: build each layer with the values that the layer before left."""
         count = self.layer_count(table)
-        known = isinstance(count, int)
         if isinstance(count, int):
             claims = self.claims(table, count)
         else:  # one layer still shows what is wrong inside it
             claims = [{c.name: c.rules[0].module for c in table.choices.values() if c.rules}]
-        values = dict(zip(table.inputs, (n.value for n in inputs), strict=True))
-        layers: list[Unit] = []
-        for index, modules in enumerate(claims):
-            layer = self.unit(table, values, {}, index, modules)
-            if isinstance(layer, Unknown):
-                known = False  # the other layers show what else is wrong
-            elif not self.keeps_shape(table, layer, values):
-                return UNKNOWN
-            else:
-                layers.append(layer)
-                values |= {name: layer.line(name).node.value for name in table.results}
-        if not known or not layers or not self.countable(sum(u.expanded for u in layers), table):
+        ascent = Ascent(self, table, values, claims)
+        whole = ascent.climb() and isinstance(count, int)
+        if not whole or not self.countable(sum(u.expanded for u in ascent.layers), table):
             return UNKNOWN
-        return Climb(values[table.results[0]], table.name, tuple(layers), inputs)
+        node = ascent.node(inputs)
+        self.exports[node] = lambda path, layer: (
+            ascent.export_all(path) if layer is None else ascent.export(path, layer)
+        )
+        return node
+
+    def turn(
+        self, table: Table, inputs: tuple[Node, ...], values: dict[str, Value], index: int | None
+    ) -> Call | Unknown:
+        """Turn a loop: its body is built once, for what leaves a turn enters the next."""
+        times, backprop = self.times(table), self.turns_reached(table)
+        if table.name in self.names.turning:
+            most = times.most if isinstance(times, Dial) else times if isinstance(times, int) else 1
+            values = {**values, "turn": Value((), "ids", timed=False, ids=most)}
+        body = self.unit(table, values, index=index)
+        if isinstance(body, Unknown) or isinstance(times, Unknown) or isinstance(backprop, Unknown):
+            return UNKNOWN
+        for name in table.results:
+            left, came = body.value(name), values[name]
+            if left != came:
+                widths = f"{came} ({came.dtype}) and leaves it as {left} ({left.dtype})"
+                if left.dtype == came.dtype:
+                    widths = f"{came} and leaves it as {left}"
+                help = "turns follow one another: what leaves one enters the next"
+                place = table.equations[name].place()
+                self.findings.note("NG313", f"a turn takes `{name}` as {widths}", place, help=help)
+                return UNKNOWN
+        value = body.value(table.results[0])
+        return Loop(value, inputs, loop=table.name, body=body, times=times, backprop=backprop)
+
+    def times(self, table: Table) -> int | Dial | Unknown:
+        """How often a loop turns: a number, or a dial."""
+        if table.count is None:
+            return UNKNOWN
+        expression = table.count.expression
+        if isinstance(expression, Name) and expression.id in self.spec.dials:
+            return self.spec.dials[expression.id].dial
+        return self.turns(table, table.count, "the number of turns")
+
+    def turns_reached(self, table: Table) -> int | Unknown | None:
+        """How many turns, from the last, gradients reach; None is all."""
+        if table.backprop is None:
+            return None
+        return self.turns(table, table.backprop, "`backprop`", or_none=True)
+
+    def turns(self, table: Table, equation: Equation, what: str, or_none: bool = False) -> Any:
+        found = self.outside(table.name).value_of(equation)
+        if isinstance(found, Unknown) or (or_none and found is None):
+            return found
+        try:
+            count = arithmetic.whole(found, what)
+            if count > MOST:
+                raise Reject(
+                    "NG404", f"{count:,} turns, more than the {MOST:,} of any loop", "use fewer turns"
+                )
+            return count
+        except Reject as fault:
+            self.findings.add(fault.at(equation.place(equation.expression)))
+            return UNKNOWN
 
     def claims(self, table: Table, count: int) -> list[dict[str, str]]:
         """What each choice of a stack stands for, layer by layer."""
@@ -204,9 +327,9 @@ class Builder:
         return written.layer_count(table) != count
 
     def layer_count(self, table: Table) -> int | Unknown:
-        if table.layers is None:
+        if table.count is None:
             return UNKNOWN
-        found = self.outside(table.name).value_of(table.layers)
+        found = self.outside(table.name).value_of(table.count)
         if isinstance(found, Unknown):
             return UNKNOWN
         try:
@@ -220,22 +343,12 @@ class Builder:
                 raise Reject("NG404", message, "use fewer layers, or fewer calls of stacks")
             return count
         except Reject as fault:
-            notes = self.source_of_layers(table.layers)
-            self.findings.add(fault.at(table.layers.place(table.layers.expression), notes))
+            notes = self.source_of_layers(table.count)
+            self.findings.add(fault.at(table.count.place(table.count.expression), notes))
             return UNKNOWN
 
     def source_of_layers(self, layers: Equation) -> tuple[Note, ...]:
         return Evaluator(self.outside(), layers).notes(layers.expression, layers.expression)
-
-    def keeps_shape(self, table: Table, layer: Unit, values: dict[str, Value]) -> bool:
-        for name in table.results:
-            left, entered = layer.line(name).node.value, values[name]
-            if left.axes != entered.axes:
-                message = f"a layer takes `{name}` as {entered} and leaves it as {left}"
-                help = "layers follow one another: what leaves one enters the next"
-                self.findings.note("NG313", message, table.equations[name].place(), help=help)
-                return False
-        return True
 
 
 def _hashable(value: Any) -> Any:
@@ -243,146 +356,3 @@ def _hashable(value: Any) -> Any:
     if isinstance(value, dict):
         return tuple((name, _hashable(v)) for name, v in value.items())
     return tuple(map(_hashable, value)) if isinstance(value, list) else (value, type(value))
-
-
-def _circle(names: list[str]) -> str:
-    """Write a -> b -> a; a long circle by its ends."""
-    shown = names if len(names) <= 8 else [*names[:4], "..", *names[-3:]]
-    return " -> ".join(shown)
-
-
-@define(eq=False)
-class Frame:
-    """One table being built: what each of its names stands for."""
-
-    builder: Builder
-    table: Table
-    inputs: dict[str, Read]
-    index: int | None = None
-    constants: dict[str, Result] = field(factory=dict)  # arguments and choices
-    memo: dict[str, Result] = field(factory=dict)
-    waiting: list[str] = field(factory=list)
-
-    # -- names
-
-    def lookup(self, name: str, place: Place | None = None) -> Result:
-        """What a name stands for; an input is the value that enters, whatever leaves under its name."""
-        if name in self.builder.names.ambiguous:
-            return UNKNOWN
-        if name in self.inputs:
-            return self.inputs[name]
-        if name in self.constants:
-            return self.constants[name]
-        if name in self.table.args:  # a default, which reads dims alone
-            self.constants[name] = self.builder.outside(self.table.name, self.index).value_of(
-                self.table.args[name]
-            )
-            return self.constants[name]
-        if name in self.table.equations:
-            found = self.equation(name, place)
-            return Read(found.value, name) if isinstance(found, Node) else found
-        if name in self.table.refused or name in self.builder.spec.refused:
-            return UNKNOWN
-        if name in self.builder.dims:
-            return self.builder.dims[name]
-        if name in CONSTANTS:
-            return CONSTANTS[name]
-        if name == "i" and self.index is not None:
-            return self.index
-        if name in self.builder.spec.tables:
-            return Module(name)
-        return self.repaired(name, place)
-
-    def repaired(self, name: str, place: Place | None) -> Result:
-        """Read on with the name that was surely meant; the slip itself was told already."""
-        meant = self.builder.names.repairs.get((self.table.name, name))
-        if name == "i" and place is not None:
-            help = "the index exists in stacks, and in modules called there"
-            self.builder.findings.note("NG201", "there is no layer index `i` here", place, help=help)
-        return self.lookup(meant, place) if meant is not None and meant != name else UNKNOWN
-
-    def equation(self, name: str, place: Place | None = None) -> Result:
-        if name not in self.memo:
-            equation = self.table.equations.get(name)
-            if equation is None:
-                return UNKNOWN
-            if name in self.waiting:
-                self.circle(name, place or equation.place())
-                return UNKNOWN
-            self.waiting.append(name)
-            self.memo[name] = self.value_of(equation)
-            self.waiting.pop()
-        return self.memo[name]
-
-    def circle(self, name: str, place: Place) -> None:
-        names = [*self.waiting[self.waiting.index(name) :], name]
-        message = f"equations in a circle: {_circle(names)}"
-        help = "one of them has to come first" if len(names) > 2 else "give the two values two names"
-        self.builder.findings.note("NG203", message, place, help=help)
-
-    def value_of(self, equation: Equation) -> Result:
-        try:
-            result = Evaluator(self, equation).evaluate(equation.expression)
-        except Stop as stop:
-            if stop.diagnostic is not None:
-                self.builder.findings.add(stop.diagnostic)
-            self.go_on(equation.expression)
-            return UNKNOWN
-        if isinstance(result, Node):
-            self.one_owner(equation, result)
-        return result
-
-    def go_on(self, node: Expression) -> None:
-        """After a fault, compute what else the equation reads, so that all faults are told at once.
-
-        Branches are left alone: who knows which of them was meant.
-        """
-        if isinstance(node, Name) and node.id in self.table.equations and node.id not in self.waiting:
-            self.equation(node.id)
-        for child in [node.test] if isinstance(node, Conditional) else children(node):
-            self.go_on(child)
-
-    def one_owner(self, equation: Equation, result: Node) -> None:
-        owners = [n for n in nodes(result) if owns(n)]
-        if len(owners) > 1:
-            message = f"`{equation.name}` owns the parameters of {len(owners)} calls"
-            help = "give each its own equation, so that each path names one tensor"
-            self.builder.findings.note("NG205", message, equation.place(), help=help)
-
-    def want_values(self, names: tuple[str, ...], results: list[Result]) -> None:
-        """A result that is a number is a fault of its own; an unknown one was told."""
-        for name, result in zip(names, results, strict=True):
-            if not isinstance(result, Node | Unknown):
-                message = f"`{name}` is {arithmetic.kind_of(result)}, and the result is a value"
-                help = "compute it from an input"
-                self.builder.findings.note("NG204", message, self.table.equations[name].place(), help=help)
-
-    # -- lines
-
-    def ordered_lines(self) -> tuple[Line, ...]:
-        """The built equations in file order, as far as one may be computed after another.
-
-        A result that replaces an input comes last: whoever reads the name means what entered.
-        """
-        built = {n: r for n, r in self.memo.items() if isinstance(r, Node)}
-        rank = {name: (name in self.inputs, place) for place, name in enumerate(self.table.equations)}
-        waits: dict[str, set[str]] = {}
-        readers: dict[str, list[str]] = {name: [] for name in built}
-        for name, node in built.items():
-            read = {n.name for n in nodes(node) if isinstance(n, Read)}
-            waits[name] = {r for r in read if r in built and r not in self.inputs}
-            for r in waits[name]:
-                readers[r].append(name)
-        ready = [(rank[name], name) for name, reads in waits.items() if not reads]
-        heapq.heapify(ready)
-        order = []
-        while ready:
-            name = heapq.heappop(ready)[1]
-            order.append(name)
-            for reader in readers[name]:
-                waits[reader].discard(name)
-                if not waits[reader]:
-                    heapq.heappush(ready, (rank[reader], reader))
-        assert len(order) == len(built), "a circle of equations was built"
-        inner = [n for n in order if n not in self.inputs]
-        return tuple(Line(n, built[n]) for n in inner + [n for n in order if n in self.inputs])

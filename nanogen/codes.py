@@ -58,6 +58,9 @@ CODES: dict[str, Code] = {
         "a value where a number belongs",
         "Sizes and settings are known before any token is: they are numbers.",
     ),
+    "NG208": Code(
+        "nothing to read inside", "What is read inside is a call of a module or stack with its own equation."
+    ),
     "NG301": Code("channels that do not split evenly", "`split` makes parts of equal size."),
     "NG302": Code("arithmetic without a result", "The numbers given have no finite result."),
     "NG303": Code("a size that is no size", "Sizes are whole numbers of at least 1."),
@@ -74,6 +77,9 @@ CODES: dict[str, Code] = {
     "NG312": Code("heads that do not match", "Queries, keys and values agree as `attend` says."),
     "NG313": Code("a layer that changes its shape", "What leaves a layer has the shape of what entered it."),
     "NG314": Code("logits of the wrong width", "`logits` has one feature axis of `vocab` channels."),
+    "NG316": Code(
+        "weights that cannot be shared", "Shared weights have an owner, and one shape for all that use them."
+    ),
     "NG321": Code("a layer claimed twice", "Each layer has exactly one module of a choice."),
     "NG322": Code("a layer claimed by none", "Each layer has exactly one module of a choice."),
     "NG323": Code("a layer that does not exist", "Layers count from 0."),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from nanogen.diagnostics import Diagnostic, Findings, Place, Refusal
 from nanogen.document import Document, parse_document, read_document
 from nanogen.graph import Graph
 from nanogen.names import check_names
+from nanogen.shelf import read_used
 from nanogen.source import emit
-from nanogen.spec import Spec, read_spec
+from nanogen.spec import Opener, Spec, read_spec
 
 MAX_PARAMETERS = 10**15
 
@@ -44,6 +45,11 @@ class Compiled:
     def source(self) -> str:
         return emit(self.graph)
 
+    @property
+    def used(self) -> dict[str, str]:
+        """Texts of the files that the spec uses, by their path from it."""
+        return {key: document.text for key, document in self.spec.used.items()}
+
     @cached_property
     def blueprint(self) -> dict[str, Any]:
         return blueprint(self.graph)
@@ -51,20 +57,37 @@ class Compiled:
 
 def compile_file(path: Path, overrides: dict[str, Any] | None = None, *, name: str | None = None) -> Compiled:
     """Compile a spec file; raises Refusal with every fault that was found."""
-    return _compile(*read_document(path, name), overrides)
+    document, faults = read_document(path, name)
+    return _compile(document, faults, overrides, partial(read_used, path.parent))
 
 
-def compile_text(text: str, overrides: dict[str, Any] | None = None, *, name: str = "spec.toml") -> Compiled:
-    """Compile the text of a spec; raises Refusal with every fault that was found."""
-    return _compile(*parse_document(name, text), overrides)
+def compile_text(
+    text: str,
+    overrides: dict[str, Any] | None = None,
+    *,
+    name: str = "spec.toml",
+    used: dict[str, str] | None = None,
+) -> Compiled:
+    """Compile the text of a spec; raises Refusal with every fault that was found.
+
+    `used` are the texts of the files that it uses; unsaid, they are those that ship with nanogen.
+    """
+
+    def open_file(key: str) -> tuple[Document, list[Diagnostic]]:
+        return parse_document(key, used[key]) if used is not None and key in used else read_used(None, key)
+
+    document, faults = parse_document(name, text)
+    return _compile(document, faults, overrides, open_file)
 
 
-def _compile(document: Document, faults: list[Diagnostic], overrides: dict[str, Any] | None) -> Compiled:
+def _compile(
+    document: Document, faults: list[Diagnostic], overrides: dict[str, Any] | None, open_file: Opener
+) -> Compiled:
     if faults:
         raise Refusal(faults, document)
     findings = Findings()
     with _room_for_chains():
-        spec, graph = _passes(document, overrides or {}, findings)
+        spec, graph = _passes(document, overrides or {}, open_file, findings)
     if findings.errors:
         # what nothing reads may be what a fault has cut off
         found = [_said_by_set(d, spec) for d in findings.all if d.code != "NG402"]
@@ -73,8 +96,10 @@ def _compile(document: Document, faults: list[Diagnostic], overrides: dict[str, 
     return Compiled(document, spec, graph, tuple(findings.all))
 
 
-def _passes(document: Document, overrides: dict[str, Any], findings: Findings) -> tuple[Spec, Graph | None]:
-    spec, found = read_spec(document, overrides)
+def _passes(
+    document: Document, overrides: dict[str, Any], open_file: Opener, findings: Findings
+) -> tuple[Spec, Graph | None]:
+    spec, found = read_spec(document, overrides, open_file)
     findings.extend(found)
     if not spec.readable:
         return spec, None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import tomli
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from nanogen.diagnostics import Diagnostic, Place
 from nanogen.locate import Locator, locate
@@ -38,6 +38,24 @@ class Document:
     @property
     def digest(self) -> str:
         return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+class Origin(str):
+    """The first key of a path that leads into a file which the document uses: the file's name, and the file."""
+
+    document: Document
+
+    def __new__(cls, document: Document) -> Origin:
+        made = super().__new__(cls, document.name)
+        made.document = document
+        return made
+
+
+def resolved(document: Document, place: Place) -> tuple[Document, Place]:
+    """The document that a place is in, and the place there."""
+    if place.path and isinstance(origin := place.path[0], Origin):
+        return origin.document, evolve(place, path=place.path[1:])
+    return document, place
 
 
 def read_document(path: Path, name: str | None = None) -> tuple[Document, list[Diagnostic]]:

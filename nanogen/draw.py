@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from attrs import frozen
 
 from nanogen.diagnostics import Diagnostic, Place
-from nanogen.document import Document
+from nanogen.document import Document, resolved
 from nanogen.locate import Span, inside
 
 SHOWN = 20  # diagnostics drawn in full; the rest is a count
@@ -22,6 +22,7 @@ Style = Callable[[str, str], str]  # text, kind ("error", "warning", "frame", "h
 class Spot:
     """A place as people count: line and columns from 1, `end_column` exclusive, on one line."""
 
+    file: str
     line: int
     column: int
     end_column: int
@@ -34,13 +35,14 @@ def plain(text: str, kind: str) -> str:
 
 def find(document: Document, place: Place) -> Spot:
     """Return the line and columns of a place; a key that is missing falls back to its table."""
+    document, place = resolved(document, place)
     start, end = _span(document, place)
     before = document.text[:start]
     line_start = before.rfind("\n") + 1
     line = document.text[line_start:].split("\n", 1)[0]
     column = start - line_start
     width = max(1, min(end, line_start + len(line.rstrip())) - start)
-    return Spot(before.count("\n") + 1, column + 1, column + 1 + width, line)
+    return Spot(document.name, before.count("\n") + 1, column + 1, column + 1 + width, line)
 
 
 def _span(document: Document, place: Place) -> Span:
@@ -60,7 +62,13 @@ def _span(document: Document, place: Place) -> Span:
 
 def ordered(document: Document, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     """Errors and warnings in the order of the file."""
-    return sorted(diagnostics, key=lambda d: (_span(document, d.place), d.code, d.message))
+    return sorted(diagnostics, key=lambda d: (*_rank(document, d.place), d.code, d.message))
+
+
+def _rank(document: Document, place: Place) -> tuple[bool, str, Span]:
+    """The document first, then the files it uses; each from its beginning."""
+    file, place = resolved(document, place)
+    return file is not document, file.name, _span(file, place)
 
 
 def draw(document: Document, diagnostics: Iterable[Diagnostic], style: Style = plain) -> str:
@@ -77,13 +85,15 @@ def _draw_one(document: Document, diagnostic: Diagnostic, style: Style) -> str:
     lines = [f"{head}: {diagnostic.message}"]
     spot = find(document, diagnostic.place)
     notes = [(find(document, note.place), note.label) for note in diagnostic.notes]
-    if document.text:
+    if resolved(document, diagnostic.place)[0].text:
         gutter = len(str(max([spot.line, *(s.line for s, _ in notes)])))
         bar = style(" " * gutter + " |", "frame")
         arrow = style(" " * gutter + "-->", "frame")
-        lines += [f"{arrow} {document.name}:{spot.line}:{spot.column}", bar]
+        lines += [f"{arrow} {spot.file}:{spot.line}:{spot.column}", bar]
         lines += _excerpt(spot, diagnostic.label, "^", gutter, diagnostic.severity, style)
         for note_spot, label in notes:
+            elsewhere = [f"{arrow} {note_spot.file}:{note_spot.line}:{note_spot.column}"]
+            lines += elsewhere if note_spot.file != spot.file else []
             lines += [bar, *_excerpt(note_spot, label, "-", gutter, "frame", style)]
     if diagnostic.help:
         lines.append(f"{style(' = help:', 'help')} {diagnostic.help}")
@@ -108,7 +118,7 @@ def _clipped(spot: Spot) -> Spot:
     text = head + spot.text[start : start + WIDEST] + tail
     column = spot.column - start + len(head)
     end = min(spot.end_column - start + len(head), len(text) + 1)
-    return Spot(spot.line, column, end, text)
+    return Spot(spot.file, spot.line, column, end, text)
 
 
 def _cells(char: str) -> int:
@@ -126,7 +136,7 @@ def as_json(document: Document, diagnostics: Iterable[Diagnostic]) -> str:
 def _fields(document: Document, diagnostic: Diagnostic) -> dict:
     spot = find(document, diagnostic.place)
     notes = [
-        {"line": s.line, "column": s.column, "end_column": s.end_column, "label": note.label}
+        {"file": s.file, "line": s.line, "column": s.column, "end_column": s.end_column, "label": note.label}
         for note in diagnostic.notes
         if (s := find(document, note.place))
     ]
@@ -134,11 +144,11 @@ def _fields(document: Document, diagnostic: Diagnostic) -> dict:
         "code": diagnostic.code,
         "severity": diagnostic.severity,
         "message": diagnostic.message,
-        "file": document.name,
+        "file": spot.file,
         "line": spot.line,
         "column": spot.column,
         "end_column": spot.end_column,
-        "path": list(diagnostic.place.path),
+        "path": list(resolved(document, diagnostic.place)[1].path),
         "label": diagnostic.label,
         "help": diagnostic.help,
         "notes": notes,

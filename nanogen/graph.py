@@ -1,7 +1,7 @@
 """The graph: what a spec computes once its numbers are known. Units of lines, lines of nodes.
 
-A `Unit` is a module, a layer or the model with concrete shapes; layers that are alike share one, so that an
-answer is computed once a unit and summed. Knows nothing of text, files or torch.
+A `Unit` is a module, a layer, the body of a loop or the model with concrete shapes; layers that are alike
+share one, so that an answer is computed once a unit and summed. Knows nothing of text, files or torch.
 """
 
 from __future__ import annotations
@@ -10,62 +10,154 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
-from nanogen.load import Value
+from nanogen.dials import Dial
+from nanogen.load import Load, Value
 from nanogen.primitives import Parameter, Primitive
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Node:
     """Something that has a value. Two nodes are the same only if they are one object."""
 
     value: Value
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Read(Node):
-    """A name: an input of the unit, or the value of another line."""
+    """A name: an input of the unit, what it reaches for in an earlier layer, or the value of another line."""
 
     name: str
 
 
-@frozen(eq=False)
+@define(eq=False)
+class Inside(Node):
+    """A value inside a call: `path` of the call that stands in the line `call` reads.
+
+    `layer` picks one layer of a stack; None is the module's or the loop's own, or those of all layers of a
+    stack that have it, on a new first axis.
+    """
+
+    call: Read
+    path: str
+    layer: int | None = None
+
+
+@frozen
+class Borrowed:
+    """Whose weights a call uses where it owns none: those of a line of this unit, or of a loan."""
+
+    name: str
+    lent: bool = False  # `name` is a loan's
+
+
+@define(eq=False)
 class Apply(Node):
     """A primitive applied to nodes."""
 
     primitive: Primitive
     inputs: tuple[Node, ...]
+    weights: Borrowed | None = None
 
     @property
     def values(self) -> tuple[Value, ...]:
         return tuple(n.value for n in self.inputs)
 
     @property
-    def owned(self) -> tuple[Parameter, ...]:
+    def used(self) -> tuple[Parameter, ...]:
+        """The parameters that it computes with, whoever owns them."""
         return self.primitive.parameters(*self.values)
 
+    @property
+    def owned(self) -> tuple[Parameter, ...]:
+        return () if self.weights else self.used
 
-@frozen(eq=False)
-class Enter(Node):
-    """A module entered with these inputs; its value is the unit's result."""
 
-    unit: Unit
+@define(eq=False)
+class Call(Node):
+    """A table called: its value is the first result of what it runs.
+
+    A call is made before all that is read inside it is known; until its table is built, its units may be
+    exchanged for units with more results.
+    """
+
     inputs: tuple[Node, ...]
+    weights: Borrowed | None = None
+
+    @property
+    def members(self) -> tuple[tuple[str, Unit], ...]:
+        """What it runs, each with the part that the path of its parameters gets."""
+        raise NotImplementedError
+
+    def turns(self, load: Load) -> int:
+        """How often each member runs under a load."""
+        return 1
 
 
-@frozen(eq=False)
-class Climb(Node):
+@define(eq=False)
+class Enter(Call):
+    """A module entered with these inputs."""
+
+    unit: Unit = field(kw_only=True)
+
+    @property
+    def members(self) -> tuple[tuple[str, Unit], ...]:
+        return (("", self.unit),)
+
+
+@define(eq=False)
+class Climb(Call):
     """A stack climbed layer by layer, each layer with weights of its own."""
 
-    stack: str
-    layers: tuple[Unit, ...]
-    inputs: tuple[Node, ...]
+    stack: str = field(kw_only=True)
+    layers: list[Unit] = field(kw_only=True)
+
+    @property
+    def members(self) -> tuple[tuple[str, Unit], ...]:
+        return tuple((f".{index}", layer) for index, layer in enumerate(self.layers))
+
+
+@define(eq=False)
+class Loop(Call):
+    """A body computed `times` times with the same weights; gradients reach the last `backprop` turns."""
+
+    loop: str = field(kw_only=True)
+    body: Unit = field(kw_only=True)
+    times: int | Dial = field(kw_only=True)
+    backprop: int | None = field(kw_only=True)
+
+    @property
+    def members(self) -> tuple[tuple[str, Unit], ...]:
+        return (("", self.body),)
+
+    def turns(self, load: Load) -> int:
+        times = self.times if isinstance(self.times, int) else load.dial(self.times)
+        return min(times, self.backprop or times) if load.reached else times
+
+
+@frozen
+class Reach:
+    """What a layer reads of an earlier one: `name` in the unit stands for `path` in layer `layer`."""
+
+    name: str
+    path: str
+    layer: int
+    value: Value
+
+
+@frozen
+class Loan:
+    """Weights that a unit is handed: those of a line of an earlier layer, or of the model (None)."""
+
+    name: str
+    line: str
+    layer: int | None = None
 
 
 @frozen(eq=False)
 class Line:
-    """One equation: a name and what it stands for."""
+    """One equation: a name and what it stands for. A dotted name is a result inside a call."""
 
     name: str
     node: Node
@@ -75,42 +167,60 @@ class Line:
 class Unit:
     """A table with its numbers known. `lines` come in an order in which they can be computed."""
 
-    kind: str  # "module", "stack" (one layer) or "model"
+    kind: str  # "module", "stack" (one layer), "loop" (one turn) or "model"
     name: str  # of the table
     inputs: tuple[tuple[str, Value], ...]
     lines: tuple[Line, ...]
-    results: tuple[str, ...]
+    results: tuple[str, ...]  # those of the table, then those that others read inside the call
     numbers: dict[str, Any] = field(factory=dict)  # arguments and facts, for what people read
     modules: dict[str, str] = field(factory=dict)  # what each choice or module argument stands for
+    reaches: tuple[Reach, ...] = ()  # of a layer
+    loans: tuple[Loan, ...] = ()  # its own, and those of the model that what it calls needs
+    alike: object = None  # equal for units that differ in nothing but what is read inside them
 
     @property
     def passed(self) -> tuple[tuple[str, Value], ...]:
         """Inputs that the unit reads, or changes."""
-        read = {n.name for line in self.lines for n in nodes(line.node) if isinstance(n, Read)}
-        return tuple((n, v) for n, v in self.inputs if n in read or n in self.results)
+        read = {n.name for n in self.nodes if isinstance(n, Read)}
+        inputs = tuple((n, v) for n, v in self.inputs if n in read or n in self.results)
+        return inputs + tuple((r.name, r.value) for r in self.reaches)
+
+    @property
+    def nodes(self) -> Iterator[Node]:
+        """All nodes of all lines, in the order of computation."""
+        return (node for line in self.lines for node in nodes(line.node))
+
+    @cached_property
+    def calls(self) -> tuple[Unit, ...]:
+        """Every unit that it runs."""
+        return tuple(unit for node in self.nodes for unit in called(node))
 
     @cached_property
     def owning(self) -> bool:
         """Whether it owns parameters, or calls what does."""
-        return any(owns(node) for line in self.lines for node in nodes(line.node))
+        return any(map(owns, self.nodes))
 
     @cached_property
     def expanded(self) -> int:
         """Lines of the unit with all that it calls written out."""
-        inner = (u for line in self.lines for node in nodes(line.node) for u in called(node))
-        return len(self.lines) + sum(u.expanded for u in inner)
+        return len(self.lines) + sum(unit.expanded for unit in self.calls)
 
     def line(self, name: str) -> Line:
         return next(line for line in self.lines if line.name == name)
 
+    def value(self, name: str) -> Value:
+        """Shape of a line's value."""
+        return self.line(name).node.value
+
 
 @frozen(eq=False)
 class Graph:
-    """A compiled model: its root unit and the dims it was built with."""
+    """A compiled model: its root unit, and the dims and dials it was built with."""
 
     name: str
     model: Unit
     dims: dict[str, Any]
+    dials: dict[str, Dial] = field(factory=dict)
 
     @property
     def vocab(self) -> int:
@@ -123,7 +233,12 @@ class Graph:
 
 def parts(node: Node) -> tuple[Node, ...]:
     """Nodes that a node reads directly."""
-    return () if isinstance(node, Read) else node.inputs  # type: ignore[attr-defined]
+    match node:
+        case Apply(inputs=inputs) | Call(inputs=inputs):
+            return inputs
+        case Inside(call=call):
+            return (call,)
+    return ()
 
 
 def nodes(node: Node) -> Iterator[Node]:
@@ -135,19 +250,14 @@ def nodes(node: Node) -> Iterator[Node]:
 
 def owns(node: Node) -> bool:
     """Whether the node itself owns parameters; its parts are asked apart."""
-    match node:
-        case Apply():
-            return bool(node.owned)
-        case Enter(unit=unit):
-            return unit.owning
-        case Climb(layers=layers):
-            return any(layer.owning for layer in layers)
-    return False
+    if isinstance(node, Apply):
+        return bool(node.owned)
+    return isinstance(node, Call) and node.weights is None and any(unit.owning for unit in called(node))
 
 
 def called(node: Node) -> tuple[Unit, ...]:
     """Units that a node runs."""
-    return node.layers if isinstance(node, Climb) else (node.unit,) if isinstance(node, Enter) else ()
+    return tuple(unit for _, unit in node.members) if isinstance(node, Call) else ()
 
 
 def owner_of(line: Line) -> Node | None:
@@ -161,15 +271,17 @@ def climbs(graph: Graph) -> list[tuple[str, Climb]]:
 
     def visit(unit: Unit, prefix: str) -> None:
         for line in unit.lines:
-            path = prefix + line.name
             for node in nodes(line.node):
+                if not isinstance(node, Call):
+                    continue
+                path = prefix + line.name
                 if isinstance(node, Climb):
                     found.append((path, node))
-                    first = {layer: index for index, layer in reversed(list(enumerate(node.layers)))}
-                    for layer, index in sorted(first.items(), key=lambda item: item[1]):
-                        visit(layer, f"{path}.{index}.")
-                elif isinstance(node, Enter):
-                    visit(node.unit, f"{path}.")
+                seen: set[Unit] = set()
+                for suffix, inner in node.members:
+                    if inner not in seen:
+                        seen.add(inner)
+                        visit(inner, f"{path}{suffix}.")
 
     visit(graph.model, "")
     return found

@@ -5,9 +5,12 @@ The records that primitives' rules speak in. Knows nothing of graphs, files or t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
 
-from attrs import frozen
+from attrs import field, frozen
+
+from nanogen.dials import Dial
 
 
 @frozen
@@ -46,12 +49,19 @@ class Load:
     Training is Load(rows, tokens), prefill Load(1, n), a decoding step Load(rows, 1, past).
     `square` counts attention as the 6N + 12LHQT convention does: every query against all `tokens` keys, or
     the window's, its own position apart; otherwise exactly, each query against the keys that it sees.
+    `dials` are the dials that do not stand at their defaults. `reached` leaves out the turns of a loop that
+    gradients do not reach.
     """
 
     rows: int = 1
     tokens: int = 1
     past: int = 0
     square: bool = False
+    dials: Mapping[str, int] = field(factory=dict)
+    reached: bool = False
+
+    def dial(self, dial: Dial) -> int:
+        return self.dials.get(dial.name, dial.default)
 
     def elements(self, value: Value) -> int:
         """Numbers in a value under this load."""

@@ -12,6 +12,7 @@ from attrs import define, field
 
 from nanogen.arithmetic import FUNCTIONS
 from nanogen.diagnostics import Diagnostic, Findings, Note, Place, closest, nearest
+from nanogen.document import Origin
 from nanogen.expression import Attribute, Call, Compare, Expression, Name, children, walk
 from nanogen.initial import DRAWS
 from nanogen.initial import VARIABLES as LAW_VARIABLES
@@ -22,9 +23,10 @@ from nanogen.tables import Equation, Table
 
 WORDS = {"true", "false", "none"}
 CALLS_TO_COME = {
-    "at", "einsum", "decay_scan", "delta_scan", "choose", "experts", "noise", "dropout",
+    "einsum", "decay_scan", "delta_scan", "choose", "experts", "noise", "dropout",
     "cross_entropy", "z_loss", "balance", "exit_loss",
 }  # fmt: skip
+AT = "at"  # reads another layer
 HELPED = 50  # faults that are told with help; a file with more is not a slip of the pen
 SYMBOLS = ("init", "role", "choice", "stored")  # settings whose names are not names of values
 
@@ -37,6 +39,7 @@ class Names:
         factory=dict
     )  # (table, unknown name) -> the name surely meant
     indexed: set[str] = field(factory=set)  # tables whose result may depend on `i`
+    turning: set[str] = field(factory=set)  # loops that read `turn`
     ambiguous: set[str] = field(factory=set)  # names with two meanings: whoever reads them cannot be judged
 
 
@@ -57,8 +60,8 @@ class _Checker:
         self.alike: set[str] = set()  # tables that a choice names: all take what one of them needs
         self.takers: set[str] = set()  # tables that call an argument
         self.unknowns: dict[str, list[Place]] = {}  # name -> where it is read
-        later = spec.document.data.get("loop")
-        self.elsewhere = set(later) if isinstance(later, dict) else set()  # refused already, each by name
+        self.inner: set[str] = set()  # equations that are read inside a call, from outside
+        self.used_dials: set[str] = set()
         self.known_dims = set(spec.dims) | spec.refused | WORDS
 
     def run(self) -> None:
@@ -72,16 +75,22 @@ class _Checker:
                 self.collision(table.name, f"a {table.kind}", "a primitive", table.path)
             elif table.name in spec.dims:
                 self.collision(table.name, f"a {table.kind}", "a dim", table.path)
+        for name, dial in spec.dials.items():
+            if name in spec.dims:
+                self.collision(name, "a dial", "a dim", dial.path)
         for table in [*spec.tables.values(), spec.model]:
             self.table(table)
-        for primitive, settings in spec.defaults.items():
+        files = {id(t.defaults): t.defaults for t in spec.tables.values()} | {
+            id(spec.defaults): spec.defaults
+        }
+        for primitive, settings in (item for defaults in files.values() for item in defaults.items()):
             self.defaults(primitive, settings)
         self.names.indexed = self.spread_index()
         if not self.findings.errors:
             for table in [*spec.tables.values(), spec.model]:
                 self.unused_parts(table, self.reads[table.name])
             self.unused_tables()
-            self.unused_dims()
+            self.unused_dims_and_dials()
 
     def collision(self, name: str, one: str, other: str, path: tuple) -> None:
         """Tell of a name with two meanings, once: one of the two will be renamed."""
@@ -99,8 +108,10 @@ class _Checker:
         scope = self.scope(table)
         self.one_meaning(table)
         indexed = self.known_dims | {"i"}
-        for equation in [*table.args.values(), *([table.layers] if table.layers else [])]:
-            self.resolve(equation, equation.expression, indexed, table.name)
+        counts = [e for e in (table.count, table.backprop) if e is not None]
+        for equation in [*table.args.values(), *counts]:
+            if not self.dialled(table, equation):
+                self.resolve(equation, equation.expression, indexed, table.name)
         reads = {e.name: self.resolve(e, e.expression, scope, table.name) for e in table.equations.values()}
         for choice in table.choices.values():
             for rule in choice.rules:
@@ -109,6 +120,14 @@ class _Checker:
                     self.resolve(rule.layers, rule.layers.expression, indexed, table.name)
         self.results(table)
         self.reads[table.name] = reads
+
+    def dialled(self, table: Table, equation: Equation) -> bool:
+        """Whether an equation is the `times` of a loop, read off a dial."""
+        name = equation.expression.id if isinstance(equation.expression, Name) else None
+        if table.kind != "loop" or equation is not table.count or name not in self.spec.dials:
+            return False
+        self.used_dials.add(name)
+        return True
 
     def one_meaning(self, table: Table) -> None:
         """A name is one thing: a dim, an input, an argument, a choice or an equation."""
@@ -126,14 +145,15 @@ class _Checker:
                 path = (*table.path, *(("args",) if name in table.args else ()), name)
                 self.collision(name, "an argument" if name in table.args else "a choice", "a primitive", path)
         for name in [*table.equations, *table.choices]:
-            leaves = table.kind == "stack" and name in inputs and name in table.equations
+            leaves = table.carries and name in inputs and name in table.equations
             if name in meanings and not leaves:
                 kind = "a choice" if name in table.choices else "an equation"
                 self.collision(name, kind, meanings[name], (*table.path, name))
 
     def scope(self, table: Table) -> set[str]:
         own = {*table.inputs, *table.args, *table.equations, *table.choices, *table.refused}
-        return self.known_dims | own | ({"i"} if table.kind != "model" else set())
+        index = {"model": set(), "loop": {"i", "turn"}}.get(table.kind, {"i"})
+        return self.known_dims | own | index
 
     def chosen(self, name: str, path: tuple, table: Table) -> None:
         """A module, stack or dim that a choice may stand for."""
@@ -142,7 +162,7 @@ class _Checker:
             self.alike.add(name)
         elif name in self.spec.dims:
             self.used_dims.add(name)
-        elif name not in self.spec.refused and name not in self.elsewhere:
+        elif name not in self.spec.refused:
             known = {*self.spec.tables, *self.spec.dims} - {"vocab", "context"}
             place = Place(path, on_key=True)
             self.findings.note(
@@ -151,16 +171,18 @@ class _Checker:
             self.repair(table.name, name, known)
 
     def results(self, table: Table) -> None:
-        if table.kind == "stack" and not {*table.inputs} & {*table.equations, *table.refused}:
-            help = f"give the equation of what leaves a layer: `{table.inputs[0]} = ...`"
+        given = {*table.equations, *table.refused}
+        unit = "a layer" if table.kind == "stack" else "a turn"
+        if table.carries and not {*table.inputs} & given:
+            help = f"give the equation of what leaves {unit}: `{table.inputs[0]} = ...`"
             message = f"nothing leaves {table.described}: no input has an equation of its name"
             self.findings.note("NG206", message, Place(table.path), help=help)
-        elif table.kind == "stack" and table.inputs[0] not in {*table.equations, *table.refused}:
+        elif table.carries and table.inputs[0] not in given:
             message = f"the first input of {table.described}, `{table.inputs[0]}`, has no equation"
-            help = f"the first input is what the stack gives: `{table.inputs[0]} = ...`"
+            help = f"the first input is what the {table.kind} gives: `{table.inputs[0]} = ...`"
             self.findings.note("NG206", message, Place(table.path), help=help)
         for name in table.results:
-            if name not in table.equations and name not in table.refused:
+            if name not in given:
                 slip = closest(name, table.equations) if len(name) > 1 else None
                 help = f"is `{slip}` meant to be `{name}`?" if slip else f"the result is called `{name}`"
                 place = Place((*table.path, slip), on_key=True) if slip else Place(table.path)
@@ -176,13 +198,33 @@ class _Checker:
         parts: Iterator[Expression] | list[Expression] = children(node)
         if isinstance(node, Call):
             read |= self.call(equation, node, table)
+            read |= self.owners(equation, node, scope, table)
             args = [a for a in node.args if not self.compared(equation, node, a)]
             parts = [*args, *self.values_of_settings(equation, node, table)]
-        elif isinstance(node, Attribute) and isinstance(node.base, Name) and node.base.id == "model":
-            parts = []
+        elif isinstance(node, Attribute):
+            self.inner.add(node.name)
         for part in parts:
             read |= self.resolve(equation, part, scope, table)
         return read
+
+    def owners(self, equation: Equation, call: Call, scope: set[str], table: str) -> set[str]:
+        """What `weights=` reads: an equation of this table, of the model, or of an earlier layer."""
+        read: set[str] = set()
+        for name, value, _ in call.keywords:
+            if name != "weights":
+                continue
+            if isinstance(value, Attribute) and isinstance(value.base, Name) and value.base.id == "model":
+                self.lent(equation, value)
+            else:
+                read |= self.resolve(equation, value, scope, table)
+        return read
+
+    def lent(self, equation: Equation, owner: Attribute) -> None:
+        self.inner.add(owner.name)
+        if owner.name not in {*self.spec.model.equations, *self.spec.model.refused}:
+            message = f"[model] has no equation `{owner.name}`"
+            help = self.like(owner.name, self.spec.model.equations)
+            self.findings.note("NG201", message, equation.place(owner), help=help)
 
     def compared(self, equation: Equation, call: Call, arg: Expression) -> bool:
         """Refuse `init==zeros` where `init=zeros` is meant."""
@@ -218,13 +260,14 @@ class _Checker:
                 self.used_dims.add(node.id)
             if node.id == "i":
                 self.names.indexed.add(table)
+            if node.id == "turn":
+                self.names.turning.add(table)
             return {node.id}
         if node.id in self.spec.tables:  # a module handed on as an argument, or chosen by `if`
             self.handed.add(node.id)
             self.called.setdefault(table, set()).add(node.id)
             return {node.id}
-        if node.id not in self.elsewhere:
-            self.unknown(equation, node, scope | (set(self.spec.tables) if table != "dims" else set()), table)
+        self.unknown(equation, node, scope | (set(self.spec.tables) if table != "dims" else set()), table)
         return set()
 
     def call(self, equation: Equation, node: Call, table: str) -> set[str]:
@@ -237,6 +280,9 @@ class _Checker:
             return {name}
         if name in PRIMITIVES or name in FUNCTIONS:
             return set()
+        if name == AT:
+            self.names.indexed.add(table)
+            return set()
         if name in self.spec.tables:
             self.called.setdefault(table, set()).add(name)
             return {name}
@@ -246,7 +292,7 @@ class _Checker:
         if name in CALLS_TO_COME:
             help = "write it with the primitives there are, or leave it out"
             self.findings.note("NG104", f"`{name}` is not in this compiler yet", place, help=help)
-        elif name not in self.spec.refused | self.elsewhere and "use" not in self.spec.document.data:
+        elif name not in self.spec.refused:
             self.unknown_call(name, place, own, table)
         return set()
 
@@ -267,18 +313,24 @@ class _Checker:
     def unknown(self, equation: Equation, node: Name, known: set[str], table: str) -> None:
         name = node.id
         place = equation.place(node)
-        if name == "turn":
-            help = "leave it out: stacks have `i`"
-            self.findings.note("NG104", "`turn` is not in this compiler yet", place, help=help)
+        if name in self.spec.dials:
+            self.used_dials.add(name)
+            help = f'it says how often a loop turns: `times = "{name}"`'
+            self.findings.note("NG207", f"`{name}` is a dial, chosen at run time", place, help=help)
             return
         message, primitive = f"nothing is called `{name}` here", name in PRIMITIVES
+        lent = isinstance(place.path[0], Origin)
         if primitive:
             message = f"`{name}` is a primitive, and only modules and values are handed on"
         help = {
             "tokens": 'hand it down: `inputs = ["x", "tokens"]`',
             "positions": 'hand it down: `inputs = ["x", "positions"]`',
             "i": "the layer's index exists in stacks, and in modules called there",
+            "turn": 'the turn exists in loops; hand it down: `inputs = ["x", "turn"]`',
         }.get(name) or self.like(name, known)
+        if lent and not primitive:
+            message = f"`{name}` is given neither by `{place.path[0]}` nor by `{self.spec.document.name}`"
+            help = f"if it is a size, give it where the file is used: `[dims]` with `{name} = ..`"
         if primitive:
             help = f'make a module of it: `[module.NAME]` with `y = "{name}(x)"`'
         self.unknowns.setdefault(name, []).append(place)
@@ -335,7 +387,7 @@ class _Checker:
 
     def unused_parts(self, table: Table, reads: dict[str, set[str]]) -> None:
         """Equations that no result needs in any branch, and inputs and arguments that none reads."""
-        reached, waiting = set(), list(table.results)
+        reached, waiting = set(), [*table.results, *(self.inner & table.equations.keys())]
         while waiting:
             name = waiting.pop()
             if name not in reached:
@@ -362,6 +414,8 @@ class _Checker:
                 )
 
     def unused(self, message: str, path: tuple) -> None:
+        if isinstance(path[0], Origin):
+            return  # a file that is used offers more than one model needs
         self.findings.note("NG402", message, Place(path, on_key=True), help="remove it, or use it")
 
     def unused_tables(self) -> None:
@@ -375,7 +429,10 @@ class _Checker:
             if name not in reached:
                 self.unused(f"nothing calls {table.described}", table.path)
 
-    def unused_dims(self) -> None:
+    def unused_dims_and_dials(self) -> None:
         for name, equation in self.spec.dims.items():
             if name not in self.used_dims:
                 self.unused(f"nothing reads the dim `{name}`", equation.path)
+        for name, dial in self.spec.dials.items():
+            if name not in self.used_dials:
+                self.unused(f"no loop turns by the dial `{name}`", dial.path)

@@ -14,3 +14,11 @@ MODULE_NAMES = frozenset([
 ])  # fmt: skip
 
 LOCALS = frozenset({"self", "now", "torch", "nn", "F", "layer", "runtime"})  # of the emitted source
+
+# what the runtime offers to emitted source; a test compares it with the file
+LIBRARY_NAMES = (
+    *("CausalConv", "Embedding", "LayerNorm", "Linear", "Now", "RMSNorm"),
+    *("l2_norm", "layer_norm", "rms_norm"),
+    *("embedding", "linear"),  # with the weights of another module
+    *("attend", "gradients", "rope", "rope_table", "shift", "softcap", "softmax"),
+)

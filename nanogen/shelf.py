@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from nanogen.diagnostics import Diagnostic, Place, Refusal, nearest
-from nanogen.document import Document
+from nanogen.document import Document, read_document
 
 FOLDERS = {"model": "", "run": "runs"}
 
@@ -29,6 +29,22 @@ def find(name: str, kind: str, *, beside: Path | None = None) -> Path:
         if _is_file(path):
             return path
     raise absent(name, kind)
+
+
+def read_used(folder: Path | None, key: str) -> tuple[Document, list[Diagnostic]]:
+    """Read a file that a spec of `folder` uses: beside it, or among those that ship."""
+    written = _home(key)
+    places = [folder / written] if folder is not None else []
+    path = next((p for p in [*places, shelf() / written] if _is_file(p)), None)
+    if path is None:
+        help = "paths go from the file that uses it; `std/` ships with nanogen: " + ", ".join(library())
+        return Document(key, "", {}), [Diagnostic("NG001", f"there is no file `{key}`", Place(), help=help)]
+    return read_document(path, key)
+
+
+def library() -> list[str]:
+    """The files of modules that ship."""
+    return sorted(f"std/{p.name}" for p in (shelf() / "std").glob("*.toml"))
 
 
 def absent(name: str, *kinds: str) -> Refusal:

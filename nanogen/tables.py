@@ -1,10 +1,11 @@
-"""Tables of equations as a spec declares them: a module, a stack, the model, each a set of parsed equations."""
+"""Tables of equations as a spec declares them: modules, stacks, loops, the model, each a set of parsed equations."""
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from nanogen.diagnostics import Place
+from nanogen.dials import Dial
 from nanogen.expression import Expression
 from nanogen.locate import KeyPath
 
@@ -43,7 +44,10 @@ class Choice:
 
 @frozen
 class Table:
-    """A module, a stack or the model: inputs, arguments, and equations by name."""
+    """A module, a stack, a loop or the model: inputs, arguments, and equations by name.
+
+    `count` is the number of layers of a stack, or of turns of a loop.
+    """
 
     kind: str
     name: str
@@ -52,16 +56,34 @@ class Table:
     args: dict[str, Equation] = field(factory=dict)
     equations: dict[str, Equation] = field(factory=dict)
     choices: dict[str, Choice] = field(factory=dict)
-    layers: Equation | None = None
+    count: Equation | None = None
+    backprop: Equation | None = None  # of a loop: gradients reach this many turns
+    defaults: dict[str, dict[str, Equation]] = field(factory=dict)  # settings of primitives, of its file
     refused: frozenset[str] = frozenset()  # keys that are there and cannot be read: known, without a meaning
 
     @property
     def described(self) -> str:
         return "[model]" if self.kind == "model" else f"[{self.kind}.{self.name}]"
 
+    def with_defaults(self, defaults: dict[str, dict[str, Equation]]) -> Table:
+        return evolve(self, defaults=defaults)
+
+    @property
+    def carries(self) -> bool:
+        """Whether what leaves under an input's name enters again: the next layer, or the next turn."""
+        return self.kind in ("stack", "loop")
+
     @property
     def results(self) -> tuple[str, ...]:
         """Names of the equations that leave the table."""
-        if self.kind == "stack":
+        if self.carries:
             return tuple(name for name in self.inputs if name in self.equations)
         return ("y",) if self.kind == "module" else ("logits",)
+
+
+@frozen
+class DialTable:
+    """A dial, and where it stands."""
+
+    path: KeyPath
+    dial: Dial

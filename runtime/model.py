@@ -59,18 +59,36 @@ def initialize(model: nn.Module, blueprint: Blueprint, *, seed: int) -> None:
 
 
 def allocate_past(
-    blueprint: Blueprint, *, rows: int, capacity: int, dtype: torch.dtype, device: str | torch.device = "cpu"
+    blueprint: Blueprint,
+    *,
+    rows: int,
+    capacity: int,
+    dtype: torch.dtype,
+    device: str | torch.device = "cpu",
+    dials: dict[str, int] | None = None,
 ) -> Any:
-    """Return the tree of zeros in which decoding keeps its past, for `rows` rows of `capacity` positions."""
+    """Return the tree of zeros in which decoding keeps its past, for `rows` rows of `capacity` positions.
+
+    A loop has a tree for each of its turns; `dials` says how many there are.
+    """
 
     def branch(tree: Any) -> Any:
         if isinstance(tree, list):
             return [branch(t) for t in tree]
+        if "turn" in tree:  # a loop: no equation can have this name
+            return [branch(tree["turn"]) for _ in range(turns(blueprint, tree["times"], dials))]
         if "positions" in tree:  # a leaf: no equation can have this name
             return _zeros(tree, rows, capacity, dtype, device)
         return {name: branch(t) for name, t in tree.items()}
 
     return branch(blueprint["state"])
+
+
+def turns(blueprint: Blueprint, times: int | str, dials: dict[str, int] | None) -> int:
+    """How often a loop turns: a number, or where its dial stands."""
+    if isinstance(times, int):
+        return times
+    return (dials or {}).get(times, blueprint["dials"][times]["default"])
 
 
 def _zeros(leaf: dict, rows: int, capacity: int, dtype: torch.dtype, device: str | torch.device) -> Tensor:

@@ -22,8 +22,16 @@ class Now:
     describe, and `now[name]` is the same Now at the branch of that name. Primitives write to it in place.
     """
 
-    def __init__(self, positions: Tensor, dtype: torch.dtype, tables: dict[str, Any], past: Any = None):
+    def __init__(
+        self,
+        positions: Tensor,
+        dtype: torch.dtype,
+        tables: dict[str, Any],
+        past: Any = None,
+        dials: dict[str, int] | None = None,
+    ):
         self.positions, self.dtype, self.tables, self.past = positions, dtype, tables, past
+        self.dials = dials or {}
 
     @classmethod
     def start(
@@ -32,16 +40,25 @@ class Now:
         dtype: torch.dtype = torch.float32,
         positions: Tensor | None = None,
         past: Any = None,
+        dials: dict[str, int] | None = None,
     ) -> Now:
         """Begin a pass over `tokens` (B, T); `positions` (1 or B, T) count from 0 unless given."""
         if positions is None:
             positions = torch.arange(tokens.shape[1], device=tokens.device)[None]
-        return cls(positions, dtype, {}, past)
+        return cls(positions, dtype, {}, past, dials)
 
     def __getitem__(self, branch: str | int) -> Now:
         if self.past is None:
             return self
-        return Now(self.positions, self.dtype, self.tables, self.past[branch])
+        return Now(self.positions, self.dtype, self.tables, self.past[branch], self.dials)
+
+    def turns(self, dial: str, default: int) -> int:
+        """How often a loop turns: where its dial stands."""
+        return self.dials.get(dial, default)
+
+    def turn(self, number: int) -> Tensor:
+        """The number of a turn as an id, so that code compiled for one turn serves all."""
+        return torch.full((), number, dtype=torch.int64, device=self.positions.device)
 
 
 class Linear(nn.Module):
@@ -243,3 +260,18 @@ def _seen(query: Tensor, key: Tensor, window: int | None) -> Tensor:
     query, key = query[..., None], key[:, None]
     seen = (key >= 0) & (key <= query)
     return seen if window is None else seen & (key > query - window)
+
+
+def gradients(reached: bool) -> torch.set_grad_enabled:
+    """A context in which gradients are recorded where they reach, and are recorded outside."""
+    return torch.set_grad_enabled(reached and torch.is_grad_enabled())
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """(.., inputs) -> (.., outputs) with a weight (outputs, inputs) that another module owns."""
+    return F.linear(x, weight.to(x.dtype), None if bias is None else bias.to(x.dtype))
+
+
+def embedding(ids: Tensor, weight: Tensor, dtype: torch.dtype) -> Tensor:
+    """ids (B, T) -> (B, T, channels) from a table (rows, channels) that another module owns."""
+    return F.embedding(ids, weight).to(dtype)

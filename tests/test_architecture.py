@@ -22,8 +22,13 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.expression",  # equations
     "nanogen.literal",
     "nanogen.reserved",
-    "nanogen.tables",  # equations of a module, a stack, the model
-    "nanogen.spec",  # a model's document, typed
+    "nanogen.dials",
+    "nanogen.tables",  # equations of a module, a stack, a loop, the model
+    "nanogen.reader",
+    "nanogen.dial_reader",
+    "nanogen.table_reader",
+    "nanogen.file_reader",  # one document, typed
+    "nanogen.spec",  # a model's document and the files it uses
     "nanogen.load",  # what a model is asked to do
     "nanogen.initial",
     "nanogen.primitives.base",
@@ -31,17 +36,23 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.settings",
     "nanogen.names",  # who reads whom
     "nanogen.graph",
+    "nanogen.answers",  # graph to numbers
+    "nanogen.sharing",
     "nanogen.binding",
     "nanogen.evaluate",
+    "nanogen.frame",
     "nanogen.layers",
+    "nanogen.ascent",
     "nanogen.build",  # spec to graph
-    "nanogen.answers",  # graph to numbers
+    "nanogen.spelling",
+    "nanogen.call_source",
+    "nanogen.unit_source",
     "nanogen.source",  # graph to PyTorch source
     "nanogen.blueprint",
+    "nanogen.shelf",
     "nanogen.compiler",  # the passes in their order
     "nanogen.figures",
     "nanogen.card",
-    "nanogen.shelf",
     "nanogen.structure",
     "nanogen.run",
     "runtime",

@@ -8,45 +8,86 @@ multiply (embeddings apart), and attention as if every query saw all T keys.
 
 from __future__ import annotations
 
-from nanogen.graph import Apply, Climb, Enter, Graph, Unit, nodes
-from nanogen.load import Flops, Load
+from collections.abc import Mapping
 
-TRAINING = 3  # forward once, backward twice: gradients of the weights and of the inputs
+from attrs import evolve
+
+from nanogen.graph import Apply, Call, Graph, Unit
+from nanogen.load import Flops, Load
+from nanogen.primitives import Parameter
+from nanogen.primitives.lookup import Bare, Embedding
+
+BACKWARD = 2  # times the forward pass: gradients of the weights and of the inputs
+
+Dials = Mapping[str, int]
 
 
 def forward(graph: Graph, load: Load) -> Flops:
-    """FLOPs of one forward pass."""
+    """FLOPs of one forward pass; with `load.reached`, of the part that gradients reach."""
     return of_unit(graph.model, load)
 
 
 def of_unit(unit: Unit, load: Load, memo: dict[Unit, Flops] | None = None) -> Flops:
-    """FLOPs of one module or layer; alike units are counted once and multiplied."""
+    """FLOPs of one module, layer or turn; alike units are counted once and multiplied."""
     memo = {} if memo is None else memo
     if unit not in memo:
         total = Flops()
-        for line in unit.lines:
-            for node in nodes(line.node):
-                match node:
-                    case Apply():
-                        total += node.primitive.flops(load, node.value, *node.values)
-                    case Enter(unit=inner):
-                        total += of_unit(inner, load, memo)
-                    case Climb(layers=layers):
-                        total = sum((of_unit(layer, load, memo) for layer in layers), total)
+        for node in unit.nodes:
+            if isinstance(node, Apply):
+                total += node.primitive.flops(load, node.value, *node.values)
+            elif isinstance(node, Call):
+                inner = sum((of_unit(member, load, memo) for _, member in node.members), Flops())
+                total += inner.times(node.turns(load))
         memo[unit] = total
     return memo[unit]
 
 
-def training_per_token(graph: Graph, tokens: int) -> float:
+def training(graph: Graph, load: Load) -> int:
+    """Exact matmul FLOPs of a forward pass and of its backward, which ends where gradients do."""
+    reached = forward(graph, evolve(load, reached=True))
+    return forward(graph, load).matmul + BACKWARD * reached.matmul
+
+
+def training_per_token(graph: Graph, tokens: int, dials: Dials | None = None) -> float:
     """Exact matmul FLOPs of training, a token, in rows of `tokens`."""
-    return TRAINING * forward(graph, Load(1, tokens)).matmul / tokens
+    return training(graph, Load(1, tokens, dials=dials or {})) / tokens
 
 
-def convention_per_token(graph: Graph, tokens: int) -> int:
-    """6N + 12·layers·width·T, attention counted where attention is, windows as min(window, T)."""
-    return TRAINING * forward(graph, Load(1, tokens, square=True)).matmul // tokens
+def convention_per_token(
+    graph: Graph, tokens: int, dials: Dials | None = None, *, truncated: bool = False
+) -> int:
+    """6N + 12·layers·width·T, attention counted where attention is, windows as min(window, T).
+
+    `truncated` counts the backward pass of a loop over the turns that gradients reach, which the field's
+    estimators do not.
+    """
+    load = Load(1, tokens, square=True, dials=dials or {})
+    reached = evolve(load, reached=truncated)
+    return (_by_convention(graph, load) + BACKWARD * _by_convention(graph, reached)) // tokens
 
 
-def decoding_per_token(graph: Graph, past: int) -> int:
+def _by_convention(graph: Graph, load: Load) -> int:
+    """Matmuls, and the gains and biases of layers, which the convention counts among the weights of a block."""
+    return forward(graph, load).matmul + 2 * load.rows * load.tokens * _beside(graph.model, load, False)
+
+
+def _beside(unit: Unit, load: Load, in_layer: bool) -> int:
+    total = 0
+    for node in unit.nodes:
+        if isinstance(node, Apply) and in_layer:
+            total += sum(p.count for p in node.used if _multiplies_each(node, p))
+        elif isinstance(node, Call):
+            layer = in_layer or len(node.members) != 1 or node.members[0][0] != ""
+            inner = sum(_beside(member, load, layer) for _, member in node.members)
+            total += inner * node.turns(load)
+    return total
+
+
+def _multiplies_each(node: Apply, parameter: Parameter) -> bool:
+    """Whether the matmuls leave a parameter out that a block is counted with: a gain, a bias."""
+    return not isinstance(node.primitive, Embedding | Bare) and parameter.name != "weight"
+
+
+def decoding_per_token(graph: Graph, past: int, dials: Dials | None = None) -> int:
     """Exact matmul FLOPs of the next token after `past` earlier ones."""
-    return forward(graph, Load(1, 1, past)).matmul
+    return forward(graph, Load(1, 1, past, dials=dials or {})).matmul

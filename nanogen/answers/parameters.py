@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from nanogen.graph import Apply, Climb, Enter, Graph, Unit, nodes
+from nanogen.graph import Apply, Call, Graph, Unit, nodes
 from nanogen.primitives import Parameter
 
 
@@ -20,7 +20,7 @@ class Placed:
 
 def parameters(graph: Graph) -> list[Placed]:
     """Every parameter of the model."""
-    return list(_of_unit(graph.model, ""))
+    return list(of_unit(graph.model))
 
 
 def count(graph: Graph) -> int:
@@ -30,7 +30,7 @@ def count(graph: Graph) -> int:
 
 def count_unit(unit: Unit) -> int:
     """Number of parameters of one module or layer."""
-    return sum(p.parameter.count for p in _of_unit(unit, ""))
+    return sum(p.parameter.count for p in of_unit(unit))
 
 
 def by_role(graph: Graph) -> dict[str, int]:
@@ -42,15 +42,13 @@ def by_role(graph: Graph) -> dict[str, int]:
     return found
 
 
-def _of_unit(unit: Unit, prefix: str) -> Iterator[Placed]:
+def of_unit(unit: Unit, prefix: str = "") -> Iterator[Placed]:
+    """The parameters of one module or layer that are its own."""
     for line in unit.lines:
         path = prefix + line.name
         for node in nodes(line.node):
-            match node:
-                case Apply():
-                    yield from (Placed(f"{path}.{p.name}".rstrip("."), p) for p in node.owned)
-                case Enter(unit=inner):
-                    yield from _of_unit(inner, f"{path}.")
-                case Climb(layers=layers):
-                    for index, layer in enumerate(layers):
-                        yield from _of_unit(layer, f"{path}.{index}.")
+            if isinstance(node, Apply):
+                yield from (Placed(f"{path}.{p.name}".rstrip("."), p) for p in node.owned)
+            elif isinstance(node, Call) and node.weights is None:
+                for suffix, inner in node.members:
+                    yield from of_unit(inner, f"{path}{suffix}.")

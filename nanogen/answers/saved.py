@@ -7,11 +7,9 @@ Attention is counted as a fused kernel keeps it; where PyTorch has none, it keep
 
 from __future__ import annotations
 
-from itertools import pairwise
+from attrs import define, evolve, field, frozen
 
-from attrs import define, field, frozen
-
-from nanogen.graph import Apply, Climb, Enter, Graph, Node, Read, Unit, nodes
+from nanogen.graph import Apply, Climb, Enter, Graph, Inside, Loop, Node, Read, Unit, nodes
 from nanogen.load import Load, Value
 from nanogen.primitives.axes import Flatten, Pick, Repeat, Split
 
@@ -30,6 +28,9 @@ class Kept:
     def __add__(self, other: Kept) -> Kept:
         return Kept(self.run + other.run, self.wide + other.wide, self.ids + other.ids)
 
+    def times(self, count: int) -> Kept:
+        return Kept(self.run * count, self.wide * count, self.ids * count)
+
     def bytes(self, run_bytes: int) -> int:
         """Bytes, where the run's dtype has `run_bytes` (ids are 8)."""
         return self.run * run_bytes + self.wide * 4 + self.ids * 8
@@ -44,6 +45,7 @@ class _Walk:
     memo: dict[Unit, _Walk]
     total: Kept = field(factory=Kept)
     kept: dict[object, Value] = field(factory=dict)  # by identity of a node, or by name of an input
+    left: dict[Climb, set[tuple[int, str]]] = field(factory=dict)  # values of layers that are counted already
 
     def keep(self, node: Node) -> None:
         key, value = self.source(node)
@@ -51,16 +53,32 @@ class _Walk:
 
     def source(self, node: Node) -> tuple[object, Value]:
         """The node whose memory a node's value is: through names, views, and what hands its input on."""
+        if isinstance(node, Inside):
+            return self.source_inside(node)
         below = self.below(node)
         if below is not None:
             return self.source(below)
         return (node.name if isinstance(node, Read) else node), node.value
 
+    def source_inside(self, node: Inside) -> tuple[object, Value]:
+        """A value inside a call is counted there, where the call keeps it; a stack of values is a copy."""
+        key = (node.call.name, node.path, node.layer)
+        call = self.unit.line(node.call.name).node
+        if isinstance(call, Climb) and node.layer is not None:
+            self.climb(call)
+            counted = (node.layer, node.path) in self.left[call]
+            inner = self.inner(call.layers[node.layer])
+        elif isinstance(call, Enter):
+            counted, inner = False, self.inner(call.unit)
+        else:
+            return key, node.value
+        return key, COUNTED if counted or self.keeps(inner, node.path) else node.value
+
     def below(self, node: Node) -> Node | None:
         """What a node shows in another form; None where it has memory of its own, or is an input."""
-        inputs = dict(self.unit.inputs)
         if isinstance(node, Read):
-            return None if node.name in inputs else self.unit.line(node.name).node
+            given = dict(self.unit.passed)
+            return None if node.name in given else self.unit.line(node.name).node
         if isinstance(node, Apply) and isinstance(node.primitive, VIEWS):
             copies = isinstance(node.primitive, Flatten) and self.scattered(node.inputs[0])
             return None if copies else node.inputs[0]
@@ -91,6 +109,8 @@ class _Walk:
                     self.enter(node)
                 elif isinstance(node, Climb):
                     self.climb(node)
+                elif isinstance(node, Loop):
+                    self.turn(node)
         own = {k: v for k, v in self.kept.items() if isinstance(k, Node)}
         for value in own.values():
             self.total += self.of(value)
@@ -122,19 +142,49 @@ class _Walk:
             self.kept.setdefault(node, COUNTED)
 
     def climb(self, node: Climb) -> None:
+        if node in self.left:
+            return
         inner = [self.inner(layer) for layer in node.layers]
         results = node.layers[0].results
+        counted = self.left[node] = set()
         for (name, _), given in zip(node.layers[0].inputs, node.inputs, strict=True):
             readers = inner[:1] if name in results else inner
             if any(name in reader.kept for reader in readers):
                 self.keep(given)
-        for layer in inner:
+        for index, layer in enumerate(inner):
             self.total += layer.total
-        for below, layer in pairwise(inner):
-            for name in results:  # what the layer below left and this one keeps
-                if name in layer.kept and not self.keeps(below, name):
-                    self.total += self.of(dict(layer.unit.inputs)[name])
+            for name, value in layer.unit.inputs if index else ():
+                if name in results and name in layer.kept:  # what the layer below left and this one keeps
+                    self.count(inner, (index - 1, name), value, counted)
+            for reach in layer.unit.reaches:
+                if reach.name in layer.kept:
+                    self.count(inner, (reach.layer, reach.path), reach.value, counted)
         if self.keeps(inner[-1], results[0]):
+            self.kept.setdefault(node, COUNTED)
+
+    def count(
+        self, inner: list[_Walk], left: tuple[int, str], value: Value, counted: set[tuple[int, str]]
+    ) -> None:
+        """Count a value that a layer left for another one, once, unless that layer keeps it itself."""
+        if left not in counted and not self.keeps(inner[left[0]], left[1]):
+            self.total += self.of(value)
+        counted.add(left)
+
+    def turn(self, node: Loop) -> None:
+        """Only the turns that gradients reach keep anything."""
+        inner, turns = self.inner(node.body), node.turns(evolve(self.load, reached=True))
+        results = node.body.results
+        self.total += inner.total.times(turns)
+        first = turns == node.turns(
+            evolve(self.load, reached=False)
+        )  # what enters the first turn is kept then
+        for (name, _), given in zip(node.body.inputs, node.inputs, strict=False):
+            if name in inner.kept and (first or name not in results):
+                self.keep(given)
+        for name in results:  # what a turn left and the next one keeps
+            if name in inner.kept and not self.keeps(inner, name):
+                self.total += self.of(dict(node.body.inputs)[name]).times(turns - first)
+        if self.keeps(inner, results[0]):
             self.kept.setdefault(node, COUNTED)
 
     def keeps(self, inner: _Walk, result: str) -> bool:

@@ -1,16 +1,31 @@
 """What decoding keeps for one row, as the tree in which the emitted source asks for it.
 
-`{"trunk": [{"mix": {"mix": {"k": State, "v": State}}}, ...]}`: names of equations, lists for layers.
+`{"trunk": [{"mix": {"mix": {"k": State, "v": State}}}, ...]}`: names of equations, lists for layers, and
+`Turns` for a loop, whose turns keep apart what they saw.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from nanogen.graph import Apply, Climb, Enter, Graph, Line, Node, Unit, nodes
-from nanogen.load import State
+from attrs import frozen
 
-Tree = dict[str, Any]  # of trees, lists of trees, and State
+from nanogen.dials import Dial
+from nanogen.graph import Apply, Call, Climb, Graph, Line, Loop, Node, Unit, called, nodes
+from nanogen.load import Load, State
+
+Tree = dict[str, Any]  # of trees, lists of trees, Turns, and State
+
+
+@frozen
+class Turns:
+    """The state of a loop: the same tree for each of its turns."""
+
+    times: int | Dial
+    turn: Tree
+
+    def count(self, load: Load) -> int:
+        return self.times if isinstance(self.times, int) else load.dial(self.times)
 
 
 def state(graph: Graph) -> Tree:
@@ -22,14 +37,19 @@ def of_unit(unit: Unit) -> Tree:
     tree: Tree = {}
     for line in unit.lines:
         for node, slot in slots(line).items():
-            match node:
-                case Apply():
-                    tree[slot] = {s.name: s for s in node.primitive.state(*node.values)}
-                case Enter(unit=inner):
-                    tree[slot] = of_unit(inner)
-                case Climb(layers=layers):
-                    tree[slot] = [of_unit(layer) for layer in layers]
+            tree[slot] = _of_node(node)
     return tree
+
+
+def _of_node(node: Node) -> Any:
+    match node:
+        case Apply():
+            return {s.name: s for s in node.primitive.state(*node.values)}
+        case Climb(layers=layers):
+            return [of_unit(layer) for layer in layers]
+        case Loop(body=body, times=times):
+            return Turns(times, of_unit(body))
+    return of_unit(called(node)[0])
 
 
 def slots(line: Line) -> dict[Node, str]:
@@ -42,33 +62,30 @@ def slots(line: Line) -> dict[Node, str]:
 
 
 def sees_past(node: Node) -> bool:
-    match node:
-        case Apply(primitive=primitive):
-            return primitive.past
-        case Enter(unit=unit):
-            return unit_sees_past(unit)
-        case Climb(layers=layers):
-            return any(unit_sees_past(layer) for layer in layers)
-    return False
+    if isinstance(node, Apply):
+        return node.primitive.past
+    return isinstance(node, Call) and any(map(unit_sees_past, called(node)))
 
 
 def unit_sees_past(unit: Unit) -> bool:
-    return any(sees_past(node) for line in unit.lines for node in nodes(line.node))
+    return any(map(sees_past, unit.nodes))
 
 
-def leaves(tree: Any) -> list[State]:
-    """All states of a tree."""
+def leaves(tree: Any, load: Load) -> list[State]:
+    """All states of a tree, those of a loop once a turn."""
     if isinstance(tree, State):
         return [tree]
+    if isinstance(tree, Turns):
+        return leaves(tree.turn, load) * tree.count(load)
     branches = tree.values() if isinstance(tree, dict) else tree
-    return [leaf for branch in branches for leaf in leaves(branch)]
+    return [leaf for branch in branches for leaf in leaves(branch, load)]
 
 
-def elements_per_row(graph: Graph, context: int) -> int:
-    """Numbers kept for a row once `context` positions were seen."""
-    return sum(leaf.elements(context) for leaf in leaves(state(graph)))
+def elements_per_row(graph: Graph, context: int, load: Load | None = None) -> int:
+    """Numbers kept for a row once `context` positions were seen; the dials are the load's."""
+    return sum(leaf.elements(context) for leaf in leaves(state(graph), load or Load()))
 
 
-def elements_per_token(graph: Graph) -> int:
+def elements_per_token(graph: Graph, load: Load | None = None) -> int:
     """Numbers that the last position of the context adds; a window that is full by then adds none."""
-    return elements_per_row(graph, graph.context) - elements_per_row(graph, graph.context - 1)
+    return elements_per_row(graph, graph.context, load) - elements_per_row(graph, graph.context - 1, load)

@@ -64,6 +64,7 @@ class Primitive(ABC):
     name: ClassVar[str] = ""
     inputs: ClassVar[tuple[str, ...]] = ("x",)  # ("a", "...") takes any number
     past: ClassVar[bool] = False  # sees earlier positions
+    borrows: ClassVar[bool] = False  # computes with the weights of another primitive, by `borrowed`
     postfix: ClassVar[bool] = False  # its source puts something behind an input's text
     binding: ClassVar[int] = 9  # how tightly its source binds: 1 as a sum, 2 as a product, 9 as a name
 
@@ -95,6 +96,10 @@ class Primitive(ABC):
         """The PyTorch expression that makes what it owns; only owners have one."""
         assert not self.parameters(*inputs), f"{self.name} owns parameters and does not say how to make them"
         return ""
+
+    def borrowed(self, site: Site) -> str:
+        """The PyTorch expression with the weights of `site.owner`, which is another module."""
+        raise AssertionError(f"{self.name} does not borrow weights")
 
     def table_of(self, *inputs: Value) -> Table | None:
         """The rotary table it reads, if any."""

@@ -20,6 +20,8 @@ from nanogen.primitives.base import (
 class Linear(Primitive):
     """The last axis mapped to n channels: y = x Wᵀ (+ b), W (n, last)."""
 
+    borrows = True
+
     n: int = size("channels of the result")
     bias: bool = flag("add a learned offset")
     init: Law = init()
@@ -50,3 +52,7 @@ class Linear(Primitive):
 
     def construct(self, x: Value) -> str:
         return f"Linear({x.last}, {self.n}{', bias=True' if self.bias else ''})"
+
+    def borrowed(self, site: Site) -> str:
+        bias = f", {site.owner}.bias" if self.bias else ""
+        return f"linear({site.inputs[0]}, {site.owner}.weight{bias})"

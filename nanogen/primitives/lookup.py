@@ -21,6 +21,8 @@ from nanogen.primitives.base import (
 class Embedding(Primitive):
     """The row of a table (rows, n) for each id."""
 
+    borrows = True
+
     rows: int = size("rows of the table")
     n: int = size("channels of the result")
     init: Law = init()
@@ -34,7 +36,7 @@ class Embedding(Primitive):
         if self.rows < ids.ids:
             help = f"a table has a row for each id: {ids.ids:,} or more"
             raise Reject("NG306", f"a table of {self.rows:,} rows for {ids.ids:,} ids", help, "rows")
-        return Value((self.n,))
+        return Value((self.n,), timed=ids.timed)
 
     def parameters(self, ids: Value) -> tuple[Parameter, ...]:
         law = self.init if self.init is not None else ("normal", 1.0)
@@ -54,6 +56,9 @@ class Embedding(Primitive):
 
     def construct(self, ids: Value) -> str:
         return f"Embedding({self.rows}, {self.n})"
+
+    def borrowed(self, site: Site) -> str:
+        return f"embedding({site.inputs[0]}, {site.owner}.weight, now.dtype)"
 
 
 @primitive("parameter", inputs=())

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nanogen.answers.flops import (
-    TRAINING,
     convention_per_token,
     decoding_per_token,
     forward,
@@ -137,4 +136,4 @@ def test_exact_training_flops_by_brute_force(name: str):
     )
     weights = convention_per_token(graph, tokens) - 12 * attending * width * tokens  # 6N
     seen = sum(t + 1 for t in range(tokens))
-    assert training_per_token(graph, tokens) == weights + TRAINING * 4 * attending * width * seen / tokens
+    assert training_per_token(graph, tokens) == weights + 3 * 4 * attending * width * seen / tokens

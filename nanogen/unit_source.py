@@ -1,0 +1,217 @@
+"""One unit as PyTorch source: a class; a function where it owns nothing, or computes with another's weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from nanogen.answers.state import slots
+from nanogen.call_source import CallWriter
+from nanogen.graph import Apply, Call, Climb, Enter, Inside, Line, Loop, Node, Read, Unit, owner_of, owns
+from nanogen.load import Value
+from nanogen.primitives import Site
+from nanogen.reserved import LIBRARY_NAMES, LOCALS
+from nanogen.spelling import ATOM, LINE, binding, indent, needed, shape, variable, wrap
+
+if TYPE_CHECKING:
+    from nanogen.source import Emitter
+
+COMMENT_COLUMN = 72
+PLACEHOLDER = "\0class\0"
+
+
+@define(eq=False)
+class UnitWriter:
+    """One unit being written. With a `lender` it computes with the weights of that unit's module."""
+
+    emitter: Emitter
+    unit: Unit
+    lender: Unit | None = None
+    statements: list[str] = field(factory=list)
+    taken: set[str] = field(factory=set)  # names that another variable may not have
+    arguments: dict[str, str] = field(factory=dict)  # name of an input, a reach or a loan -> its variable
+    locals: dict[str, str] = field(factory=dict)  # name of a line -> its variable
+    kept: dict[tuple[str, str], str] = field(factory=dict)  # line, path inside its call -> variable
+
+    def __attrs_post_init__(self) -> None:
+        """Name the variables as the spec does, save where that would hide what the source calls.
+
+        A result that replaces an input beside others gets a name of its own: they leave together.
+        """
+        unit = self.unit
+        handed = [n for n, _ in unit.inputs] + [r.name for r in unit.reaches]
+        handed += [loan.name for loan in unit.loans]
+        inputs, lines = {n for n, _ in unit.inputs}, [line.name for line in unit.lines]
+        hidden = {*LOCALS, "enumerate", "range", "list", *LIBRARY_NAMES, *self.called_names(), self.me}
+        self.taken = {*hidden, *inputs, *lines}
+        plain = {n: variable(n) for n in [*handed, *lines]}
+        self.arguments = {n: n if n in inputs and n not in hidden else self.free(plain[n]) for n in handed}
+        apart = sum(n in inputs for n in unit.results) > 1
+        for name in lines:
+            if name in inputs:
+                self.locals[name] = self.free(f"{name}_out") if apart else self.arguments[name]
+            elif "." in name or name in hidden:
+                self.locals[name] = self.free(plain[name])
+            else:
+                self.locals[name] = name
+
+    def called_names(self) -> set[str]:
+        """Classes and functions of what it calls, which are written first."""
+        if self.lender is None:
+            return {self.emitter.class_of(unit) for unit in self.unit.calls}
+        return set()
+
+    @property
+    def me(self) -> str:
+        """What the weights belong to."""
+        return "self" if self.lender is None else "weights"
+
+    def free(self, name: str) -> str:
+        """A variable that nothing else in this unit means."""
+        while name in self.taken:
+            name += "_"
+        self.taken.add(name)
+        return name
+
+    def text(self) -> str:
+        forward = self.forward()
+        if self.lender is not None or self.emitter.is_function(self.unit):
+            weights = ["weights"] if self.lender is not None else []
+            head = f"def {PLACEHOLDER}({', '.join([*weights, self.signature()])}):"
+            return "\n".join([head, f"    {self.docstring()}", *indent(forward, 1)])
+        init = ["def __init__(self):", "    super().__init__()", *indent(self.attributes(), 1)]
+        method = [f"def forward(self, {self.signature()}):", *indent(forward, 1)]
+        head = [f"class {PLACEHOLDER}(nn.Module):", f"    {self.docstring()}", ""]
+        return "\n".join([*head, *indent(init, 1), "", *indent(method, 1)])
+
+    def docstring(self) -> str:
+        unit = self.unit
+        if unit.kind == "model":
+            return f'"""[model]  tokens (B T) -> logits ({unit.value("logits")})"""'
+        inputs = ", ".join(f"{variable(n)} ({shape(v)})" for n, v in unit.passed)
+        results = ", ".join(f"{variable(n)} ({unit.value(n)})" for n in unit.results)
+        what = f"[{unit.kind}.{unit.name}]"
+        modules = "".join(f"  {n} = {m}" for n, m in unit.modules.items())
+        lent = "  with the weights of another call" if self.lender is not None else ""
+        return f'"""{what}{modules}  {inputs} -> {results}{lent}"""'
+
+    def signature(self) -> str:
+        if self.unit.kind == "model":
+            return "tokens, now=None"
+        return ", ".join([*self.arguments.values(), *(["now"] if self.emitter.now_of(self.unit) else [])])
+
+    def attributes(self) -> list[str]:
+        """What the class owns, in the order of the file."""
+        found = []
+        for line in self.unit.lines:
+            owner = owner_of(line)
+            if isinstance(owner, Apply):
+                found.append(f"self.{line.name} = {owner.primitive.construct(*owner.values)}")
+            elif isinstance(owner, Enter | Loop):
+                inner = owner.unit if isinstance(owner, Enter) else owner.body
+                found.append(f"self.{line.name} = {self.emitter.class_of(inner)}()")
+            elif isinstance(owner, Climb):
+                found += self.module_list(line.name, owner)
+        return found
+
+    def module_list(self, name: str, climb: Climb) -> list[str]:
+        kinds = [self.emitter.class_of(layer) for layer in climb.layers]
+        if len(set(kinds)) == 1:
+            return [f"self.{name} = nn.ModuleList([{kinds[0]}() for _ in range({len(kinds)})])"]
+        rows = wrap([f"{kind}()," for kind in kinds], LINE - 16)
+        return [f"self.{name} = nn.ModuleList([", *indent(rows, 1), "])"]
+
+    # -- forward
+
+    def forward(self) -> list[str]:
+        self.statements = []
+        if self.unit.kind == "model":
+            self.begin()
+        for line in self.unit.lines:
+            text, _ = self.expression(line.node, line, slots(line))
+            local = self.locals[line.name]
+            if text != local or isinstance(line.node, Read | Apply):
+                self.say(f"{local} = {text}", line.node.value)
+        results = ", ".join(self.locals[name] for name in self.unit.results)
+        return [*self.statements, f"return {results}"]
+
+    def begin(self) -> None:
+        """The model makes what all its parts read: positions, dtype and rotary tables."""
+        self.statements.append("now = now or Now.start(tokens)")
+        for table, name in self.emitter.tables.items():
+            settings = f"base={table.base!r}, direction={table.direction}, dtype=torch.{table.dtype}"
+            call = f"rope_table(now.positions, {table.channels}, {settings})"
+            self.statements.append(f'now.tables["{name}"] = {call}')
+        if any(n == "positions" for n, _ in self.unit.passed):
+            self.say("positions = now.positions.expand(tokens.shape)", dict(self.unit.inputs)["positions"])
+
+    def reading(self, name: str) -> str:
+        """The variable that a reader of a name means: an input as it entered."""
+        return self.arguments.get(name) or self.locals[name]
+
+    def say(self, statement: str, value: Value, depth: int = 0) -> None:
+        text = "    " * depth + statement
+        pad = max(2, COMMENT_COLUMN - 8 - len(text))
+        self.statements.append(f"{text}{' ' * pad}# {shape(value)}")
+
+    def expression(self, node: Node, line: Line, slot: dict[Node, str]) -> tuple[str, int]:
+        """Return the source of a node, and how tightly its text binds."""
+        match node:
+            case Read(name=name):
+                return self.reading(name), ATOM
+            case Apply():
+                return self.application(node, line, slot)
+            case Inside():
+                return self.inside(node), ATOM
+            case Call():
+                return CallWriter(self, line, slot).text(node), ATOM
+        raise AssertionError(node)
+
+    def application(self, node: Apply, line: Line, slot: dict[Node, str]) -> tuple[str, int]:
+        primitive = node.primitive
+        texts = []
+        for place, part in enumerate(node.inputs):
+            text, tightness = self.expression(part, line, slot)
+            texts.append(f"({text})" if tightness < needed(node, place) else text)
+        table = primitive.table_of(*node.values)
+        site = Site(
+            inputs=tuple(texts),
+            values=node.values,
+            out=node.value,
+            owner=self.owner(node, line),
+            past=f'now["{slot[node]}"]' if node in slot else "",
+            table=f'now.tables["{self.emitter.tables[table]}"]' if table else "",
+        )
+        differs = node.weights is not None and not all(map(self.constructs(node), self.owners(node)))
+        return (primitive.borrowed(site) if differs else primitive.source(site)), binding(node)
+
+    def constructs(self, node: Apply):
+        """Tells of another call whether it makes the very module that this one computes with."""
+        own = node.primitive.construct(*node.values)
+        return lambda other: other.primitive.construct(*other.values) == own
+
+    def inside(self, node: Inside) -> str:
+        """A value inside a call: handed out beside its result, or kept layer by layer."""
+        kept = self.kept[node.call.name, node.path]
+        if not isinstance(self.unit.line(node.call.name).node, Climb):
+            return kept
+        if node.layer is not None:
+            return f"{kept}[{node.layer}]"
+        return f"torch.stack(list({kept}.values()), dim={2 if node.value.timed else 0})"
+
+    # -- weights
+
+    def owner(self, node: Apply | Call, line: Line) -> str:
+        """The module whose weights a node computes with; empty where it needs none."""
+        if node.weights is not None:
+            name = node.weights.name
+            return self.arguments[name] if node.weights.lent else f"{self.me}.{name}"
+        return f"{self.me}.{line.name}" if owns(node) else ""
+
+    def owners(self, node: Apply | Call) -> list:
+        """The calls that own the weights which a node borrows."""
+        assert node.weights is not None
+        if node.weights.lent:
+            return self.emitter.lenders[self.unit, node.weights.name]
+        return [owner_of((self.lender or self.unit).line(node.weights.name))]
