@@ -33,9 +33,9 @@ class Ascent:
 
     def climb(self) -> bool:
         """Build all layers; False where a fault left one out."""
-        values, whole = dict(self.start), True
+        values, whole = self.start, True
         for index in range(len(self.claims)):
-            self.entered.append(dict(values))
+            self.entered.append(values)
             self.wants.append(())
             layer = self.build(index)
             if isinstance(layer, Unknown):
@@ -47,7 +47,9 @@ class Ascent:
                 self.layers.append(layer)
                 for reach in layer.reaches:  # of a layer that was met before: what it reads must be there
                     self.export(reach.path, reach.layer)
-            values |= {name: layer.value(name) for name in self.table.results}
+            left = {name: layer.value(name) for name in self.table.results}
+            if any(values[name] != value for name, value in left.items()):
+                values = {**values, **left}
         return whole and bool(self.layers)
 
     def build(self, index: int) -> Unit | Unknown:

@@ -48,7 +48,7 @@ def layer_texts(graph: Graph) -> list[tuple[str, str]]:
     return [(str(len(climb.layers)), f"{path}: {_kinds(climb.layers)}") for path, climb in climbs(graph)]
 
 
-def _kinds(layers: tuple[Unit, ...]) -> str:
+def _kinds(layers: list[Unit]) -> str:
     where: dict[str, list[int]] = {}
     for index, layer in enumerate(layers):
         where.setdefault(" and ".join(layer.modules.values()), []).append(index)

@@ -31,8 +31,9 @@ from nanogen.expression import (
     Text,
     Unary,
 )
-from nanogen.graph import Apply, Climb, Node
+from nanogen.graph import Apply, Node
 from nanogen.graph import Call as CallNode
+from nanogen.inside import AT, read_inside, read_layer
 from nanogen.primitives import PRIMITIVES
 from nanogen.primitives.axes import Pick
 from nanogen.primitives.pointwise import Arithmetic, Negate
@@ -40,7 +41,6 @@ from nanogen.settings import settings_of
 from nanogen.sharing import lend
 from nanogen.tables import Equation, Table
 
-AT = "at"
 MAX_STEPS = 300_000  # parts of equations computed for one model
 
 if TYPE_CHECKING:
@@ -134,72 +134,7 @@ class Evaluator:
         return found
 
     def _attribute(self, node: Attribute) -> Result:
-        """A read inside a call: `attn.v`, `trunk.moe.pick`."""
-        head, path = self.chain(node)
-        if head == "model":
-            help = (
-                "weights of the model are borrowed: `weights=model.embed`; values are handed down as inputs"
-            )
-            raise self.stop("NG201", "`model` is no value", node, help)
-        try:
-            return self.frame.inside(head, path)
-        except Reject as fault:
-            raise self.reject(fault, node) from None
-
-    def chain(self, node: Expression) -> tuple[str, str]:
-        """Split `trunk.moe.pick` into the equation and the path inside it."""
-        names: list[str] = []
-        while isinstance(node, Attribute):
-            names.append(node.name)
-            node = node.base
-        if not isinstance(node, Name):
-            help = "give the call an equation of its own, and read inside that"
-            raise self.stop("NG208", "only an equation can be read inside", node, help)
-        return node.id, ".".join(reversed(names))
-
-    def at(self, node: Call) -> Result:
-        """`at(x, j)`: what left layer j, or stands in it; of this stack, or of a stack called here."""
-        if len(node.args) != 2 or node.keywords:
-            raise self.stop("NG112", "`at` takes a value and a layer", node, "written `at(x, j)`")
-        head, path = self.chain(node.args[0])
-        layer = self.index(node.args[1])
-        frame = self.frame
-        try:
-            if frame.ascent is not None and head in frame.table.equations:
-                self.want_below(layer, node)
-                return frame.reach(f"{head}.{path}" if path else head, layer)
-            call = frame.call(head)
-            if not isinstance(call, Climb):
-                raise Reject(
-                    "NG208", f"`{head}` is no call of a stack, and has no layers", "read it by its name"
-                )
-            if not 0 <= layer < len(call.layers):
-                message = f"there is no layer {layer}: `{head}` has {len(call.layers)}"
-                raise Reject("NG323", message, f"layers count from 0 to {len(call.layers) - 1}")
-            return frame.inside(head, path or call.layers[0].results[0], layer)
-        except Reject as fault:
-            raise self.reject(fault, node) from None
-
-    def want_below(self, layer: int, node: Call) -> None:
-        index = self.frame.index
-        assert index is not None
-        if not 0 <= layer < index:
-            message = f"layer {layer} does not come before layer {index}"
-            help = "a layer reads earlier ones: `at(x, 0) if i > 0 else x`"
-            raise self.stop("NG323", message, node.args[1], help)
-
-    def layer_of(self, node: Call) -> tuple[str, int]:
-        """The equation and the layer of `weights=at(NAME, j)`."""
-        if len(node.args) != 2 or node.keywords or not isinstance(node.args[0], Name):
-            raise self.stop(
-                "NG112", "`at` takes an equation and a layer here", node, "written `at(block, 0)`"
-            )
-        if self.frame.ascent is None or node.args[0].id not in self.frame.table.equations:
-            help = "weights of the same table have no layer: `weights=NAME`"
-            raise self.stop("NG316", "only layers of the same stack lend weights by `at`", node, help)
-        layer = self.index(node.args[1])
-        self.want_below(layer, node)
-        return node.args[0].id, layer
+        return read_inside(self, node)
 
     def _ellipsis(self, node: Ellipsis_) -> Result:
         raise self.stop("NG011", "`...` stands only in a subscript", node, "write `x[..., :8]`")
@@ -345,7 +280,7 @@ class Evaluator:
         if isinstance(callee, Module):
             return self.enter(callee.name, node)
         if callee == AT:
-            return self.at(node)
+            return read_layer(self, node)
         if callee in FUNCTIONS and (callee not in PRIMITIVES or not self.has_value(node)):
             return self.function(callee, node)
         primitive, inputs, parts = bind(self, callee, node)

@@ -15,7 +15,7 @@ from nanogen.arithmetic import UNKNOWN, Unknown
 from nanogen.diagnostics import Place, Reject, Stop
 from nanogen.evaluate import Evaluator, Module, Result
 from nanogen.expression import Conditional, Expression, Name, children
-from nanogen.graph import Call, Climb, Inside, Line, Loan, Node, Reach, Read, nodes, owns
+from nanogen.graph import Call, Inside, Line, Loan, Node, Reach, Read, nodes, owns
 from nanogen.load import Value
 from nanogen.tables import Equation, Table
 
@@ -150,10 +150,7 @@ class Frame:
     def inside(self, name: str, path: str, layer: int | None = None) -> Inside:
         """The value `path` inside the call of an equation; `layer` picks one of a stack. Raises Reject."""
         call = self.call(name)
-        if isinstance(call, Climb) and layer is None:
-            value = self.builder.export_all(call, path)
-        else:
-            value = self.builder.export(call, path, layer)
+        value = self.builder.export(call, path, layer)
         return Inside(value, Read(call.value, name), path, layer)
 
     def wanted(self, path: str) -> Result:

@@ -16,6 +16,7 @@ from nanogen.document import Origin
 from nanogen.expression import Attribute, Call, Compare, Expression, Name, children, walk
 from nanogen.initial import DRAWS
 from nanogen.initial import VARIABLES as LAW_VARIABLES
+from nanogen.inside import AT
 from nanogen.primitives import PRIMITIVES
 from nanogen.settings import kind_of_setting, settings_of
 from nanogen.spec import Spec
@@ -26,7 +27,6 @@ CALLS_TO_COME = {
     "einsum", "decay_scan", "delta_scan", "choose", "experts", "noise", "dropout",
     "cross_entropy", "z_loss", "balance", "exit_loss",
 }  # fmt: skip
-AT = "at"  # reads another layer
 HELPED = 50  # faults that are told with help; a file with more is not a slip of the pen
 SYMBOLS = ("init", "role", "choice", "stored")  # settings whose names are not names of values
 

@@ -14,6 +14,7 @@ from nanogen.diagnostics import Reject, Stop
 from nanogen.expression import Attribute, Expression, Name
 from nanogen.expression import Call as CallExpression
 from nanogen.graph import Apply, Borrowed, Call, Climb, Enter, Loop, Node, nodes, owns
+from nanogen.inside import AT, lending_layer
 
 if TYPE_CHECKING:
     from nanogen.evaluate import Evaluator
@@ -35,8 +36,8 @@ def lend(at: Evaluator, guest: Apply | Call, owner: Expression) -> Borrowed:
         return Borrowed(line)
     if isinstance(owner, Attribute) and isinstance(owner.base, Name) and owner.base.id == "model":
         return _of_model(frame, guest, owner.name)
-    if isinstance(owner, CallExpression) and owner.callee == "at":
-        name, layer = at.layer_of(owner)
+    if isinstance(owner, CallExpression) and owner.callee == AT:
+        name, layer = lending_layer(at, owner)
         return _of_layer(frame, guest, name, layer)
     raise Reject("NG316", "this names no weights", _HELP)
 

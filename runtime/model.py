@@ -88,7 +88,8 @@ def turns(blueprint: Blueprint, times: int | str, dials: dict[str, int] | None) 
     """How often a loop turns: a number, or where its dial stands."""
     if isinstance(times, int):
         return times
-    return (dials or {}).get(times, blueprint["dials"][times]["default"])
+    default: int = blueprint["dials"][times]["default"]
+    return (dials or {}).get(times, default)
 
 
 def _zeros(leaf: dict, rows: int, capacity: int, dtype: torch.dtype, device: str | torch.device) -> Tensor:

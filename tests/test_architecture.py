@@ -34,9 +34,10 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.primitives.base",
     "nanogen.primitives",  # one class each, all rules beside the settings
     "nanogen.settings",
-    "nanogen.names",  # who reads whom
     "nanogen.graph",
     "nanogen.answers",  # graph to numbers
+    "nanogen.inside",
+    "nanogen.names",  # who reads whom
     "nanogen.sharing",
     "nanogen.binding",
     "nanogen.evaluate",

@@ -171,7 +171,7 @@ def test_shapes(small, equation, shape):
         ("embed[embed]", "NG207"),
         ("embed[..., ...]", "NG309"),
         ("width[0]", "NG204"),
-        ("embed.y", "NG104"),
+        ("embed.y", "NG208"),
         ("tokens + 1", "NG304"),
         ("linear(linear(embed, 3), 3)", "NG205"),
         ("embed(embed)", "NG202"),

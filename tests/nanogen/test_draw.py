@@ -171,8 +171,8 @@ def test_json_has_a_line_a_fault_and_the_same_fields():
         "label": "",
         "help": "use 12, 8 or 6",
         "notes": [
-            {"line": 5, "column": 9, "end_column": 11, "label": "`heads` is 10"},
-            {"line": 4, "column": 9, "end_column": 12, "label": "`width` is 768"},
+            {"file": "specs/a.toml", "line": 5, "column": 9, "end_column": 11, "label": "`heads` is 10"},
+            {"file": "specs/a.toml", "line": 4, "column": 9, "end_column": 12, "label": "`width` is 768"},
         ],
     }
 

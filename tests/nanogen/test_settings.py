@@ -110,7 +110,11 @@ def test_what_is_no_law(small, faults, law, code):
         ("linear(embed, 8, role=3)", "NG114", "a role is a word"),
         ("linear(embed, 8, dtype=float64)", "NG114", "`float64` is no `dtype`"),
         ("rope(embed, 10000, pairs=3)", "NG114", "`this` is no `pairs`"),
-        ("linear(embed, 8, weights=embed)", "NG104", "shared weights are not in this compiler yet"),
+        (
+            "linear(embed, 8, weights=embed)",
+            "NG316",
+            "`weight` of `embed` is 32 by 8, and this call needs 8 by 8",
+        ),
         ("concat(embed)", "NG112", "`concat` joins two values or more"),
         ("softcap(embed, embed)", "NG207", "a number is needed here, found a value"),
         ("split(embed, 3)", "NG301", "8 channels do not split into 3 equal parts"),

@@ -14,7 +14,9 @@ import torch
 import runtime.primitives as library
 from nanogen.compiler import compile_text
 from nanogen.graph import Graph
-from nanogen.source import LINE, _library_names, emit
+from nanogen.reserved import LIBRARY_NAMES
+from nanogen.source import emit
+from nanogen.spelling import LINE
 from runtime.model import load_source
 from tests.nanogen.running import HEAD, TOKENS, compiled_of, model_of, run, same
 
@@ -30,7 +32,7 @@ def test_the_library_names_are_those_of_the_runtime():
         if (inspect.isfunction(value) or inspect.isclass(value)) and value.__module__ == library.__name__
     }
     helpers = {"with_recent"}  # called by primitives, not by source
-    assert set(_library_names()) == {name for name in own if not name.startswith("_")} - helpers
+    assert set(LIBRARY_NAMES) == {name for name in own if not name.startswith("_")} - helpers
 
 
 TINY = """

@@ -7,7 +7,7 @@ import torch
 
 from nanogen.answers.state import elements_per_row, elements_per_token, leaves, state
 from nanogen.compiler import Compiled, compile_file, compile_text
-from nanogen.load import State
+from nanogen.load import Load, State
 from runtime.model import allocate_past
 
 SPECS = Path(__file__).parents[3] / "specs"
@@ -84,7 +84,7 @@ def test_the_shipped_specs_by_hand():
     assert elements_per_row(graphs["saint_iberis_d20"], 2048) == 7 * 2 * 1280 * 2048 + 13 * 2 * 1280
     assert elements_per_token(graphs["saint_iberis_d20"]) == 7 * 2 * 1280
     assert elements_per_row(graphs["saint_iberis_jp"], 100) == 6 * 2 * 1024 * 100 + 10 * 2 * 1024
-    assert len(leaves(state(graphs["saint_iberis_d20"]))) == 7 * 2 + 13
+    assert len(leaves(state(graphs["saint_iberis_d20"]), Load())) == 7 * 2 + 13
 
 
 def test_a_model_that_sees_no_past_keeps_nothing():
