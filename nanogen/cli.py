@@ -13,6 +13,7 @@ COMMANDS = {  # name: (module, one line for the list)
     "compile": ("nanogen.commands.compile", "Compile a spec: its card, and its PyTorch source."),
     "flops": ("nanogen.commands.flops", "Count FLOPs of specs, side by side."),
     "run": ("nanogen.commands.run", "Run a run file: from text to a model that speaks."),
+    "schema": ("nanogen.commands.schema", "Print the JSON Schema of specs or runs, for editors."),
     "sample": ("nanogen.commands.sample", "Let a trained model write."),
 }
 

@@ -33,7 +33,7 @@ FOREIGN = {  # keys of other tables, and what to do instead
 META = ("name", "about", "source", "licence")
 EXPECT = ("parameters",)
 
-_PLAIN = re.compile(r"[\w.+-][\w .+-]*", re.ASCII)  # it stands in emitted source and in paths
+PLAIN = re.compile(r"[\w.+-][\w .+-]*", re.ASCII)  # it stands in emitted source and in paths
 
 
 @frozen
@@ -415,7 +415,7 @@ class _Reader:
                 self.fault(
                     "NG101", f"`{key}` is text, found {kind_of_value(value)}", path, "write it in quotes"
                 )
-            elif key == "name" and not _PLAIN.fullmatch(value):
+            elif key == "name" and not PLAIN.fullmatch(value):
                 self.fault(
                     "NG106",
                     "a model's name has other characters than letters, digits and `._-`",

@@ -1,44 +1,54 @@
-"""Settings of stages: kinds of fields, and validators whose refusals people can read."""
+"""Settings of stages: their fields, and bounds whose refusals people can read."""
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 
+_HOLDS: dict[str, Callable[[Any, Any], bool]] = {
+    "enum": lambda value, words: value in words,
+    "minimum": operator.ge,
+    "exclusiveMinimum": operator.gt,
+    "exclusiveMaximum": operator.lt,
+}
 
-def one_of(*words: str):
+
+@attrs.frozen
+class Bound:
+    """What a setting must hold, in keywords of JSON Schema: a run is checked by them, and an editor reads them."""
+
+    wanted: str  # "is above 0"
+    keywords: dict[str, Any]
+
+    def __call__(self, _: Any, attribute: Any, value: Any) -> None:
+        if value is None or all(_HOLDS[k](value, bound) for k, bound in self.keywords.items()):
+            return
+        found = f"`{value}`" if isinstance(value, str) else f"{value:g}"
+        raise ValueError(f"`{attribute.name}` {self.wanted}, found {found}")
+
+
+def one_of(*words: str) -> Bound:
     """The setting is one of a few words."""
-
-    def check(_: Any, attribute: Any, value: Any) -> None:
-        if value not in words:
-            raise ValueError(f"`{attribute.name}` is one of {', '.join(words)}, found `{value}`")
-
-    return check
+    return Bound(f"is one of {', '.join(words)}", {"enum": list(words)})
 
 
-def share(_: Any, attribute: Any, value: float) -> None:
-    """The setting is a share of a whole."""
-    if not 0 < value < 1:
-        raise ValueError(f"`{attribute.name}` is a share between 0 and 1, found {value}")
-
-
-def at_least(lowest: float):
+def at_least(lowest: float) -> Bound:
     """The setting has a lower bound; a setting that is absent has none."""
-
-    def check(_: Any, attribute: Any, value: float | None) -> None:
-        if value is not None and value < lowest:
-            raise ValueError(f"`{attribute.name}` is at least {lowest:g}, found {value:g}")
-
-    return check
+    return Bound(f"is at least {lowest:g}", {"minimum": lowest})
 
 
-def positive(_: Any, attribute: Any, value: float | None) -> None:
-    """The setting is above zero, where it is given."""
-    if value is not None and value <= 0:
-        raise ValueError(f"`{attribute.name}` is above 0, found {value:g}")
+share = Bound("is a share between 0 and 1", {"exclusiveMinimum": 0, "exclusiveMaximum": 1})
+positive = Bound("is above 0", {"exclusiveMinimum": 0})
 
 
-def quiet(**kw: Any) -> Any:
+def setting(help: str, **kw: Any) -> Any:
+    """A setting, and what it says in one line."""
+    return attrs.field(metadata={"help": help}, **kw)
+
+
+def quiet(help: str, **kw: Any) -> Any:
     """A setting that changes how a stage works, not what comes out."""
-    return attrs.field(metadata={"result": False}, **kw)
+    return attrs.field(metadata={"help": help, "result": False}, **kw)
