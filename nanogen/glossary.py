@@ -56,11 +56,16 @@ KEYS: dict[str, dict[str, str]] = {  # of each table; what else stands there is 
         "source": "Where the architecture was published.",
         "licence": "The licence of what was published.",
     },
+    "import": {
+        "about": "Whose checkpoint it is.",
+        "ignore": "Published tensors that have no parameter here, as patterns.",
+    },
     "expect": {"parameters": "How many parameters the file as written has."},
 }
 
 RUN = {
     "kind": 'What the file is: "run".',
+    "hardware": "The machines to run on.",
     "model": "The spec to train: a path from this file, or the name of one that ships.",
     "set": "Dims of the spec that have other values in this run.",
     "seed": "What all random draws start from; unsaid, 42.",

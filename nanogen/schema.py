@@ -86,6 +86,8 @@ def _section(name: str) -> Schema:
             )
         case "dial":
             return _table(text, {}, others=_dial(), names=_ref("number_name"))
+        case "import":
+            return _table(text, {}, others=_import())
         case "meta":
             keys = {key: {"description": glossary.KEYS["meta"][key], "type": "string"} for key in spec.META}
             keys["name"]["pattern"] = f"^(?:{spec.PLAIN.pattern})?$"
@@ -144,6 +146,18 @@ def _dial() -> Schema:
     return _table("A dial.", {"default": _whole(said["default"]), "train": train}, required=("default",))
 
 
+def _import() -> Schema:
+    """A table of `[import]`: parameters' paths, and the published tensors that fill them."""
+    said = glossary.KEYS["import"]
+    about = {"description": said["about"], "type": "string"}
+    ignore = {"description": said["ignore"], "type": "array", "items": {"type": "string"}}
+    line = {
+        "description": "Where the checkpoint keeps this parameter.",
+        "type": ["string", "array", "object"],
+    }
+    return _table("A kind of checkpoint.", {"about": about, "ignore": ignore}, others=line)
+
+
 def _settable(primitive: str) -> bool:
     return any(s.metadata["kind"] != "sizes" for s in settings_of(primitive).values())
 
@@ -189,7 +203,7 @@ def run_schema(kinds: Mapping[str, type]) -> Schema:
         },
         "meta": {"type": "object"},
     }
-    described = {key: {"description": said[key], **sections[key]} for key in run.SECTIONS}
+    described = {key: {"description": said[key], **sections.get(key, {})} for key in run.SECTIONS}
     table = _table(
         "What to train, and how: stages and their settings.", described, required=("kind", "stage")
     )

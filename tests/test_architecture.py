@@ -42,6 +42,7 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.figures",
     "nanogen.card",
     "nanogen.shelf",
+    "nanogen.bounds",
     "nanogen.structure",
     "nanogen.run",
     "nanogen.glossary",  # what words mean
