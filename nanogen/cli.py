@@ -13,8 +13,8 @@ COMMANDS = {  # name: (module, one line for the list)
     "compile": ("nanogen.commands.compile", "Compile a spec: its card, and its PyTorch source."),
     "flops": ("nanogen.commands.flops", "Count FLOPs of specs, side by side."),
     "run": ("nanogen.commands.run", "Run a run file: from text to a model that speaks."),
-    "schema": ("nanogen.commands.schema", "Print the JSON Schema of specs or runs, for editors."),
     "sample": ("nanogen.commands.sample", "Let a trained model write."),
+    "schema": ("nanogen.commands.schema", "Print the JSON Schema of specs or of runs, for editors."),
 }
 
 
@@ -52,7 +52,7 @@ def _version(ctx: click.Context, parameter: click.Parameter, asked: bool) -> Non
         ctx.exit()
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."
 )
@@ -64,6 +64,7 @@ def cli() -> None:
     nanogen flops nanochat_2025 saint_iberis_d20
     nanogen run quickstart                      train a small model from start to report
     nanogen sample quickstart -p "The function"
+    nanogen COMMAND -h                          what a command does, with examples
     """
 
 

@@ -10,9 +10,9 @@ from nanogen.schema import Schema, as_text, model_schema, run_schema
 @click.command("schema")
 @click.argument("kind", type=click.Choice(["model", "run"]), default="model")
 def command(kind: str) -> None:
-    """Print the JSON Schema of files of KIND, with which editors complete and check them.
+    """Print the JSON Schema of specs (model) or of runs (run), with which editors complete and check them.
 
-    An editor that knows TOML schemas finds it by a first line `#:schema PATH`; the specs that ship have one.
+    Editors with Taplo inside find it by the first line of a file, `#:schema PATH`; the specs that ship have one.
 
     \b
     nanogen schema > model.json
