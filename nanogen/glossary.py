@@ -44,11 +44,11 @@ KEYS: dict[str, dict[str, str]] = {  # of each table; what else stands there is 
     "dial": {
         "default": "Its value where the run says none.",
         "train": "How training draws it.",
-        "draw": "The distribution that training draws from.",
-        "mean": "Mean of the distribution.",
-        "sigma": "Spread of the distribution.",
-        "max": "The largest value that is drawn.",
-        "min": "The smallest value that is drawn.",
+        "train.draw": "The distribution that training draws from.",
+        "train.mean": "Mean of the distribution.",
+        "train.sigma": "Spread of the distribution.",
+        "train.max": "The largest value that is drawn.",
+        "train.min": "The smallest value that is drawn.",
     },
     "meta": {
         "name": "The model's name; unsaid, the file's.",
@@ -56,11 +56,11 @@ KEYS: dict[str, dict[str, str]] = {  # of each table; what else stands there is 
         "source": "Where the architecture was published.",
         "licence": "The licence of what was published.",
     },
+    "expect": {"parameters": "How many parameters the file as written has."},
     "import": {
         "about": "Whose checkpoint it is.",
         "ignore": "Published tensors that have no parameter here, as patterns.",
     },
-    "expect": {"parameters": "How many parameters the file as written has."},
 }
 
 RUN = {

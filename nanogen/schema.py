@@ -139,9 +139,11 @@ def _choice() -> Schema:
 
 def _dial() -> Schema:
     said = glossary.KEYS["dial"]
-    numbers = {key: {"description": said[key], "type": "number", **BOUNDS} for key in ("mean", "sigma")}
-    bounds = {key: _whole(said[key]) for key in ("max", "min")}
-    draw = {"draw": {"description": said["draw"], "type": "string"}}
+    numbers = {
+        key: {"description": said[f"train.{key}"], "type": "number", **BOUNDS} for key in ("mean", "sigma")
+    }
+    bounds = {key: _whole(said[f"train.{key}"]) for key in ("max", "min")}
+    draw = {"draw": {"description": said["train.draw"], "type": "string"}}
     train = _table(said["train"], {**draw, **numbers, **bounds}, required=("draw",))
     return _table("A dial.", {"default": _whole(said["default"]), "train": train}, required=("default",))
 
