@@ -224,7 +224,7 @@ def _stage(kinds: Mapping[str, type]) -> Schema:
         "with": {"description": glossary.STAGE["with"], "type": "object", "properties": _of_any(kinds)},
     }
     rules: Schema = {}
-    for name, cls in reversed(kinds.items()):
+    for name, cls in reversed(list(kinds.items())):
         settings = _settings(cls)
         then: Schema = {"properties": {"with": settings}}
         if "required" in settings:

@@ -182,6 +182,11 @@ def test_values(section, value, path):
     assert refused("model", {**SMALL, section: value}) == ({path} if path else set())
 
 
+@pytest.mark.parametrize("section", SMALL)
+def test_what_a_spec_cannot_do_without(section):
+    assert refused("model", {k: v for k, v in SMALL.items() if k != section}) == {(f"+{section}",)}
+
+
 def test_a_section_that_the_compiler_refuses_is_not_in_it(monkeypatch):
     assert not set(spec.LATER) & set(model_schema()["properties"])
     monkeypatch.setattr(
