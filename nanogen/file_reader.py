@@ -27,7 +27,7 @@ OF_LIBRARY = ("kind", "language", "use", "meta", "dims", "dial", "defaults", *KI
 META = ("name", "about", "source", "licence")
 EXPECT = ("parameters",)
 
-_PLAIN = re.compile(r"[\w.+-][\w .+-]*", re.ASCII)  # it stands in emitted source and in paths
+PLAIN = re.compile(r"[\w.+-][\w .+-]*", re.ASCII)  # it stands in emitted source and in paths
 
 
 @define
@@ -259,7 +259,7 @@ class FileReader(TableReader):
             elif not isinstance(value, str):
                 message = f"`{key}` is text, found {kind_of_value(value)}"
                 self.fault("NG101", message, path, "write it in quotes")
-            elif key == "name" and not _PLAIN.fullmatch(value):
+            elif key == "name" and not PLAIN.fullmatch(value):
                 message = "a model's name has other characters than letters, digits and `._-`"
                 self.fault("NG106", message, path, "rename it")
         return {k: v for k, v in meta.items() if isinstance(v, str)}

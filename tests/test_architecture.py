@@ -54,8 +54,11 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.compiler",  # the passes in their order
     "nanogen.figures",
     "nanogen.card",
+    "nanogen.bounds",
     "nanogen.structure",
     "nanogen.run",
+    "nanogen.glossary",  # what words mean
+    "nanogen.schema",  # the same keys and kinds, for editors
     "runtime",
     "nanogen.lowering",  # graph to module: the only file of the compiler that imports torch
     "stages",
@@ -173,6 +176,8 @@ def nanogen(*args: str, env: dict | None = None) -> subprocess.CompletedProcess:
         ["flops", "saint_iberis_d20", "nanochat_2025"],
         ["run", "--help"],
         ["sample", "--help"],
+        ["schema"],
+        ["schema", "run"],
         ["compile", "--help"],
     ],
     ids=" ".join,
