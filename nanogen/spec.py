@@ -14,6 +14,7 @@ from attrs import frozen
 from nanogen.diagnostics import Diagnostic, Findings, Place, closest, nearest
 from nanogen.document import Document, parse_document
 from nanogen.expression import SyntaxFault, parse
+from nanogen.imports import ImportTable, read_imports
 from nanogen.literal import kind_of_value, literal, no_equation
 from nanogen.locate import KeyPath
 from nanogen.reserved import MODULE_NAMES
@@ -23,8 +24,8 @@ LANGUAGE = 1
 
 WORDS = frozenset({"tokens", "positions", "i", "turn", "true", "false", "none"})  # taken in every table
 TABLES = ("model", "dims", "defaults", "loss")  # taken as names of tables
-SECTIONS = ("kind", "language", "meta", "expect", "dims", "defaults", "module", "stack", "model")
-LATER = ("use", "loop", "dial", "loss", "import")  # known, and refused by name until the compiler has them
+SECTIONS = ("kind", "language", "meta", "expect", "dims", "defaults", "module", "stack", "model", "import")
+LATER = ("use", "loop", "dial", "loss")  # known, and refused by name until the compiler has them
 TABLE_KEYS = {"module": ("inputs", "args"), "stack": ("inputs", "layers"), "model": ()}
 FOREIGN = {  # keys of other tables, and what to do instead
     "model": {"inputs": "the model's inputs are `tokens` and `positions`", "args": "write dims instead"},
@@ -47,6 +48,7 @@ class Spec:
     defaults: dict[str, dict[str, Equation]]
     meta: dict[str, Any]
     expect: dict[str, int]
+    imports: dict[str, ImportTable]
     written: dict[str, Equation]  # dims as the file has them, before `--set`
     overrides: dict[str, Any]  # dims that `--set` gave
     refused: frozenset[str] = frozenset()  # dims and tables that are there and cannot be read
@@ -110,6 +112,7 @@ class _Reader:
             defaults=self.defaults(),
             meta=self.meta(),
             expect=self.expect(),
+            imports=self.imports(set(tables) | self.refused),
             written=self.dims({}) if self.overrides else {},
             overrides=self.overrides,
             refused=frozenset(self.refused),
@@ -166,7 +169,9 @@ class _Reader:
             return None
         nested = bool(value) and all(isinstance(v, dict) for v in value.values())
         alike = [
-            s for s in SECTIONS[2:] if s not in self.keys and (s in ("module", "stack", "defaults")) == nested
+            s
+            for s in SECTIONS[2:]
+            if s not in self.keys and (s in ("module", "stack", "defaults", "import")) == nested
         ]
         return closest(key, alike)
 
@@ -434,3 +439,9 @@ class _Reader:
                 help = "write the number as published, without quotes"
                 self.fault("NG101", f"`{key}` is a whole number, found {kind_of_value(value)}", path, help)
         return {k: v for k, v in expect.items() if k in EXPECT and type(v) is int}
+
+    def imports(self, modules: set[str]) -> dict[str, ImportTable]:
+        key, dims = self.keys.get("import", "import"), set(self.section("dims"))
+        tables, found = read_imports(self.section("import"), key, dims, modules)
+        self.findings.extend(found)
+        return tables

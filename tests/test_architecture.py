@@ -23,6 +23,7 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.literal",
     "nanogen.reserved",
     "nanogen.tables",  # equations of a module, a stack, the model
+    "nanogen.imports",  # where published checkpoints keep what a model has
     "nanogen.spec",  # a model's document, typed
     "nanogen.load",  # what a model is asked to do
     "nanogen.initial",
@@ -36,6 +37,7 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.layers",
     "nanogen.build",  # spec to graph
     "nanogen.answers",  # graph to numbers
+    "nanogen.mapping",  # import tables, settled for one graph
     "nanogen.source",  # graph to PyTorch source
     "nanogen.blueprint",
     "nanogen.compiler",  # the passes in their order
@@ -162,6 +164,7 @@ def nanogen(*args: str, env: dict | None = None) -> subprocess.CompletedProcess:
         ["run", "--help"],
         ["sample", "--help"],
         ["compile", "--help"],
+        ["import", "--help"],
     ],
     ids=" ".join,
 )

@@ -16,11 +16,12 @@ class Placed:
 
     path: str
     parameter: Parameter
+    within: tuple[str, ...] = ()  # tables that were entered on the way, the owner last
 
 
 def parameters(graph: Graph) -> list[Placed]:
     """Every parameter of the model."""
-    return list(_of_unit(graph.model, ""))
+    return list(_of_unit(graph.model, "", ()))
 
 
 def count(graph: Graph) -> int:
@@ -30,7 +31,7 @@ def count(graph: Graph) -> int:
 
 def count_unit(unit: Unit) -> int:
     """Number of parameters of one module or layer."""
-    return sum(p.parameter.count for p in _of_unit(unit, ""))
+    return sum(p.parameter.count for p in _of_unit(unit, "", ()))
 
 
 def by_role(graph: Graph) -> dict[str, int]:
@@ -42,15 +43,16 @@ def by_role(graph: Graph) -> dict[str, int]:
     return found
 
 
-def _of_unit(unit: Unit, prefix: str) -> Iterator[Placed]:
+def _of_unit(unit: Unit, prefix: str, way: tuple[str, ...]) -> Iterator[Placed]:
+    way = (*way, unit.name)
     for line in unit.lines:
         path = prefix + line.name
         for node in nodes(line.node):
             match node:
                 case Apply():
-                    yield from (Placed(f"{path}.{p.name}".rstrip("."), p) for p in node.owned)
+                    yield from (Placed(f"{path}.{p.name}".rstrip("."), p, way) for p in node.owned)
                 case Enter(unit=inner):
-                    yield from _of_unit(inner, f"{path}.")
+                    yield from _of_unit(inner, f"{path}.", way)
                 case Climb(layers=layers):
                     for index, layer in enumerate(layers):
-                        yield from _of_unit(layer, f"{path}.{index}.")
+                        yield from _of_unit(layer, f"{path}.{index}.", way)
