@@ -12,7 +12,8 @@ from attrs import frozen
 
 from nanogen.compiler import Compiled
 from nanogen.diagnostics import Diagnostic, Place, Refusal, nearest
-from nanogen.mapping import Settled, Stored, hold, settle
+from nanogen.fitting import Stored, hold
+from nanogen.mapping import Settled, settle
 from runtime.faults import Fault
 from runtime.manifest import digest, to_json, write_manifest
 from stages.progress import Reporter
@@ -51,6 +52,9 @@ def import_weights(
     published = open_published(weights)
     stored = {name: Stored(entry.shape, entry.dtype) for name, entry in published.entries.items()}
     settled, faults = choose(compiled, set(stored), wanted)
+    if not settled.tensors & stored.keys():
+        message = f"`{weights}` has none of the tensors that `[import.{settled.table.name}]` names"
+        raise Fault(message, f"it has {', '.join(f'`{name}`' for name in sorted(stored)[:3])} ..")
     faults = [fault for fault in faults if fault.severity == "error"] or hold(settled, stored)
     if faults:
         raise Refusal(faults, compiled.document)
@@ -142,22 +146,23 @@ def _write(
     """Write all under a temporary name beside the folder, make it durable, then give it its name."""
     from attrs import asdict
 
-    from runtime.atomic import flush, temporary
+    from runtime.atomic import flush
     from stages.artefact import write_artefact
 
-    partial = temporary(folder.absolute())
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    place = folder.absolute()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
+    partial.mkdir()
     try:
         write_artefact(partial, compiled, tensors, None)
         (partial / RESULT).write_bytes(to_json(asdict(result)))
         write_manifest(partial, _origin(compiled, published, result))
         for path in [*partial.iterdir(), partial]:
             flush(path)
-        os.replace(partial, folder)
+        os.replace(partial, place)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    flush(partial.parent)
+    flush(place.parent)
 
 
 def _origin(compiled: Compiled, published: Published, result: Imported) -> dict[str, Any]:

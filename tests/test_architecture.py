@@ -38,6 +38,7 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.build",  # spec to graph
     "nanogen.answers",  # graph to numbers
     "nanogen.mapping",  # import tables, settled for one graph
+    "nanogen.fitting",  # and held against a published checkpoint
     "nanogen.source",  # graph to PyTorch source
     "nanogen.blueprint",
     "nanogen.compiler",  # the passes in their order

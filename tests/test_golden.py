@@ -14,7 +14,8 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from nanogen.compiler import compile_text
-from nanogen.mapping import Settled, Stored, hold
+from nanogen.fitting import Stored, hold
+from nanogen.mapping import Settled
 from runtime.generation import Sampling, generate
 from runtime.model import Blueprint, build
 from stages.importing import choose, fill
@@ -35,6 +36,8 @@ FAMILIES = [
     )
     for name in SPECS
 ]
+
+
 @lru_cache
 def original(family: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     with safe_open(GOLDEN / f"{family}.public.safetensors", "pt") as file:

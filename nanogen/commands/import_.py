@@ -53,10 +53,14 @@ def command(spec: str, weights: Path, output: Path, table: str | None, overrides
         click.echo(f"\n{tally(refusal.diagnostics)}: nothing was imported", err=True)
         raise click.exceptions.Exit(USER) from None
     tell.line(
-        f"{done.parameters:,} parameters filled from {done.tensors:,} tensors, {bytes_text(done.bytes)}"
+        f"{done.parameters:,} parameters filled from {_tensors(done.tensors)}, {bytes_text(done.bytes)}"
     )
     if done.ignored:
         shown = ", ".join(done.ignored[:5]) + (", ..." if len(done.ignored) > 5 else "")
-        tell.line(f"{len(done.ignored):,} tensors ignored: {shown}")
+        tell.line(f"{_tensors(len(done.ignored))} ignored: {shown}")
     if done.rounded:
-        tell.line(f"{done.rounded:,} tensors rounded: the spec keeps fewer bits than were published")
+        tell.line(f"{_tensors(done.rounded)} rounded: the spec keeps fewer bits than were published")
+
+
+def _tensors(count: int) -> str:
+    return f"{count:,} tensor{'s' if count != 1 else ''}"
