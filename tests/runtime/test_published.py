@@ -95,12 +95,12 @@ def test_folders_and_files_without_weights(tmp_path):
         with pytest.raises(Fault, match=message):
             open_published(path)
     (tmp_path / "notes.txt").write_text("")
-    with pytest.raises(Fault, match="is not a .safetensors file"):
+    with pytest.raises(Fault, match=r"is not a \.safetensors file"):
         open_published(tmp_path / "notes.txt")
     save_file(TENSORS, tmp_path / "one.safetensors")
     assert len(open_published(tmp_path).files) == 1
     save_file(TENSORS, tmp_path / "two.safetensors")
-    with pytest.raises(Fault, match="holds more than one model: `one.safetensors`, `two.safetensors`"):
+    with pytest.raises(Fault, match=r"holds more than one model: `one\.safetensors`, `two\.safetensors`"):
         open_published(tmp_path)
 
 

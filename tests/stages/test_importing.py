@@ -89,7 +89,7 @@ def test_a_parameter_is_stored_as_its_spec_says(bring):
 
 def test_the_table_that_fits_is_found_and_named(bring, told):
     both = spec(head="head.weight") + TABLE.format(name="older", head="lm_head.weight")
-    done, folder = bring(tensors(), both)
+    done, _ = bring(tensors(), both)
     assert done.table == "older"
     assert "table: older" in told[1].getvalue()
     with pytest.raises(Fault, match="is not empty"):
@@ -98,7 +98,7 @@ def test_the_table_that_fits_is_found_and_named(bring, told):
 
 def test_the_table_that_was_asked_for_is_taken(bring):
     both = spec() + TABLE.format(name="older", head="head.weight")
-    with pytest.raises(Refusal, match="the file has no `head.weight`"):
+    with pytest.raises(Refusal, match=r"the file has no `head\.weight`"):
         bring(tensors(), both, table="older")
     with pytest.raises(Fault, match=r"has no `\[import.oldr\]`") as caught:
         bring(tensors(), both, table="oldr")
