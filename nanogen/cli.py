@@ -12,6 +12,7 @@ COMMANDS = {  # name: (module, one line for the list)
     "check": ("nanogen.commands.check", "Find every fault of specs and runs."),
     "compile": ("nanogen.commands.compile", "Compile a spec: its card, and its PyTorch source."),
     "flops": ("nanogen.commands.flops", "Count FLOPs of specs, side by side."),
+    "import": ("nanogen.commands.import_", "Import published weights as a trained model."),
     "run": ("nanogen.commands.run", "Run a run file: from text to a model that speaks."),
     "sample": ("nanogen.commands.sample", "Let a trained model write."),
     "schema": ("nanogen.commands.schema", "Print the JSON Schema of specs or of runs, for editors."),

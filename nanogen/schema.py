@@ -179,6 +179,8 @@ def _import() -> Schema:
     line = {
         "description": "Where the checkpoint keeps this parameter.",
         "type": ["string", "array", "object"],
+        "items": {"type": "string"},
+        "minItems": 1,
     }
     return _table("A kind of checkpoint.", {"about": about, "ignore": ignore}, others=line)
 

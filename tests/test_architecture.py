@@ -27,6 +27,7 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.reader",
     "nanogen.dial_reader",
     "nanogen.table_reader",
+    "nanogen.imports",  # where published checkpoints keep what a model has
     "nanogen.file_reader",  # one document, typed
     "nanogen.spec",  # a model's document and the files it uses
     "nanogen.load",  # what a model is asked to do
@@ -45,6 +46,8 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.layers",
     "nanogen.ascent",
     "nanogen.build",  # spec to graph
+    "nanogen.mapping",  # import tables, settled for one graph
+    "nanogen.fitting",  # and held against a published checkpoint
     "nanogen.spelling",
     "nanogen.call_source",
     "nanogen.unit_source",
@@ -179,6 +182,7 @@ def nanogen(*args: str, env: dict | None = None) -> subprocess.CompletedProcess:
         ["schema"],
         ["schema", "run"],
         ["compile", "--help"],
+        ["import", "--help"],
     ],
     ids=" ".join,
 )

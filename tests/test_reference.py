@@ -13,7 +13,7 @@ import pytest
 from nanogen import glossary, names, run
 from nanogen.codes import CODES
 from nanogen.compiler import compile_text
-from nanogen.file_reader import LATER, SECTIONS
+from nanogen.file_reader import SECTIONS
 from nanogen.primitives import PRIMITIVES, base
 from nanogen.settings import settings_of, signature
 from stages.catalogue import KINDS, load_kind
@@ -57,7 +57,6 @@ def default(setting: attrs.Attribute) -> str:
 
 def sections() -> str:
     rows = [(code(name), sentence(glossary.SECTIONS[name])) for name in SECTIONS]
-    rows += [(code(name), f"{sentence(glossary.SECTIONS[name])}; *to come*") for name in LATER]
     return table("section, what it declares", rows)
 
 
@@ -77,10 +76,7 @@ def keys() -> str:
 def later() -> str:
     """What is known by name and refused."""
     calls = [code(name) for name in sorted(names.CALLS_TO_COME - set(PRIMITIVES))]
-    known = [code(name) for name in LATER] + calls
-    if not known:
-        return ""
-    return f"This compiler knows these by name and refuses them, for they are to come: {', '.join(known)}.\n"
+    return f"This compiler knows these calls and refuses them, for they are to come: {', '.join(calls)}.\n"
 
 
 def functions() -> str:

@@ -17,7 +17,7 @@ from nanogen.commands.schema import schema_of
 from nanogen.compiler import compile_text
 from nanogen.diagnostics import Diagnostic, Refusal
 from nanogen.document import parse_document
-from nanogen.file_reader import EXPECT, LATER, META, SECTIONS
+from nanogen.file_reader import EXPECT, META, SECTIONS
 from nanogen.initial import DRAWS, VARIABLES
 from nanogen.primitives import PRIMITIVES
 from nanogen.reader import WORDS
@@ -190,10 +190,6 @@ def test_what_a_spec_cannot_do_without(section):
     assert refused("model", {k: v for k, v in SMALL.items() if k != section}) == {(f"+{section}",)}
 
 
-def test_a_section_that_the_compiler_refuses_is_not_in_it():
-    assert not set(LATER) & set(model_schema()["properties"])
-
-
 def test_every_section_is_completed_and_checked():
     schema = jsonschema.Draft202012Validator(model_schema())
     whole = {
@@ -269,7 +265,7 @@ def test_runs(data, path):
 
 
 def test_every_word_has_a_meaning():
-    assert set(glossary.SECTIONS) == {*SECTIONS, *LATER}
+    assert set(glossary.SECTIONS) == {*SECTIONS}
     for kind, keys in TABLE_KEYS.items():
         assert set(keys) <= set(glossary.KEYS[kind]), kind
     assert set(glossary.KEYS["meta"]) == set(META)
