@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nanogen.answers.draws import draws
 from nanogen.answers.flops import convention_per_token, training_per_token
 from nanogen.answers.parameters import count, parameters
 from nanogen.answers.state import state
@@ -29,6 +30,7 @@ def blueprint(graph: Graph) -> dict[str, Any]:
             for placed in parameters(graph)
         ],
         "state": _tree(state(graph)),
+        "draws": draws(graph.model),
         "flops_per_token": {
             "training": training_per_token(graph, graph.context),
             "convention": convention_per_token(graph, graph.context),

@@ -74,6 +74,9 @@ CODES: dict[str, Code] = {
     "NG312": Code("heads that do not match", "Queries, keys and values agree as `attend` says."),
     "NG313": Code("a layer that changes its shape", "What leaves a layer has the shape of what entered it."),
     "NG314": Code("logits of the wrong width", "`logits` has one feature axis of `vocab` channels."),
+    "NG315": Code(
+        "a pattern that does not fit", "`einsum` has a letter for each axis of each value, and of its result."
+    ),
     "NG321": Code("a layer claimed twice", "Each layer has exactly one module of a choice."),
     "NG322": Code("a layer claimed by none", "Each layer has exactly one module of a choice."),
     "NG323": Code("a layer that does not exist", "Layers count from 0."),

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from attrs import define, field
 
+from nanogen.answers.draws import draws
 from nanogen.answers.state import slots, unit_sees_past
 from nanogen.graph import Apply, Climb, Enter, Graph, Line, Node, Read, Unit, called, nodes, owner_of, owns
 from nanogen.load import Value
@@ -211,10 +212,10 @@ class _Class:
 
     def begin(self) -> None:
         """The model makes what all its parts read: positions, dtype and rotary tables."""
-        self.statements.append("now = now or Now.start(tokens)")
+        start = "now or Now.start(tokens)"
+        self.statements.append(f"now = ({start}).keyed()" if draws(self.unit) else f"now = {start}")
         for table, name in self.emitter.tables.items():
-            settings = f"base={table.base!r}, direction={table.direction}, dtype=torch.{table.dtype}"
-            call = f"rope_table(now.positions, {table.channels}, {settings})"
+            call = f"rope_table(now.positions, {table.channels}, {table.settings})"
             self.statements.append(f'now.tables["{name}"] = {call}')
         if any(n == "positions" for n, _ in self.unit.passed):
             self.say("positions = now.positions.expand(tokens.shape)", dict(self.unit.inputs)["positions"])
@@ -392,4 +393,5 @@ def _library_names() -> tuple[str, ...]:
     """What the runtime offers to emitted source; a test compares it with the file."""
     modules = ("CausalConv", "Embedding", "LayerNorm", "Linear", "Now", "RMSNorm")
     norms = ("l2_norm", "layer_norm", "rms_norm")
-    return (*modules, *norms, "attend", "rope", "rope_table", "shift", "softcap", "softmax")
+    functions = ("attend", "dropout", "noise", "rope", "rope_table", "shift", "softcap", "softmax")
+    return (*modules, *norms, *functions)

@@ -33,7 +33,7 @@ def of_unit(unit: Unit) -> Tree:
 
 
 def slots(line: Line) -> dict[Node, str]:
-    """The nodes of a line that see the past, each with the name its state has: the line's, then numbered.
+    """The nodes of a line that see the past or draw, each with its branch of `now`: the line's name, then numbered.
 
     The number stands behind a dot, which no name of a spec has.
     """
@@ -42,9 +42,10 @@ def slots(line: Line) -> dict[Node, str]:
 
 
 def sees_past(node: Node) -> bool:
+    """Whether a node is handed a branch of `now`: what draws random numbers is keyed by the branches' names."""
     match node:
         case Apply(primitive=primitive):
-            return primitive.past
+            return primitive.past or primitive.draws
         case Enter(unit=unit):
             return unit_sees_past(unit)
         case Climb(layers=layers):
