@@ -59,6 +59,11 @@ def compile_text(text: str, overrides: dict[str, Any] | None = None, *, name: st
     return _compile(*parse_document(name, text), overrides)
 
 
+def compile_document(document: Document, overrides: dict[str, Any] | None = None) -> Compiled:
+    """Compile a spec that was read; raises Refusal with every fault that was found."""
+    return _compile(document, [], overrides)
+
+
 def _compile(document: Document, faults: list[Diagnostic], overrides: dict[str, Any] | None) -> Compiled:
     if faults:
         raise Refusal(faults, document)

@@ -69,6 +69,14 @@ def elements_per_row(graph: Graph, context: int) -> int:
     return sum(leaf.elements(context) for leaf in leaves(state(graph)))
 
 
+def bytes_per_row(graph: Graph, context: int, run_bytes: int = 2) -> int:
+    """Bytes kept for a row once `context` positions were seen, with a number of the run's dtype in `run_bytes`."""
+    return sum(
+        leaf.elements(context) * (4 if leaf.dtype == "float32" else run_bytes)
+        for leaf in leaves(state(graph))
+    )
+
+
 def elements_per_token(graph: Graph) -> int:
     """Numbers that the last position of the context adds; a window that is full by then adds none."""
     return elements_per_row(graph, graph.context) - elements_per_row(graph, graph.context - 1)
