@@ -52,7 +52,7 @@ def table(entries: Sequence[Entry]) -> str:
     ]
     for entry in entries:
         c = entry.costs
-        row = [entry.label, f"{c.parameters:,}", f"{c.training:,.0f}", f"{c.attention_share:.1%}"]
+        row = [entry.label, f"{c.parameters:,}", f"{c.training:,.0f}", f"{100 * c.attention_share:.1f} %"]
         row += [f"{c.convention:,}", f"{c.prefill:,}", f"{c.decode:,}"]
         rows.append([*row, bytes_text(c.state_per_token), bytes_text(c.state)])
     title = f"{load.rows:,} rows" if several else "one row"
@@ -87,7 +87,7 @@ def _assumed(hardware: Hardware) -> str:
     peak = f"{hardware.device_peak / 1e12:,.4g} TFLOP/s in {hardware.dtype}"
     price = hardware.dollars_an_hour
     paid = f"; {price:,.2f} dollars an hour" if price is not None else ""
-    return f"{hardware.devices} x {peak} at the peak, of which {hardware.mfu:.0%} are assumed{paid}."
+    return f"{hardware.devices} x {peak} at the peak, of which {100 * hardware.mfu:g} % are assumed{paid}."
 
 
 def solved(match: Match) -> str:
@@ -99,7 +99,7 @@ def solved(match: Match) -> str:
     rows = [
         [_setting(match), f"was {match.before:,}; {how}"],
         ["  wanted", f"{match.wanted:,.0f} {LABELS[match.by]}"],
-        ["  found", f"{match.found.count:,.0f}, {match.percent:+.3f} %"],
+        ["  found", f"{match.found.count:,.0f}, {match.percent:+.3f} %, the closest of these"],
     ]
     return columns(rows, right=False)
 

@@ -46,8 +46,9 @@ def draw(models: Sequence[tuple[str, Graph]], path: Path) -> None:
             colour = LINES[place % len(LINES)]
             costs = [training_per_token(graph, n) for n in lengths]
             axes.plot(lengths, costs, color=colour, linewidth=1.8)
-            own = training_per_token(graph, graph.context)
-            axes.plot([graph.context], [own], marker="o", markersize=5, color=colour)
+            if graph.context >= first:
+                own = training_per_token(graph, graph.context)
+                axes.plot([graph.context], [own], marker="o", markersize=5, color=colour, clip_on=False)
             ends.append((costs[-1], label, colour))
         _scales(axes, lengths)
         _look(axes)

@@ -30,6 +30,10 @@ FOREIGN = {  # keys of other tables, and what to do instead
     "model": {"inputs": "the model's inputs are `tokens` and `positions`", "args": "write dims instead"},
     "stack": {"args": 'write dims, or facts as `window = "context if i % 4 == 3 else short"`'},
 }
+OTHER_KINDS = {  # of files that are no models, and who reads them
+    "run": "`nanogen run` takes it",
+    "hardware": "`nanogen flops --hardware` takes it",
+}
 META = ("name", "about", "source", "licence")
 EXPECT = ("parameters",)
 
@@ -125,11 +129,11 @@ class _Reader:
         elif kind is None:
             self.fault("NG102", "the file does not say its kind", ("kind",), 'write `kind = "model"` first')
         elif kind != "model":
-            help = "`nanogen run` takes it" if kind == "run" else 'write `kind = "model"`'
+            help = OTHER_KINDS.get(str(kind), 'write `kind = "model"`')
             self.fault(
                 "NG101", f'the kind of a spec is "model", found {kind_of_value(kind)}', ("kind",), help
             )
-            self.readable = kind != "run"
+            self.readable = str(kind) not in OTHER_KINDS
         if not self.readable:
             return
         if language is None:

@@ -7,9 +7,15 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from nanogen.answers.flops import TRAINING, convention_per_token, forward, training_per_token
+from nanogen.answers.flops import (
+    TRAINING,
+    convention_per_token,
+    decoding_per_token,
+    forward,
+    training_per_token,
+)
 from nanogen.answers.parameters import count
-from nanogen.answers.state import bytes_per_row
+from nanogen.answers.state import bytes_per_row, bytes_per_token
 from nanogen.graph import Graph
 from nanogen.load import Load
 
@@ -48,7 +54,6 @@ class Costs:
 def costs(graph: Graph, tokens: int, rows: int = 1) -> Costs:
     """Count what a graph costs."""
     prefill = forward(graph, Load(rows, tokens))
-    state = bytes_per_row(graph, tokens)
     return Costs(
         rows=rows,
         tokens=tokens,
@@ -57,7 +62,7 @@ def costs(graph: Graph, tokens: int, rows: int = 1) -> Costs:
         attention=TRAINING * prefill.pairs / (rows * tokens),
         convention=convention_per_token(graph, tokens),
         prefill=prefill.matmul,
-        decode=forward(graph, Load(rows, 1, tokens - 1)).matmul,
-        state_per_token=state - bytes_per_row(graph, tokens - 1),
-        state=rows * state,
+        decode=rows * decoding_per_token(graph, tokens - 1),
+        state_per_token=bytes_per_token(graph, tokens),
+        state=rows * bytes_per_row(graph, tokens),
     )

@@ -77,6 +77,6 @@ def bytes_per_row(graph: Graph, context: int, run_bytes: int = 2) -> int:
     )
 
 
-def elements_per_token(graph: Graph) -> int:
-    """Numbers that the last position of the context adds; a window that is full by then adds none."""
-    return elements_per_row(graph, graph.context) - elements_per_row(graph, graph.context - 1)
+def bytes_per_token(graph: Graph, context: int, run_bytes: int = 2) -> int:
+    """Bytes that the last of `context` positions adds; a window that is full by then adds none."""
+    return bytes_per_row(graph, context, run_bytes) - bytes_per_row(graph, context - 1, run_bytes)

@@ -34,8 +34,8 @@ def test_side_by_side(flops):
     code, out, err = flops(*BOTH)
     assert (code, err) == (0, "")
     rows = {line.split()[0]: line.split() for line in out.splitlines() if line.startswith(BOTH)}
-    assert rows["saint_iberis_d20"][1:5] == ["542,035,200", "2,859,048,960", "3.9%", "2,969,095,680"]
-    assert rows["nanochat_2025"][1:5] == ["560,988,160", "3,177,338,880", "9.9%", "3,491,758,080"]
+    assert rows["saint_iberis_d20"][1:6] == ["542,035,200", "2,859,048,960", "3.9", "%", "2,969,095,680"]
+    assert rows["nanochat_2025"][1:6] == ["560,988,160", "3,177,338,880", "9.9", "%", "3,491,758,080"]
 
 
 def test_another_depth_and_another_length(flops):
@@ -139,6 +139,9 @@ def test_hardware_that_is_none(flops):
     code, _, err = flops(*BOTH, "--budget", "1e18", "--hardware", "nanochat_2025")
     assert code == 1
     assert "this is a spec, not hardware" in err
+    code, _, err = flops("hardware/h100x8")
+    assert (code, err.count("error[")) == (1, 1)
+    assert "`nanogen flops --hardware` takes it" in err
 
 
 @pytest.mark.parametrize(
