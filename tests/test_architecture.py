@@ -62,6 +62,13 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.run",
     "nanogen.glossary",  # what words mean
     "nanogen.schema",  # the same keys and kinds, for editors
+    "nanogen.hardware",
+    "nanogen.rewrite",  # TOML text with other values
+    "nanogen.search",
+    "nanogen.match",  # a spec that costs what another costs
+    "nanogen.budget",
+    "nanogen.comparison",  # specs side by side
+    "nanogen.cost_curve",
     "runtime",
     "nanogen.lowering",  # graph to module: the only file of the compiler that imports torch
     "stages",
@@ -177,6 +184,17 @@ def nanogen(*args: str, env: dict | None = None) -> subprocess.CompletedProcess:
         ["check", "saint_iberis_d20", "nanochat_2025", "quickstart"],
         ["check", "tests/nanogen/bad/NG301-uneven-split.toml", "--json"],
         ["flops", "saint_iberis_d20", "nanochat_2025"],
+        [
+            "flops",
+            "saint_iberis_d20",
+            "nanochat_2025",
+            "--match",
+            "width",
+            "--budget",
+            "4e19",
+            "--hardware",
+            "h100x8",
+        ],
         ["run", "--help"],
         ["sample", "--help"],
         ["schema"],
