@@ -11,6 +11,9 @@ import click
 COMMANDS = {  # name: (module, one line for the list)
     "check": ("nanogen.commands.check", "Find every fault of specs and runs."),
     "compile": ("nanogen.commands.compile", "Compile a spec: its card, and its PyTorch source."),
+    "show": ("nanogen.commands.show", "Show every layer of a spec, or one from within."),
+    "diff": ("nanogen.commands.diff", "Compare two specs: layers, costs, and whether a checkpoint loads."),
+    "graph": ("nanogen.commands.graph", "Draw a spec as an SVG."),
     "flops": ("nanogen.commands.flops", "Count FLOPs of specs, side by side."),
     "run": ("nanogen.commands.run", "Run a run file: from text to a model that speaks."),
     "sample": ("nanogen.commands.sample", "Let a trained model write."),

@@ -27,6 +27,13 @@ class Value:
         return " ".join((["B", "T"] if self.timed else []) + [str(a) for a in self.axes]) or "scalar"
 
     @property
+    def described(self) -> str:
+        """The shape, and what kind of numbers it holds where that is not the run's."""
+        if self.dtype == "ids":
+            return "B T ids"
+        return f"{self} float32" if self.dtype == "float32" else str(self)
+
+    @property
     def last(self) -> int:
         return self.axes[-1]
 

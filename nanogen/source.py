@@ -360,9 +360,7 @@ def _units(unit: Unit) -> Iterable[Unit]:
 
 
 def _shape(value: Value) -> str:
-    if value.dtype == "ids":
-        return "B T ids"
-    return f"{value} float32" if value.dtype == "float32" else str(value)
+    return value.described
 
 
 def _indent(lines: Iterable[str], depth: int) -> list[str]:
