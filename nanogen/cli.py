@@ -63,6 +63,9 @@ def cli() -> None:
 
     \b
     nanogen compile saint_iberis_d20            what a spec is, and what it costs
+    nanogen show saint_iberis_d20 --layer 3     every equation of a layer, with its share
+    nanogen diff nanochat_2025 saint_iberis_d20 what sets two specs apart
+    nanogen graph saint_iberis_d20 -o model.svg a picture of it
     nanogen flops nanochat_2025 saint_iberis_d20
     nanogen run quickstart                      train a small model from start to report
     nanogen sample quickstart -p "The function"

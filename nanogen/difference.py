@@ -13,13 +13,13 @@ from nanogen.answers.flops import convention_per_token
 from nanogen.answers.parameters import Placed, parameters
 from nanogen.answers.saved import saved
 from nanogen.arithmetic import shown
+from nanogen.card import HALF
 from nanogen.compiler import Compiled
 from nanogen.equation import Forms, written
 from nanogen.graph import Graph, Line, Unit, called, climbs, nodes
 from nanogen.layers import ranges
 from nanogen.load import Load
 from nanogen.primitives import Parameter
-from nanogen.show import HALF
 
 FIELDS = {"reshaped": "shape", "retyped": "dtype", "laws": "init", "roles": "role"}  # of a parameter
 

@@ -22,9 +22,10 @@ NAME, TEXT, SMALL = 13.0, 11.5, 11.0  # sizes of type
 ROW = 16.0  # from line to line of an equation
 WRAP = 40  # characters of an equation's line
 PAD = 12.0  # inside a box
+LETTERS = 8  # kinds of layers that a reader keeps apart
 CELL, TALL, CELLS = 28.0, 32.0, 20  # a layer in a strip, and how many stand in a row
 MARGIN, INSET = 40.0, 26.0  # of the page, of a panel
-NEXT = "to the next layer"
+NEXT = {"stack": "to the next layer", "loop": "to the next turn"}
 NOTES = (
     "Each box is an equation, with all numbers put in. An arrow carries its value: B rows, T positions, then the sizes.",
     "Thick arrows are the residual stream, which sums alone touch.",
@@ -39,11 +40,11 @@ LEGEND = (
 
 @frozen
 class Kind:
-    """Layers of a stack that compute the same: one letter, one colour, one panel."""
+    """Layers of a stack that compute the same, or where no two do, that differ in numbers alone."""
 
     letter: str
     colour: str
-    unit: Unit
+    units: tuple[Unit, ...]
     label: str
 
 
@@ -97,11 +98,13 @@ class _Drawing:
             if unit.kind == "stack":
                 stacks.setdefault(unit.name, []).append(unit)
         for name, units in stacks.items():
-            labels = _labels(units)
-            for place, (unit, label) in enumerate(zip(units, labels, strict=True)):
-                kind = Kind(_letter(place), KINDS[place % len(KINDS)], unit, label)
+            labels = dict(zip(units, _labels(units), strict=True))
+            groups = [[unit] for unit in units] if len(units) <= LETTERS else self.alike(units)
+            for place, group in enumerate(groups):
+                label = merged(labels[unit] for unit in group)
+                kind = Kind(_letter(place), KINDS[place % len(KINDS)], tuple(group), label)
                 self.kinds.setdefault(name, []).append(kind)
-                self.of_form[self.forms.of(unit)] = kind
+                self.of_form |= {self.forms.of(unit): kind for unit in group}
 
     def kind_of(self, unit: Unit) -> Kind:
         return self.of_form[self.forms.of(unit)]
@@ -114,18 +117,19 @@ class _Drawing:
         return list(groups.values())
 
     def alike_kinds(self) -> list[list[Kind]]:
-        units = [kind.unit for kinds in self.kinds.values() for kind in kinds]
-        return [[self.kind_of(unit) for unit in group] for group in self.alike(units)]
+        units = [unit for kinds in self.kinds.values() for kind in kinds for unit in kind.units]
+        return [list(dict.fromkeys(map(self.kind_of, group))) for group in self.alike(units)]
 
     # -- panels
 
     def layer_panel(self, kinds: list[Kind]) -> Panel:
-        units, stack = [kind.unit for kind in kinds], kinds[0].unit.name
+        units = [unit for kind in kinds for unit in kind.units]
+        stack = units[0].name
         several = len(self.kinds[stack]) > 1
         letters = ", ".join(kind.letter for kind in kinds)
         title = f"{stack}, layers {letters}" if several else f"{stack}, every layer"
         about = [merged(kind.label for kind in kinds)] if kinds[0].label else []
-        about.append(f"{_counted(units)} parameters in each layer")
+        about.append(f"{_counted(units) or 'no'} parameters in each layer")
         return self.panel(units, title, " · ".join(about), kinds if several else [])
 
     def module_panel(self, units: list[Unit]) -> Panel:
@@ -148,8 +152,8 @@ class _Drawing:
         inputs = dict.fromkeys([f">{name}" for name, _ in unit.passed] + [f">{n}" for n in _outside(unit)])
         shapes = _shapes(units)
         room = {key: 8 + _sans(shape) for key, shape in shapes.items()}
-        if unit.kind == "stack":
-            room |= {f"={name}": max(8 + _sans(NEXT), room[f"={name}"]) for name in unit.results}
+        if unit.kind in NEXT:
+            room |= {f"={n}": max(8 + _sans(NEXT[unit.kind]), room[f"={n}"]) for n in unit.results}
         boxes = [
             flow.Box(key, width_of(key[1:], NAME) + 28, 28.0, room.get(key, 0.0), early=True)
             for key in inputs
@@ -279,29 +283,27 @@ def _outside(unit: Unit) -> list[str]:
 
 
 def _stream(unit: Unit) -> set[tuple[str, str]]:
-    """Arrows of the residual stream: from a result back to its input, through nothing but sums."""
+    """Arrows of the residual stream: from an input to the result of its name, through nothing but sums."""
     found: set[tuple[str, str]] = set()
-
-    def leads(name: str, wanted: str) -> bool:
-        if _source(unit, name) == f">{wanted}":
-            return name == wanted
-        line = next((line for line in unit.lines if line.name == name), None)
-        return line is not None and follow(line, wanted)
-
-    def follow(line: Line, wanted: str) -> bool:
-        node = line.node
-        if not (isinstance(node, Apply) and isinstance(node.primitive, Arithmetic)):
-            return False
-        if node.primitive.operator not in "+-":
-            return False
-        carried = [p for p in parts(node) if isinstance(p, Read) and leads(p.name, wanted)]
-        found.update((_source(unit, p.name), f"={line.name}") for p in carried)
-        return bool(carried)
-
-    for name in unit.results:
-        if any(name == entered for entered, _ in unit.inputs):
-            follow(unit.line(name), name)
+    for result in unit.results:
+        reached, edges = {f">{result}"}, []
+        for line in filter(_is_sum, unit.lines):
+            read = [_source(unit, p.name) for p in parts(line.node) if isinstance(p, Read)]
+            edges += [(source, f"={line.name}") for source in read if source in reached]
+            reached.update(f"={line.name}" for source in read if source in reached)
+        leading = {f"={result}"}
+        for source, target in reversed(edges):
+            if target in leading:
+                leading.add(source)
+                found.add((source, target))
     return found
+
+
+def _is_sum(line: Line) -> bool:
+    node = line.node
+    return (
+        isinstance(node, Apply) and isinstance(node.primitive, Arithmetic) and node.primitive.operator in "+-"
+    )
 
 
 def _labels(units: list[Unit]) -> list[str]:
@@ -327,7 +329,7 @@ def _told(kind: Kind, at: list[int], count: int, several: bool) -> str:
     where = f"layers {ranges(at)}" if len(at) > 1 else f"layer {at[0]}"
     if not several or len(at) == count:
         where = f"{count} layers, all alike" if count > 1 else "one layer"
-    return f"{label}{where} · {count_unit(kind.unit):,} parameters each"
+    return f"{label}{where} · {_counted(kind.units) or 'no'} parameters each"
 
 
 # -- pieces
@@ -358,8 +360,8 @@ def _flow(
         label = shapes.get(b.name, "")
         if b.name[1:] in unit.results and b.name in contents:
             pieces.append(arrow([(centre, bottom), (centre, bottom + 30)], thick=b.name in carried))
-            if unit.kind == "stack":
-                labels.append(words(centre + 8, bottom + 29, NEXT, SMALL, "soft", "halo"))
+            if unit.kind in NEXT:
+                labels.append(words(centre + 8, bottom + 29, NEXT[unit.kind], SMALL, "soft", "halo"))
         if b.name in contents:
             pieces.append(_moved(contents[b.name].pieces, x, y))
         else:

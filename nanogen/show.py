@@ -10,11 +10,10 @@ from nanogen import initial
 from nanogen.answers.costs import Cost, Costs
 from nanogen.answers.parameters import Placed, of_unit
 from nanogen.arithmetic import shown
+from nanogen.card import HALF
 from nanogen.diagnostics import nearest
 from nanogen.equation import Forms, written
 from nanogen.graph import Graph, Line, Unit, called, climbs, nodes, owner_of
-
-HALF = 2  # bytes of a bfloat16
 
 
 class NoSuchLayer(Exception):

@@ -31,6 +31,7 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.settings",
     "nanogen.names",  # who reads whom
     "nanogen.graph",
+    "nanogen.equation",  # a graph's equations as text
     "nanogen.binding",
     "nanogen.evaluate",
     "nanogen.layers",
@@ -41,6 +42,12 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.compiler",  # the passes in their order
     "nanogen.figures",
     "nanogen.card",
+    "nanogen.show",  # every layer and equation with its share
+    "nanogen.difference",  # what sets two models apart
+    "nanogen.flow",  # boxes and arrows in their places
+    "nanogen.packing",
+    "nanogen.svg",
+    "nanogen.picture",  # graph to SVG
     "nanogen.shelf",
     "nanogen.structure",
     "nanogen.run",
@@ -159,6 +166,9 @@ def nanogen(*args: str, env: dict | None = None) -> subprocess.CompletedProcess:
         ["check", "saint_iberis_d20", "nanochat_2025", "quickstart"],
         ["check", "tests/nanogen/bad/NG301-uneven-split.toml", "--json"],
         ["flops", "saint_iberis_d20", "nanochat_2025"],
+        ["show", "saint_iberis_d20"],
+        ["diff", "saint_iberis_d20", "nanochat_2025"],
+        ["graph", "saint_iberis_d20"],
         ["run", "--help"],
         ["sample", "--help"],
         ["compile", "--help"],

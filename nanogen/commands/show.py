@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SHARES = ("parameters", "training", "decoding", "state")  # headings of what `_share` writes
 WIDEST = 400  # columns where nobody's screen sets the width
+PROSE = 24  # columns that an equation has at least
 
 
 @click.command("show")
@@ -75,12 +76,12 @@ def print_model(console: Console, model: Model, fold: bool) -> None:
     console.print(model.name, style="bold")
     console.print(_legend(model.context), style="dim", soft_wrap=True)
     console.print()
-    table = _table(console, ["model", ""], SHARES)
+    table = _table(console, ["model"], SHARES, prose="")
     for equation in model.equations:
         about = f" · {equation.layers} layers" if equation.layers else ""
         table.add_row(equation.path, equation.text + about, *_share(equation.cost))
     _total(table, "total", "", *_share(model.cost))
-    console.print(table)
+    _print(console, table)
     for stack in model.stacks:
         print_stack(console, stack, fold)
 
@@ -103,7 +104,7 @@ def print_stack(console: Console, stack: Stack, fold: bool) -> None:
         table.add_row(ranges([one.index for one in run]), *told, *numbers, *_share(layer.cost))
     empty = [""] * (len(choices) + len(facts))
     _total(table, "total", *empty, *_share(stack.cost))
-    console.print(table)
+    _print(console, table)
     if any(len(run) > 1 for run in runs):
         console.print("a row of several layers has the numbers of each", style="dim")
 
@@ -178,8 +179,8 @@ def _aligned(cells: tuple[str, ...], widths: list[int]) -> str:
 
 
 def _share(cost: Cost) -> tuple[str, ...]:
+    from nanogen.card import HALF
     from nanogen.figures import bytes_text
-    from nanogen.show import HALF
 
     return (
         f"{cost.parameters:,}" if cost.parameters else "",
@@ -196,17 +197,32 @@ def _legend(context: int) -> str:
     )
 
 
-def _table(console: Console, texts: Iterable[str], numbers: Iterable[str]) -> Table:
+def _table(console: Console, names: Iterable[str], numbers: Iterable[str], prose: str | None = None) -> Table:
+    """A table of names and numbers, which never break; a column of prose between them may."""
     from rich import box
     from rich.table import Table
 
     edges: Any = {"box": box.SIMPLE_HEAD} if console.is_terminal else {"box": None}
-    table = Table(**edges, show_edge=False, pad_edge=False, header_style="dim")
-    for name in texts:
-        table.add_column(name, overflow="fold")
+    table = Table(**edges, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    for name in names:
+        table.add_column(name, no_wrap=True)
+    if prose is not None:
+        table.add_column(prose, overflow="fold", min_width=PROSE)
     for name in numbers:
         table.add_column(name, justify="right", no_wrap=True)
     return table
+
+
+def _print(console: Console, table: Table) -> None:
+    """Print a table whole: where the terminal is too narrow, it may break lines, but no number is cut."""
+    from rich.cells import cell_len
+    from rich.measure import Measurement
+
+    for column in table.columns:
+        if column.no_wrap:
+            column.min_width = max(cell_len(str(cell)) for cell in (column.header, *column.cells))
+    least = Measurement.get(console, console.options.update(width=WIDEST), table).minimum
+    console.print(table, width=max(console.width, least), crop=False)
 
 
 def _total(table: Table, *cells: str) -> None:
