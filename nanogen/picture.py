@@ -28,7 +28,7 @@ MARGIN, INSET = 40.0, 26.0  # of the page, of a panel
 NEXT = {"stack": "to the next layer", "loop": "to the next turn"}
 NOTES = (
     "Each box is an equation, with all numbers put in. An arrow carries its value: B rows, T positions, then the sizes.",
-    "Thick arrows are the residual stream, which sums alone touch.",
+    "Thick arrows are the residual stream: only sums change it.",
 )
 LEGEND = (
     ("weights", "owns weights; how many is said beside its name"),
