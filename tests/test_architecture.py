@@ -37,6 +37,7 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.settings",
     "nanogen.graph",
     "nanogen.answers",  # graph to numbers
+    "nanogen.equation",  # a graph's equations as text
     "nanogen.inside",
     "nanogen.names",  # who reads whom
     "nanogen.sharing",
@@ -57,7 +58,13 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.compiler",  # the passes in their order
     "nanogen.figures",
     "nanogen.card",
-    "nanogen.bounds",
+    "nanogen.show",  # every layer and equation with its share
+    "nanogen.difference",  # what sets two models apart
+    "nanogen.flow",  # boxes and arrows in their places
+    "nanogen.packing",
+    "nanogen.svg",
+    "nanogen.picture",  # graph to SVG
+    "nanogen.bounds",  # of settings
     "nanogen.structure",
     "nanogen.run",
     "nanogen.glossary",  # what words mean
@@ -195,6 +202,9 @@ def nanogen(*args: str, env: dict | None = None) -> subprocess.CompletedProcess:
             "--hardware",
             "h100x8",
         ],
+        ["show", "saint_iberis_d20"],
+        ["diff", "saint_iberis_d20", "nanochat_2025"],
+        ["graph", "saint_iberis_d20"],
         ["run", "--help"],
         ["sample", "--help"],
         ["schema"],
