@@ -34,21 +34,6 @@ def count_unit(unit: Unit) -> int:
     return sum(p.parameter.count for p in of_unit(unit))
 
 
-def count(graph: Graph) -> int:
-    """Number of parameters."""
-    return sum(p.parameter.count for p in parameters(graph))
-
-
-def count_unit(unit: Unit) -> int:
-    """Number of parameters of one module or layer."""
-    return sum(p.parameter.count for p in of_unit(unit))
-
-
-def of_unit(unit: Unit, prefix: str = "") -> list[Placed]:
-    """Every parameter of one module or layer, `prefix` before its paths."""
-    return list(_of_unit(unit, prefix))
-
-
 def by_role(graph: Graph) -> dict[str, int]:
     """Number of parameters of each optimizer group."""
     found: dict[str, int] = {}
