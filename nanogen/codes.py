@@ -1,5 +1,5 @@
 """The codes of diagnostics: what each one means, once. NG0xx text, NG1xx tables and keys, NG2xx names,
-NG3xx sizes and shapes, NG4xx whole models, NG7xx runs."""
+NG3xx sizes and shapes, NG4xx whole models, NG5xx advice, NG7xx runs."""
 
 from __future__ import annotations
 
@@ -87,6 +87,41 @@ CODES: dict[str, Code] = {
     "NG403": Code("a division that leaves a rest", "`//` drops what is left over.", "warning"),
     "NG404": Code(
         "a model that is too large to count", "The spec asks for more layers or parameters than can be real."
+    ),
+    "NG501": Code(
+        "a reach that no row is long enough for",
+        "A window, a kernel or a shift reaches further than `context`.",
+        "warning",
+    ),
+    "NG502": Code(
+        "heads that fill no tile", "Matrix units multiply tiles; these heads leave a part of each empty.", "warning"
+    ),
+    "NG503": Code(
+        "matrices whose rows are not aligned",
+        "Matrix units read rows of 8 numbers; this size leaves a rest.",
+        "warning",
+    ),
+    "NG504": Code(
+        "zeros behind zeros", "Two factors start at zero, and neither can ever move the other.", "warning"
+    ),
+    "NG505": Code("a norm of zeros", "At step 0 this norm has nothing but zeros to divide.", "warning"),
+    "NG506": Code(
+        "an eps out of proportion", "`eps` is small beside the squares it guards, and not zero.", "warning"
+    ),
+    "NG507": Code(
+        "queries and keys turned differently",
+        "Rotary positions work where queries and keys are turned alike.",
+        "warning",
+    ),
+    "NG508": Code(
+        "channels turned before they are split",
+        "Rotary pairs stand in one head; here they are made across heads.",
+        "warning",
+    ),
+    "NG509": Code(
+        "layers without a way around",
+        "What enters a layer of a deep stack also has to leave it unchanged, in a sum.",
+        "warning",
     ),
     "NG701": Code(
         "a stage that no one defines", "`uses` names a kind of stage; `needs` names stages of this run."

@@ -14,6 +14,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from nanogen.advice import advise
 from nanogen.answers.parameters import count
 from nanogen.blueprint import blueprint
 from nanogen.build import build
@@ -84,7 +85,7 @@ def _passes(document: Document, overrides: dict[str, Any], findings: Findings) -
     graph, found = build(spec, names)
     findings.extend(d for d in found if d.place.path not in told)
     if graph is not None and not findings.errors:
-        findings.extend(_expected(spec, graph))
+        findings.extend([*_expected(spec, graph), *advise(spec, graph)])
     return spec, graph
 
 

@@ -64,7 +64,18 @@ def _explain(error: ClassValidationError, cls: type, path: KeyPath) -> Iterator[
             yield from _explain(leaf, cls, at)
         else:
             message = str(leaf).split("\n")[0]
-            yield Diagnostic("NG704", message, Place((*at, *_blamed(message, cls)) if at == path else at))
+            at = (*at, *_blamed(message, cls)) if at == path else at
+            yield Diagnostic("NG704", message, Place(at), help=_unsaid(cls, at[len(path) :]))
+
+
+def _unsaid(cls: type, at: KeyPath) -> str:
+    """What holds without the setting; of a fault in several, which there are."""
+    if not at:
+        return "settings here: " + ", ".join(f"`{f.name}`" for f in attrs.fields(cls))
+    default = attrs.fields_dict(cls)[at[0]].default
+    if default is attrs.NOTHING:
+        return "it has no default"
+    return "it may be left out" if default is None else f"left out, it is {_shown(default)}"
 
 
 def _blamed(message: str, cls: type) -> KeyPath:

@@ -36,6 +36,7 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.layers",
     "nanogen.build",  # spec to graph
     "nanogen.answers",  # graph to numbers
+    "nanogen.advice",  # graph to warnings
     "nanogen.source",  # graph to PyTorch source
     "nanogen.blueprint",
     "nanogen.compiler",  # the passes in their order
