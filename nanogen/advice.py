@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
-from attrs import field, frozen
+from attrs import frozen
 
 from nanogen.answers.parameters import count
 from nanogen.diagnostics import Diagnostic, Findings, Note, Place
@@ -37,7 +37,19 @@ LARGEST_EPS = 0.01
 FOLLOWED = 8  # equations through which a zero is followed: a slip is near
 
 KEEPS_ZERO = {"silu", "relu", "square", "tanh", "gelu", "gelu_tanh"}  # pointwise functions with f(0) = 0
-MOVES = (Softcap, Float32, Negate, Split, Flatten, Pick, Repeat, Rope, Shift, RmsNorm, L2Norm)  # zeros stay zeros
+MOVES = (
+    Softcap,
+    Float32,
+    Negate,
+    Split,
+    Flatten,
+    Pick,
+    Repeat,
+    Rope,
+    Shift,
+    RmsNorm,
+    L2Norm,
+)  # zeros stay zeros
 NORMS = (RmsNorm, LayerNorm, L2Norm)
 
 Trail = tuple[str, ...]  # equations that a zero came through
@@ -76,10 +88,9 @@ class Scene:
     spec: Spec
     graph: Graph
     unit: Unit
-    inputs: frozenset[str] = field(init=False)
 
-    @inputs.default
-    def _inputs(self) -> frozenset[str]:
+    @cached_property
+    def inputs(self) -> frozenset[str]:
         return frozenset(name for name, _ in self.unit.inputs)
 
     @property
@@ -201,9 +212,7 @@ def _dead_zeros(scene: Scene) -> Iterator[Diagnostic]:
             case _:
                 continue
         if all(scene.read[step] == 1 for step in trail):  # read elsewhere too, it moves from there
-            notes = tuple(
-                Note(scene.place(step), f"`{step}` is zero") for step in trail if step != name
-            )
+            notes = tuple(Note(scene.place(step), f"`{step}` is zero") for step in trail if step != name)
             help = "give one of the two another `init`: while both are zero, neither gets a gradient"
             yield Diagnostic("NG504", message, where, help=help, notes=notes[:2])
 
@@ -274,7 +283,9 @@ def _turned_whole(scene: Scene) -> Iterator[Diagnostic]:
     for name, node in scene.applied:
         if isinstance(node.primitive, Split) and node.primitive.n > 1 and whole(node.inputs[0], found):
             heads, channels = node.value.axes
-            message = f"`rope` pairs {heads * channels} channels, and `split` then makes {heads} heads of them"
+            message = (
+                f"`rope` pairs {heads * channels} channels, and `split` then makes {heads} heads of them"
+            )
             help = "split first: `rope(split(q, heads))` keeps the two of a pair in one head"
             yield Diagnostic("NG508", message, scene.place(name, "split"), help=help)
 

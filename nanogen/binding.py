@@ -34,7 +34,7 @@ def bind(at: Evaluator, name: str, call: Call) -> tuple[Primitive, tuple[Node, .
             help = "leave it out: this call owns weights of its own"
             raise _on_key(at, span, "NG104", "shared weights are not in this compiler yet", help)
         if keyword not in settings_of(name):
-            known = nearest(keyword, settings_of(name)) or f"`{name}` has no settings"
+            known = nearest(keyword, settings_of(name)) or f"leave it out: `{name}` has no settings"
             raise _on_key(at, span, "NG113", f"`{name}` has no setting `{keyword}`", known)
         if keyword in given:
             raise _on_key(at, span, "NG112", f"`{keyword}` is given twice", f"written `{signature(name)}`")
@@ -54,7 +54,8 @@ def _inputs(at: Evaluator, name: str, call: Call) -> tuple[tuple[Expression, ...
     wanted = PRIMITIVES[name].inputs
     if "..." in wanted:
         if len(call.args) < 2:
-            raise at.stop("NG112", f"`{name}` joins two values or more", call, f"written `{signature(name)}`")
+            message = f"`{name}` joins two values or more, found {len(call.args)}"
+            raise at.stop("NG112", message, call, f"written `{signature(name)}`")
         return call.args, ()
     if len(call.args) < len(wanted):
         message = (

@@ -11,6 +11,7 @@ import click
 COMMANDS = {  # name: (module, one line for the list)
     "check": ("nanogen.commands.check", "Find every fault of specs and runs."),
     "compile": ("nanogen.commands.compile", "Compile a spec: its card, and its PyTorch source."),
+    "explain": ("nanogen.commands.explain", "Explain the code of a diagnostic."),
     "flops": ("nanogen.commands.flops", "Count FLOPs of specs, side by side."),
     "run": ("nanogen.commands.run", "Run a run file: from text to a model that speaks."),
     "sample": ("nanogen.commands.sample", "Let a trained model write."),
@@ -63,6 +64,7 @@ def cli() -> None:
     nanogen flops nanochat_2025 saint_iberis_d20
     nanogen run quickstart                      train a small model from start to report
     nanogen sample quickstart -p "The function"
+    nanogen explain NG203                       what a diagnostic means, and how it is put right
     """
 
 

@@ -1,5 +1,4 @@
-"""The codes of diagnostics: what each one means, once. NG0xx text, NG1xx tables and keys, NG2xx names,
-NG3xx sizes and shapes, NG4xx whole models, NG5xx advice, NG7xx runs."""
+"""The codes of diagnostics: title, first sentence and severity of each, once; explanations.toml says more."""
 
 from __future__ import annotations
 
@@ -12,6 +11,16 @@ class Code:
     explanation: str
     severity: str = "error"
 
+
+BLOCKS = {  # by the first digit
+    "NG0": "text",
+    "NG1": "tables and keys",
+    "NG2": "names",
+    "NG3": "sizes and shapes",
+    "NG4": "whole models",
+    "NG5": "advice: legal, and surely a slip",
+    "NG7": "runs",
+}
 
 CODES: dict[str, Code] = {
     "NG001": Code(
@@ -94,7 +103,9 @@ CODES: dict[str, Code] = {
         "warning",
     ),
     "NG502": Code(
-        "heads that fill no tile", "Matrix units multiply tiles; these heads leave a part of each empty.", "warning"
+        "heads that fill no tile",
+        "Matrix units multiply tiles; these heads leave a part of each empty.",
+        "warning",
     ),
     "NG503": Code(
         "matrices whose rows are not aligned",

@@ -116,6 +116,7 @@ def _expected(spec: Spec, graph: Graph) -> list[Diagnostic]:
         return [Diagnostic("NG404", message, Place(spec.model.path), help="some size here is a slip")]
     if wanted is None or spec.overrides or wanted == found:
         return []
-    message = f"{wanted:,} parameters are expected, and the graph has {found:,}, {found - wanted:+,}"
+    difference = f"{abs(found - wanted):,} {'more' if found > wanted else 'fewer'}"
+    message = f"{wanted:,} parameters are expected, and the graph has {found:,}: {difference}"
     help = "correct the equations, or the expected number"
     return [Diagnostic("NG401", message, Place(("expect", "parameters")), help=help)]

@@ -17,6 +17,7 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.locate",  # where each key of a TOML text stands
     "nanogen.diagnostics",  # faults as data
     "nanogen.document",  # TOML text and its values
+    "nanogen.explanations",  # what each code teaches
     "nanogen.draw",  # faults as people read them
     "nanogen.arithmetic",  # numbers
     "nanogen.expression",  # equations
@@ -160,6 +161,7 @@ def nanogen(*args: str, env: dict | None = None) -> subprocess.CompletedProcess:
         ["check", "saint_iberis_d20", "nanochat_2025", "quickstart"],
         ["check", "tests/nanogen/bad/NG301-uneven-split.toml", "--json"],
         ["flops", "saint_iberis_d20", "nanochat_2025"],
+        ["explain", "NG203"],
         ["run", "--help"],
         ["sample", "--help"],
         ["compile", "--help"],

@@ -111,7 +111,7 @@ def test_what_is_no_law(small, faults, law, code):
         ("linear(embed, 8, dtype=float64)", "NG114", "`float64` is no `dtype`"),
         ("rope(embed, 10000, pairs=3)", "NG114", "`this` is no `pairs`"),
         ("linear(embed, 8, weights=embed)", "NG104", "shared weights are not in this compiler yet"),
-        ("concat(embed)", "NG112", "`concat` joins two values or more"),
+        ("concat(embed)", "NG112", "`concat` joins two values or more, found 1"),
         ("softcap(embed, embed)", "NG207", "a number is needed here, found a value"),
         ("split(embed, 3)", "NG301", "8 channels do not split into 3 equal parts"),
         ("split(embed, 2.5)", "NG303", "`n` is 2.5, not a whole number"),
