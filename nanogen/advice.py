@@ -31,7 +31,8 @@ from nanogen.tables import Equation, Table
 
 SPEED_MATTERS = 1_000_000  # parameters; a toy may have heads of any width
 ROW, TILE = 8, 16  # 16-bit numbers in an aligned row of 16 bytes, and along the side of a matrix unit's tile
-LARGE = 64  # the shorter side of a matrix from which its alignment is felt
+LARGE = 256  # the shorter side of a matrix from which its alignment is felt
+BEST = 64  # channels: what tiles of every size divide
 DEEP = 4  # layers that learn poorly where nothing leads around them
 LARGEST_EPS = 0.01
 FOLLOWED = 8  # equations through which a zero is followed: a slip is near
@@ -63,9 +64,9 @@ def advise(spec: Spec, graph: Graph) -> list[Diagnostic]:
         for check in CHECKS:
             findings.extend(check(scene))
     sizes_are_published = spec.expect and not spec.overrides  # a count that holds: the sizes are meant so
-    if not sizes_are_published and count(graph) >= SPEED_MATTERS:
-        findings.extend(d for scene in scenes for d in _narrow_heads(scene))
-        findings.extend(_odd_matrices(scenes))
+    if not sizes_are_published:
+        slow = [*(d for scene in scenes for d in _narrow_heads(scene)), *_odd_matrices(scenes)]
+        findings.extend(slow if slow and count(graph) >= SPEED_MATTERS else ())
     return findings.all
 
 
@@ -375,7 +376,7 @@ def _odd_matrices(scenes: list[Scene]) -> Iterator[Diagnostic]:
 
 
 def _best(size: int) -> int:
-    return max(1, round(size / LARGE)) * LARGE
+    return max(1, round(size / BEST)) * BEST
 
 
 def _dim_note(spec: Spec, name: str, label: str) -> tuple[Note, ...]:
