@@ -38,19 +38,7 @@ LARGEST_EPS = 0.01
 FOLLOWED = 8  # equations through which a zero is followed: a slip is near
 
 KEEPS_ZERO = {"silu", "relu", "square", "tanh", "gelu", "gelu_tanh"}  # pointwise functions with f(0) = 0
-MOVES = (
-    Softcap,
-    Float32,
-    Negate,
-    Split,
-    Flatten,
-    Pick,
-    Repeat,
-    Rope,
-    Shift,
-    RmsNorm,
-    L2Norm,
-)  # zeros stay zeros
+MOVES = (Softcap, Float32, Negate, Split, Flatten, Pick, Repeat, Rope, Shift, RmsNorm, L2Norm)  # and these
 NORMS = (RmsNorm, LayerNorm, L2Norm)
 
 Trail = tuple[str, ...]  # equations that a zero came through
@@ -148,13 +136,12 @@ def _kept_zero(node: Apply, parts: list[Trail | None]) -> Trail | None:
     """Which of its inputs' zeros make a node's value zero."""
     known = [trail for trail in parts if trail is not None]
     match node.primitive:
-        case Arithmetic(operator="*" | "/" | "**", number=float() | int() as number, number_first=first):
-            kept = not first if node.primitive.operator != "*" else True
-            return parts[0] if kept and (node.primitive.operator != "**" or number > 0) else None
-        case Arithmetic(operator="*", number=None) | Outer():
+        case Arithmetic(operator="*") | Outer():
             return known[0] if known else None
-        case Arithmetic(operator="/", number=None):
+        case Arithmetic(operator="/", number_first=False):
             return parts[0]
+        case Arithmetic(operator="**", number=float() | int() as power, number_first=False):
+            return parts[0] if power > 0 else None
         case Arithmetic(operator="+" | "-", number=None) | Concat():
             return _joined(known) if len(known) == len(parts) else None
         case Attend():
