@@ -221,9 +221,7 @@ def stored() -> Any:
 
 def want_numbers(name: str, x: Value, position: int | None = 0) -> None:
     if x.dtype == "ids":
-        raise Reject(
-            "NG304", f"`{name}` takes numbers, found token ids", "look them up with `embedding`", position
-        )
+        raise Reject("NG304", f"`{name}` takes numbers, found ids", "look them up with `embedding`", position)
 
 
 def want_features(name: str, x: Value, position: int = 0) -> None:

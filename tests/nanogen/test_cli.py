@@ -122,7 +122,7 @@ def test_check_tells_of_every_file(nanogen):
     assert [line[:12] for line in err.split("\n") if line.startswith("error")] == [
         "error[NG301]", "error[NG002]", "error[NG001]",
     ]  # fmt: skip
-    assert err.endswith("4 files read, 3 errors\n")
+    assert err.endswith("4 files read, 3 errors\n`nanogen explain NG301` says more\n")
     assert f"--> {names[0]}:12:24" in err
 
 
@@ -130,7 +130,9 @@ def test_warnings_are_no_failure(nanogen):
     code, _, err = nanogen("check", str(BAD / "NG403-division-leaves-rest.toml"))
     assert code == 0
     assert err.startswith("warning[NG403]: 768 // 10 leaves a rest of 8\n")
-    assert err.endswith("1 file read, 1 warning\n")
+    assert err.endswith("1 file read, 1 warning\n`nanogen explain NG403` says more\n")
+    assert nanogen("check", str(BAD / "NG403-division-leaves-rest.toml"), "--strict")[0] == 1
+    assert nanogen("check", "nanochat_2025", "--strict")[0] == 0
 
 
 def test_json_lines(nanogen):
@@ -165,7 +167,7 @@ def test_no_colour_in_a_pipe(nanogen):
 def test_a_faulty_spec_is_not_counted(nanogen):
     code, out, err = nanogen("flops", str(BAD / "NG201-unknown-name.toml"))
     assert (code, out) == (1, "")
-    assert err.endswith("errors: nothing was compiled\n")
+    assert err.endswith("errors: nothing was compiled\n`nanogen explain NG201` says more\n")
 
 
 def test_output_that_cannot_be_written(nanogen, monkeypatch):
