@@ -121,3 +121,7 @@ class State:
         """Numbers kept a row, once `context` positions were seen."""
         kept = context if self.positions is None else min(self.positions, context)
         return kept * prod(self.axes)
+
+    def bytes(self, context: int, run_bytes: int) -> int:
+        """Bytes kept a row, where the run's dtype has `run_bytes`."""
+        return self.elements(context) * (4 if self.dtype == "float32" else run_bytes)

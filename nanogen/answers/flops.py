@@ -1,8 +1,10 @@
 """Count the FLOPs of a graph under a load. Knows nothing of torch, files or time.
 
 Two counts, never mixed up. The exact one takes each matmul as it is, attention over the keys that a causal
-query sees, windows included; training is three times the matmuls of the forward pass. The convention that
-the field quotes, 6N + 12·layers·width·T (PaLM, arXiv 2204.02311, appendix B), takes N = weights that
+query sees, windows included; training is the forward pass and its backward, which takes each matmul twice:
+once for the gradient of either side. That is exact where all that is multiplied depends on parameters, and the
+logits on it. Every value of a spec does the first; what leaves the last layer of a stack beside its result does not do
+the second, and its backward is counted though autograd leaves it out. The convention that the field quotes, 6N + 12·layers·width·T (PaLM, arXiv 2204.02311, appendix B), takes N = weights that
 multiply (embeddings apart), and attention as if every query saw all T keys.
 """
 
@@ -17,6 +19,12 @@ TRAINING = 3  # forward once, backward twice: gradients of the weights and of th
 def forward(graph: Graph, load: Load) -> Flops:
     """FLOPs of one forward pass."""
     return of_unit(graph.model, load)
+
+
+def backward(graph: Graph, load: Load) -> Flops:
+    """Matmul FLOPs from the gradient of the logits to those of all parameters."""
+    found = forward(graph, load)
+    return Flops(found.weights, found.pairs).times(TRAINING - 1)
 
 
 def of_unit(unit: Unit, load: Load, memo: dict[Unit, Flops] | None = None) -> Flops:
@@ -39,7 +47,8 @@ def of_unit(unit: Unit, load: Load, memo: dict[Unit, Flops] | None = None) -> Fl
 
 def training_per_token(graph: Graph, tokens: int) -> float:
     """Exact matmul FLOPs of training, a token, in rows of `tokens`."""
-    return TRAINING * forward(graph, Load(1, tokens)).matmul / tokens
+    load = Load(1, tokens)
+    return (forward(graph, load) + backward(graph, load)).matmul / tokens
 
 
 def convention_per_token(graph: Graph, tokens: int) -> int:

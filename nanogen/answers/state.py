@@ -72,3 +72,14 @@ def elements_per_row(graph: Graph, context: int) -> int:
 def elements_per_token(graph: Graph) -> int:
     """Numbers that the last position of the context adds; a window that is full by then adds none."""
     return elements_per_row(graph, graph.context) - elements_per_row(graph, graph.context - 1)
+
+
+def bytes_per_row(graph: Graph, context: int, run_bytes: int) -> int:
+    """Bytes kept for a row once `context` positions were seen, where the run's dtype has `run_bytes`."""
+    return sum(leaf.bytes(context, run_bytes) for leaf in leaves(state(graph)))
+
+
+def bytes_per_token(graph: Graph, run_bytes: int) -> int:
+    """Bytes that the last position of the context adds."""
+    context = graph.context
+    return bytes_per_row(graph, context, run_bytes) - bytes_per_row(graph, context - 1, run_bytes)
