@@ -100,7 +100,13 @@ class _Calls(TorchFunctionMode):
         self.tracer.filtering = on
 
     def attention(
-        self, q: Tensor, k: Tensor, v: Tensor, attn_mask: Tensor | None = None, is_causal: bool = False, **_: Any
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        attn_mask: Tensor | None = None,
+        is_causal: bool = False,
+        **_: Any,
     ) -> Any:
         return _Attention.apply(q, k, v, self.tracer.pairs(q, k, attn_mask, is_causal), self.tracer)
 
@@ -157,8 +163,6 @@ def trace_decoding(model: nn.Module, blueprint: Blueprint, *, rows: int, tokens:
     with tracing(model) as tracer, torch.no_grad():
         ids = torch.empty(rows, tokens, dtype=torch.int64, device="meta")
         positions = torch.arange(past, past + tokens, device="meta")[None]
-        kept = allocate_past(
-            blueprint, rows=rows, capacity=past + tokens, dtype=torch.float32, device="meta"
-        )
+        kept = allocate_past(blueprint, rows=rows, capacity=past + tokens, dtype=torch.float32, device="meta")
         model(ids, Now.start(ids, torch.float32, positions, kept))
     return tracer.flops

@@ -18,7 +18,12 @@ from runtime.faults import Fault
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the PyTorch source here."
 )
 @click.option("--source", is_flag=True, help="Print the PyTorch source.")
-@click.option("--prove", "traced", is_flag=True, help="Trace training and decoding, and hold their FLOPs against those counted.")
+@click.option(
+    "--prove",
+    "traced",
+    is_flag=True,
+    help="Trace training and decoding, and hold their FLOPs against those counted.",
+)
 def command(spec: str, overrides: dict, output: Path | None, source: bool, traced: bool) -> None:
     """Compile SPEC, a TOML file or the name of one that ships, and print its card.
 

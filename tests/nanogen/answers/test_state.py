@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from nanogen.answers.state import elements_per_row, elements_per_token, leaves, state
+from nanogen.answers.state import (
+    bytes_per_row,
+    bytes_per_token,
+    elements_per_row,
+    elements_per_token,
+    leaves,
+    state,
+)
 from nanogen.compiler import Compiled, compile_file, compile_text
 from nanogen.load import State
 from runtime.model import allocate_past
@@ -75,6 +82,15 @@ def test_what_is_allocated_is_what_was_answered(compiled: Compiled, capacity: in
     assert sum(t.numel() for t in tensors) == 3 * elements_per_row(compiled.graph, capacity)
     assert sum(t.dtype == torch.float32 for t in tensors) == 1  # the shift of a float32 value
     assert not any(t.any() for t in tensors)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_bytes_follow_the_dtype_and_wide_state_stays_wide(compiled: Compiled, dtype: torch.dtype):
+    past = allocate_past(compiled.blueprint, rows=3, capacity=60, dtype=dtype)
+    kept = sum(t.nbytes for t in torch.utils._pytree.tree_leaves(past))
+    assert kept == 3 * bytes_per_row(compiled.graph, 60, dtype.itemsize)
+    assert bytes_per_row(compiled.graph, 60, 2) == 2 * numbers(60) + 2 * 3
+    assert bytes_per_token(compiled.graph, dtype.itemsize) == 6 * dtype.itemsize
 
 
 def test_the_shipped_specs_by_hand():
