@@ -8,6 +8,7 @@ import click
 
 from nanogen.commands.faults import show
 from nanogen.commands.options import compile_spec, set_option
+from runtime import optimizer_memory
 from runtime.faults import Fault
 
 
@@ -47,7 +48,7 @@ def command(spec: str, overrides: dict, output: Path | None, source: bool, trace
     if source:
         click.echo(compiled.source)
         return
-    click.echo(card(compiled))
+    click.echo(card(compiled, optimizer_memory))
     click.echo(
         f"  proven       the source builds with {compiled.blueprint['count']:,} parameters, path by path"
     )
