@@ -1,4 +1,6 @@
-"""Count the matmul FLOPs that a module computes, by running it without memory and watching each operation.
+"""Count the matmul FLOPs that a module computes, by running it and watching each operation.
+
+On the meta device that takes no memory. What the model gives back while it is traced means nothing.
 
 Knows no rule of the compiler: it sees the matmuls that torch is asked for, forward and backward, and counts a
 multiply and an add as two. Three things need more than the shapes of an operation:
@@ -31,7 +33,15 @@ from runtime.model import Blueprint, allocate_past
 from runtime.primitives import CausalConv, Now
 
 aten: Any = torch.ops.aten
-MATMULS = {aten.mm: 0, aten.bmm: 0, aten.addmm: 1, aten.baddbmm: 1}  # where the left factor stands
+MATMULS = {
+    aten.mm: 0,
+    aten.bmm: 0,
+    aten.mv: 0,
+    aten.dot: 0,
+    aten.addmm: 1,
+    aten.baddbmm: 1,
+    aten.addmv: 1,
+}  # where the left factor stands
 FILTERS = (CausalConv,)  # modules whose products, element by element, are multiply-adds of a filter
 
 
@@ -74,8 +84,9 @@ class Tracer(TorchDispatchMode):
             seen = sum(min(place + 1, keys) for place in range(queries)) if causal else queries * keys
             return prod(query.shape[:-2]) * seen
         assert mask.dtype == torch.bool, "a mask says which pairs are seen"
-        assert mask in self.known, "a mask follows from positions alone"
-        return int(self.known[mask].expand(*query.shape[:-1], keys).sum())
+        assert not mask.is_meta or mask in self.known, "a mask follows from positions alone"
+        values = self.known[mask] if mask.is_meta else mask
+        return int(values.expand(*query.shape[:-1], keys).sum())
 
 
 class _Calls(TorchFunctionMode):
@@ -133,8 +144,7 @@ class _Attention(torch.autograd.Function):
 
 @contextmanager
 def tracing(model: nn.Module) -> Iterator[Tracer]:
-    """Count what is computed inside, of a model that was built without memory."""
-    assert all(p.is_meta for p in model.parameters()), "a trace runs without memory: `build_meta`"
+    """Count what is computed inside."""
     tracer = Tracer()
     calls = _Calls(tracer)
     filters = [module for module in model.modules() if isinstance(module, FILTERS)]
@@ -150,8 +160,9 @@ def tracing(model: nn.Module) -> Iterator[Tracer]:
 
 def trace_training(model: nn.Module, *, rows: int, tokens: int) -> tuple[int, int]:
     """Return the FLOPs of a forward pass from tokens to logits, and those of its backward to every parameter."""
+    device = next(model.parameters()).device
     with tracing(model) as tracer:
-        logits = model(torch.empty(rows, tokens, dtype=torch.int64, device="meta"))
+        logits = model(torch.zeros(rows, tokens, dtype=torch.int64, device=device))
         forward = tracer.flops
         # a parameter that no logit depends on has no gradient, and costs none
         torch.autograd.grad(logits.sum(), list(model.parameters()), allow_unused=True)
@@ -160,9 +171,10 @@ def trace_training(model: nn.Module, *, rows: int, tokens: int) -> tuple[int, in
 
 def trace_decoding(model: nn.Module, blueprint: Blueprint, *, rows: int, tokens: int, past: int) -> int:
     """Return the FLOPs of `tokens` new positions after `past` kept ones; a decoding step has one."""
+    device = next(model.parameters()).device
     with tracing(model) as tracer, torch.no_grad():
-        ids = torch.empty(rows, tokens, dtype=torch.int64, device="meta")
-        positions = torch.arange(past, past + tokens, device="meta")[None]
-        kept = allocate_past(blueprint, rows=rows, capacity=past + tokens, dtype=torch.float32, device="meta")
+        ids = torch.zeros(rows, tokens, dtype=torch.int64, device=device)
+        positions = torch.arange(past, past + tokens, device=device)[None]
+        kept = allocate_past(blueprint, rows=rows, capacity=past + tokens, dtype=torch.float32, device=device)
         model(ids, Now.start(ids, torch.float32, positions, kept))
     return tracer.flops

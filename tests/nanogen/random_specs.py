@@ -90,15 +90,16 @@ class Body:
             return self.sizes.pick(self.facts)
         return str(self.sizes.whole(low, high))
 
+    def look_up(self, ids: str, channels: int) -> None:
+        self.unread.pop(ids, None)
+        rows = {"tokens": self.sizes.vocab, "positions": self.sizes.context}[ids]
+        self.add(f"embedding({ids}, {rows}, {channels})", (channels,), owning=True)
+
     def result(self, name: str, width: int, text: str = "{}") -> None:
         """Join what nobody has read into one equation of `width` channels."""
-        parts = [f"flatten({n})" for n in self.unread if n not in self.ids]
-        parts = parts or [f"flatten({next(reversed(self.shapes))})"]
-        parts = ["e_ids", *parts] if self.unread.keys() & {*self.ids} else parts
-        if parts[0] == "e_ids":
-            ids = next(n for n in self.ids if n in self.unread)
-            rows = self.sizes.vocab if ids == "tokens" else self.sizes.context
-            self.lines["e_ids"] = f"embedding({ids}, {rows}, 4)"
+        for ids in [n for n in self.ids if n in self.unread]:
+            self.look_up(ids, 4)
+        parts = [f"flatten({n})" for n in self.unread or [next(reversed(self.shapes))]]
         joined = f"concat({', '.join(parts)})" if len(parts) > 1 else parts[0]
         self.lines["joined"] = f"linear(rms_norm({joined}), {width})"
         self.lines[name] = text.format("joined")
@@ -120,10 +121,6 @@ def equation(write: Callable[[Body], None]) -> Callable[[Body], None]:
 def linear_of(body: Body, name: str, channels: int) -> str:
     bias = body.sizes.pick(["", ", bias=true"])
     return body.add(f"linear({name}, {channels}{bias})", (*body.shapes[name][:-1], channels), owning=True)
-
-
-def quietly(body: Body, name: str) -> None:
-    body.unread.pop(name, None)
 
 
 @equation
@@ -215,7 +212,7 @@ def arithmetic(body: Body) -> None:
         law = body.sizes.pick(["normal(0.5)", "uniform(-1, 1)", "1"])
         learned = body.add(f"parameter({', '.join(map(str, (*size, f'init={law}')))})", size, owning=True)
         del body.shapes[learned]  # it has no time: read here, and by none else
-        quietly(body, learned)
+        body.unread.pop(learned, None)
         body.add(f"{name} {operator} {learned}", shape)
         return
     second = body.read(lambda s: shape[len(shape) - len(s) :] == s)
@@ -234,10 +231,7 @@ def turned(body: Body) -> None:
 @equation
 def looked_up(body: Body) -> None:
     if body.ids:
-        ids = body.sizes.pick(body.ids)
-        quietly(body, ids)
-        rows, channels = body.sizes.vocab if ids == "tokens" else body.sizes.context, body.sizes.whole(1, 8)
-        body.add(f"embedding({ids}, {rows}, {channels})", (channels,), owning=True)
+        body.look_up(body.sizes.pick(body.ids), body.sizes.whole(1, 8))
 
 
 @equation
@@ -251,10 +245,11 @@ def attention(body: Body) -> None:
     heads = groups * share
     q, k, v = (linear_of(body, found[0], n) for n in (heads * channels, groups * channels, groups * wide))
     for name in (q, k, v):
-        quietly(body, name)
+        body.unread.pop(name, None)
     turn = body.sizes.pick(["{}", "rope({}, 10000)"])
     queries, keys = (f"rms_norm({turn.format(f'split({n}, {c})')})" for n, c in ((q, heads), (k, groups)))
-    window = body.sizes.pick(["", f", window={body.number(1, 9)}", ", window=none", ", scale=0.3"])
+    window = f", window={body.number(1, 9)}"
+    window = body.sizes.pick([window, window, "", ", window=none", ", scale=0.3"])
     body.add(f"attend({queries}, {keys}, split({v}, {groups}){window})", (heads, wide))
 
 
@@ -266,7 +261,7 @@ def call(body: Body) -> None:
         return
     module = body.sizes.pick(able)
     for name in module.inputs[1:]:
-        quietly(body, name)
+        body.unread.pop(name, None)
     body.add(called(body, module, found[0]), (body.sizes.width,), owning=module.owning)
 
 
@@ -276,20 +271,22 @@ def called(body: Body, module: Callee, name: str) -> str:
 
 
 def fill(body: Body, most: int) -> None:
-    for _ in range(body.sizes.whole(1, most)):
+    for _ in range(body.sizes.whole(2, most)):
         body.sizes.pick(EQUATIONS)(body)
 
 
-def module(sizes: Sizes, name: str, before: tuple[Callee, ...]) -> tuple[Callee, str]:
+def module(sizes: Sizes, name: str, ids: tuple[str, ...], before: tuple[Callee, ...]) -> tuple[Callee, str]:
     """A module of (width) to (width), which may call those before it."""
-    ids, arguments = sizes.pick([(), ("tokens",)]), sizes.pick([(), ("size",)])
+    arguments = sizes.pick([(), ("size",)])
     body = Body(sizes, {"x": (sizes.width,)}, ids, arguments, before)
     fill(body, 6)
     body.result("y", sizes.width)
     inputs = ("x", *ids)
     listed = ", ".join(f'"{n}"' for n in inputs)
     args = "args = { size = 3 }\n" if arguments else ""
-    return Callee(name, inputs, arguments, body.owning), f"[module.{name}]\ninputs = [{listed}]\n{args}{body.text()}"
+    return Callee(
+        name, inputs, arguments, body.owning
+    ), f"[module.{name}]\ninputs = [{listed}]\n{args}{body.text()}"
 
 
 def stack(sizes: Sizes, name: str, modules: tuple[Callee, ...]) -> tuple[str, str]:
@@ -300,12 +297,11 @@ def stack(sizes: Sizes, name: str, modules: tuple[Callee, ...]) -> tuple[str, st
     if sizes.draw(st.booleans()):
         body.facts = ("fact",)
         lines.append(sizes.pick(['fact = "1 + i"', 'fact = "2 if i % 2 else 5"', 'fact = "depth - i"']))
-    alike = [m for m in modules if not m.arguments and m.inputs == modules[0].inputs]
-    if len(alike) > 1 and sizes.draw(st.booleans()):
-        rule = sizes.pick(['"i == 0"', '"i % 2 == 1"', '[0]'])
-        lines.append(f'pick = {{ {alike[0].name} = {rule}, {alike[1].name} = "rest" }}')
-        chosen = Callee("pick", alike[0].inputs, (), True)
-        quietly(body, "x")
+    if len(modules) > 1 and sizes.draw(st.booleans()):
+        rule = sizes.pick(['"i == 0"', '"i % 2 == 1"', "[0]"])
+        lines.append(f'pick = {{ {modules[-1].name} = {rule}, {modules[0].name} = "rest" }}')
+        chosen = Callee("pick", modules[0].inputs, (), True)
+        body.unread.pop("x", None)
         body.add(called(body, chosen, "x"), (sizes.width,), owning=True)
     fill(body, 5)
     body.result("x", sizes.width, "x + {}")
@@ -326,12 +322,13 @@ def specs(draw: Callable[..., Any]) -> str:
     sizes = Sizes(draw, width, draw(st.integers(5, 13)), draw(st.integers(6, 20)), draw(st.integers(1, 4)))
     modules: tuple[Callee, ...] = ()
     tables = []
+    given = sizes.pick([(), ("tokens",)])
     for number in range(sizes.whole(0, 3)):
-        made, text = module(sizes, f"m{number}", modules)
+        made, text = module(sizes, f"m{number}", given, modules)
         modules, tables = (*modules, made), [*tables, text]
-    body = Body(sizes, {}, ("tokens", "positions"), (), modules)
+    body = Body(sizes, {}, sizes.pick([("tokens",), ("tokens", "positions")]), (), modules)
     first = body.add(f"embedding(tokens, {sizes.vocab}, width)", (width,), owning=True)
-    quietly(body, "tokens")
+    body.unread.pop("tokens", None)
     fill(body, 3)
     for number in range(sizes.whole(0, 2)):
         text, told = stack(sizes, f"t{number}", modules)

@@ -29,11 +29,15 @@ LATE = {"max_examples": CASES, "deadline": None, "suppress_health_check": list(H
 @given(specs())
 def test_counted_is_what_is_built_and_decoding_is_the_forward(text: str):
     compiled = compile_text(text)
-    assert {d.code for d in compiled.warnings} <= {"NG402"}  # a module that none calls, a setting that none reads
-    model = prove(compiled)  # parameters, path by path
+    assert {d.code for d in compiled.warnings} <= {
+        "NG402"
+    }  # a module that none calls, a setting that none reads
+    prove(compiled)  # parameters, path by path
     prove_state(compiled)
+    model = build(compiled.source, compiled.blueprint)
+    initialize(model, compiled.blueprint, seed=0)
     flops_are_traced(compiled, model)
-    decoding_is_the_forward(compiled)
+    decoding_is_the_forward(compiled, model)
 
 
 def flops_are_traced(compiled: Compiled, model: nn.Module) -> None:
@@ -47,9 +51,7 @@ def flops_are_traced(compiled: Compiled, model: nn.Module) -> None:
 
 
 @torch.inference_mode()
-def decoding_is_the_forward(compiled: Compiled) -> None:
-    model = build(compiled.source, compiled.blueprint)
-    initialize(model, compiled.blueprint, seed=0)
+def decoding_is_the_forward(compiled: Compiled, model: nn.Module) -> None:
     context, vocab = compiled.graph.context, compiled.graph.vocab
     tokens = torch.randint(vocab, (ROWS, context), generator=torch.Generator().manual_seed(3))
     whole = model(tokens)
