@@ -2,8 +2,9 @@
 
 Two counts, never mixed up. The exact one takes each matmul as it is, attention over the keys that a causal
 query sees, windows included; training adds the backward of each matmul that the logits depend on, which is two
-more: every value depends on parameters, so both sides have a gradient. The convention that the field quotes, 6N + 12·layers·width·T (PaLM, arXiv 2204.02311, appendix B), takes N = weights that
-multiply (embeddings apart), and attention as if every query saw all T keys.
+more: every value depends on parameters, so both sides have a gradient. The convention that the field quotes,
+6N + 12·layers·width·T (PaLM, arXiv 2204.02311, appendix B), takes N = weights that multiply (embeddings apart),
+and attention as if every query saw all T keys.
 """
 
 from __future__ import annotations

@@ -45,6 +45,7 @@ def command(spec: str, overrides: dict, output: Path | None, source: bool, trace
 
     model = prove(compiled)
     prove_state(compiled)
+    proof = prove_flops(compiled, model) if traced else None
     if source:
         click.echo(compiled.source)
         return
@@ -52,8 +53,7 @@ def command(spec: str, overrides: dict, output: Path | None, source: bool, trace
     click.echo(
         f"  proven       the source builds with {compiled.blueprint['count']:,} parameters, path by path"
     )
-    if traced:
-        proof = prove_flops(compiled, model)
+    if proof is not None:
         click.echo(
             f"               and computes {proof.forward + proof.backward:,} FLOPs to train on {proof.tokens:,} tokens, "
             f"{proof.decoding:,} for token {proof.past + 1:,}"

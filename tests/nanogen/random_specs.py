@@ -292,7 +292,7 @@ def module(sizes: Sizes, name: str, ids: tuple[str, ...], before: tuple[Callee, 
 def stack(sizes: Sizes, name: str, modules: tuple[Callee, ...]) -> tuple[str, str]:
     """A stack with or without a choice, facts, a second carried value; its text and a call of `x`."""
     carried, constant = sizes.pick([("x",), ("x", "s")]), sizes.pick([(), ("x0",)])
-    body = Body(sizes, {n: (sizes.width,) for n in (*carried, *constant)}, ("tokens",), (), modules)
+    body = Body(sizes, dict.fromkeys((*carried, *constant), (sizes.width,)), ("tokens",), (), modules)
     lines = []
     if sizes.draw(st.booleans()):
         body.facts = ("fact",)

@@ -22,10 +22,10 @@ from tests.nanogen.random_specs import specs
 
 CASES = int(os.environ.get("NANOGEN_RANDOM", "40"))
 ROWS = 2
-LATE = {"max_examples": CASES, "deadline": None, "suppress_health_check": list(HealthCheck)}
+LIMITS = {"max_examples": CASES, "deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
-@settings(derandomize=CASES == 40, **LATE)
+@settings(derandomize=CASES == 40, **LIMITS)
 @given(specs())
 def test_counted_is_what_is_built_and_decoding_is_the_forward(text: str):
     compiled = compile_text(text)
