@@ -296,7 +296,9 @@ def stack(sizes: Sizes, name: str, modules: tuple[Callee, ...]) -> tuple[str, st
     lines = []
     if sizes.draw(st.booleans()):
         body.facts = ("fact",)
-        lines.append(sizes.pick(['fact = "1 + i"', 'fact = "2 if i % 2 else 5"', 'fact = "depth - i"']))
+        lines.append(
+            sizes.pick(['fact = "1 + i"', 'fact = "2 if i % 2 else 5"', 'fact = "max(depth - i, 1)"'])
+        )
     if len(modules) > 1 and sizes.draw(st.booleans()):
         rule = sizes.pick(['"i == 0"', '"i % 2 == 1"', "[0]"])
         lines.append(f'pick = {{ {modules[-1].name} = {rule}, {modules[0].name} = "rest" }}')
