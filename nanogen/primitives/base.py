@@ -27,6 +27,7 @@ class Parameter:
     init: Law
     role: str  # the optimizer group
     dtype: str | None = None  # how it is stored; None is the run's choice
+    cast: bool = False  # backward keeps a copy of it in the run's dtype
 
     @property
     def count(self) -> int:

@@ -7,10 +7,13 @@ import click
 import pytest
 
 from nanogen import cli
+from nanogen.answers.flops import decoding_per_token, training_per_token
 from nanogen.cli import COMMANDS, main
+from nanogen.compiler import compile_file
 
 BAD = Path(__file__).parent / "bad"
 GOOD = Path(__file__).parent / "good"
+SPECS = Path(__file__).parents[2] / "specs"
 
 
 @pytest.fixture
@@ -184,6 +187,15 @@ def test_source_is_written(nanogen, tmp_path):
     assert (tmp_path / "model.py").read_text() == nanogen("compile", "saint_iberis_tiny", "--source")[
         1
     ].rstrip("\n") + "\n"
+
+
+def test_compile_traces_when_asked(nanogen):
+    code, out, _ = nanogen("compile", "saint_iberis_tiny", "--set", "depth=2", "--prove")
+    assert code == 0
+    graph = compile_file(SPECS / "saint_iberis_tiny.toml", {"depth": 2}).graph
+    training, step = round(training_per_token(graph, 256) * 256), decoding_per_token(graph, 255)
+    assert f"computes {training:,} FLOPs to train on 256 tokens, {step:,} for token 256\n" in out
+    assert "computes" not in nanogen("compile", "saint_iberis_tiny", "--set", "depth=2")[1]
 
 
 # -- what ends a command
