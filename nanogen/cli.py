@@ -12,8 +12,10 @@ COMMANDS = {  # name: (module, one line for the list)
     "check": ("nanogen.commands.check", "Find every fault of specs and runs."),
     "compile": ("nanogen.commands.compile", "Compile a spec: its card, and its PyTorch source."),
     "flops": ("nanogen.commands.flops", "Count FLOPs of specs, side by side."),
+    "import": ("nanogen.commands.import_", "Import published weights as a trained model."),
     "run": ("nanogen.commands.run", "Run a run file: from text to a model that speaks."),
     "sample": ("nanogen.commands.sample", "Let a trained model write."),
+    "schema": ("nanogen.commands.schema", "Print the JSON Schema of specs or of runs, for editors."),
 }
 
 
@@ -51,7 +53,7 @@ def _version(ctx: click.Context, parameter: click.Parameter, asked: bool) -> Non
         ctx.exit()
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."
 )
@@ -63,6 +65,7 @@ def cli() -> None:
     nanogen flops nanochat_2025 saint_iberis_d20
     nanogen run quickstart                      train a small model from start to report
     nanogen sample quickstart -p "The function"
+    nanogen COMMAND -h                          what a command does, with examples
     """
 
 
@@ -71,7 +74,7 @@ def main() -> None:
     from nanogen.commands.faults import explain
 
     try:
-        sys.exit(cli.main(standalone_mode=False) or 0)
+        sys.exit(cli.main(prog_name="nanogen", standalone_mode=False) or 0)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.Abort:

@@ -1,5 +1,5 @@
 """The codes of diagnostics: what each one means, once. NG0xx text, NG1xx tables and keys, NG2xx names,
-NG3xx sizes and shapes, NG4xx whole models, NG7xx runs."""
+NG3xx sizes and shapes, NG4xx whole models, NG5xx weights that come from elsewhere, NG7xx runs."""
 
 from __future__ import annotations
 
@@ -94,6 +94,22 @@ CODES: dict[str, Code] = {
     "NG404": Code(
         "a model that is too large to count", "The spec asks for more layers or parameters than can be real."
     ),
+    "NG501": Code(
+        "an import line that cannot be read",
+        "Left stands the path of parameters, right a published tensor and what is cut from it.",
+    ),
+    "NG502": Code("a parameter that no import line fills", "An import table has a line for every parameter."),
+    "NG503": Code("a parameter that two import lines fill", "Every parameter has one line of a table."),
+    "NG511": Code("a published tensor that is missing", "A line names a tensor that the file does not have."),
+    "NG512": Code("a published tensor that no line reads", "A table reads or ignores all that a file has."),
+    "NG513": Code(
+        "a published tensor of another shape", "What fills a parameter has its shape, axes of 1 aside."
+    ),
+    "NG514": Code(
+        "a published tensor read twice, or in part",
+        "Every number of a tensor that is read goes to one place.",
+    ),
+    "NG515": Code("published numbers that are no weights", "Weights are floating-point numbers."),
     "NG701": Code(
         "a stage that no one defines", "`uses` names a kind of stage; `needs` names stages of this run."
     ),

@@ -20,6 +20,7 @@ from nanogen.build import build
 from nanogen.diagnostics import Diagnostic, Findings, Place, Refusal
 from nanogen.document import Document, parse_document, read_document
 from nanogen.graph import Graph
+from nanogen.mapping import check_imports
 from nanogen.names import check_names
 from nanogen.shelf import read_used
 from nanogen.source import emit
@@ -110,6 +111,8 @@ def _passes(
     findings.extend(d for d in found if d.place.path not in told)
     if graph is not None and not findings.errors:
         findings.extend(_expected(spec, graph))
+        if not overrides:  # other dims make another model: an import holds its table against that
+            findings.extend(check_imports(spec, graph))
     return spec, graph
 
 

@@ -20,14 +20,26 @@ from nanogen.table_reader import KINDS, TAKEN, TableReader
 from nanogen.tables import DialTable, Equation, Table
 
 LANGUAGE = 1
-SECTIONS = ("kind", "language", "use", "meta", "expect", "dims", "dial", "defaults", *KINDS, "model", "loss")
-LATER = ("import",)  # known, and refused by name until the compiler has them
-NESTED = ("dial", "defaults", *KINDS)  # tables of tables
+SECTIONS = (
+    "kind",
+    "language",
+    "use",
+    "meta",
+    "expect",
+    "dims",
+    "dial",
+    "defaults",
+    *KINDS,
+    "model",
+    "loss",
+    "import",
+)
+NESTED = ("dial", "defaults", "import", *KINDS)  # tables of tables
 OF_LIBRARY = ("kind", "language", "use", "meta", "dims", "dial", "defaults", *KINDS)
 META = ("name", "about", "source", "licence")
 EXPECT = ("parameters",)
 
-_PLAIN = re.compile(r"[\w.+-][\w .+-]*", re.ASCII)  # it stands in emitted source and in paths
+PLAIN = re.compile(r"[\w.+-][\w .+-]*", re.ASCII)  # it stands in emitted source and in paths
 
 
 @define
@@ -131,10 +143,7 @@ class FileReader(TableReader):
         known = OF_LIBRARY if self.library and data.get("kind") == "library" else SECTIONS
         self.keys = {name: name for name in known if name in data}
         for key in data:
-            if key in LATER:
-                help = "leave it out: this compiler reads dims, modules, stacks, loops and a model"
-                self.fault("NG104", f"`{key}` is not in this compiler yet", self.path(key), help, on_key=True)
-            elif key not in known:
+            if key not in known:
                 meant = self.meant(key, data[key], known)
                 help = f"did you mean `{meant}`?" if meant else nearest(key, known)
                 what = "library" if known is OF_LIBRARY else "spec"
@@ -259,7 +268,7 @@ class FileReader(TableReader):
             elif not isinstance(value, str):
                 message = f"`{key}` is text, found {kind_of_value(value)}"
                 self.fault("NG101", message, path, "write it in quotes")
-            elif key == "name" and not _PLAIN.fullmatch(value):
+            elif key == "name" and not PLAIN.fullmatch(value):
                 message = "a model's name has other characters than letters, digits and `._-`"
                 self.fault("NG106", message, path, "rename it")
         return {k: v for k, v in meta.items() if isinstance(v, str)}

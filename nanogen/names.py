@@ -53,7 +53,7 @@ def check_names(spec: Spec) -> tuple[Names, list[Diagnostic]]:
 class _Checker:
     def __init__(self, spec: Spec):
         self.spec, self.names, self.findings = spec, Names(), Findings()
-        self.used_dims: set[str] = {"vocab", "context"}
+        self.used_dims: set[str] = {"vocab", "context"}.union(*(t.reads for t in spec.imports.values()))
         self.called: dict[str, set[str]] = {}  # table -> tables it may call
         self.reads: dict[str, dict[str, set[str]]] = {}  # table -> equation -> names it reads
         self.handed: set[str] = set()  # tables handed on as arguments, to whoever calls an argument

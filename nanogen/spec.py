@@ -16,6 +16,7 @@ from nanogen.diagnostics import Diagnostic, Findings, Note, Place
 from nanogen.dials import Dial
 from nanogen.document import Document, Origin, parse_document
 from nanogen.file_reader import FileReader, Parts
+from nanogen.imports import ImportTable, read_imports
 from nanogen.tables import DialTable, Equation, Table
 
 Opener = Callable[[str], tuple[Document, list[Diagnostic]]]  # key of a used file -> its document
@@ -33,6 +34,7 @@ class Spec:
     defaults: dict[str, dict[str, Equation]]
     meta: dict[str, Any]
     expect: dict[str, int]
+    imports: dict[str, ImportTable]
     written: dict[str, Equation]  # dims as the file has them, before `--set`
     overrides: dict[str, Any]  # dims that `--set` gave
     used: dict[str, Document] = field(factory=dict)  # files that it uses, by their path from this one
@@ -71,6 +73,14 @@ def read_spec(
     if reader.readable:
         gathered.use(parts, "")
     assert parts.model is not None
+    refused = frozenset(reader.refused | gathered.refused)
+    imports, faults = read_imports(
+        reader.section("import"),
+        reader.keys.get("import", "import"),
+        {*parts.dims},
+        {*parts.tables, *refused},
+    )
+    findings.extend(faults)
     spec = Spec(
         document=document,
         dims=parts.dims,
@@ -80,10 +90,11 @@ def read_spec(
         defaults=parts.defaults,
         meta=parts.meta,
         expect=parts.expect,
+        imports=imports,
         written=parts.written,
         overrides=dict(overrides or {}),
         used=gathered.documents,
-        refused=frozenset(reader.refused | gathered.refused),
+        refused=refused,
         readable=reader.readable and not gathered.lacking,
     )
     return spec, findings.all

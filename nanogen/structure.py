@@ -25,7 +25,9 @@ from nanogen.locate import KeyPath
 Settings = TypeVar("Settings")
 Count = NewType("Count", int)  # a number of things, in TOML also as text: "2G", "500K", "1.5M"
 
-_COUNT = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)")
+COUNT_PATTERN = r"(\d+(?:\.\d+)?)([KMGT]?)"
+
+_COUNT = re.compile(COUNT_PATTERN)
 _SCALE = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 

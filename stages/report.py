@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from nanogen.figures import columns, seconds_text
+from stages.choices import setting
 from stages.report_page import Section, as_html, as_markdown
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ SEED = False
 
 @frozen
 class Settings:
-    title: str | None = None  # unsaid, the run's name
+    title: str | None = setting("the page's title; unsaid, the run's name", default=None)
 
 
 def run(work: Work) -> None:

@@ -27,6 +27,7 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.reader",
     "nanogen.dial_reader",
     "nanogen.table_reader",
+    "nanogen.imports",  # where published checkpoints keep what a model has
     "nanogen.file_reader",  # one document, typed
     "nanogen.spec",  # a model's document and the files it uses
     "nanogen.load",  # what a model is asked to do
@@ -45,6 +46,8 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.layers",
     "nanogen.ascent",
     "nanogen.build",  # spec to graph
+    "nanogen.mapping",  # import tables, settled for one graph
+    "nanogen.fitting",  # and held against a published checkpoint
     "nanogen.spelling",
     "nanogen.call_source",
     "nanogen.unit_source",
@@ -54,8 +57,11 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.compiler",  # the passes in their order
     "nanogen.figures",
     "nanogen.card",
+    "nanogen.bounds",
     "nanogen.structure",
     "nanogen.run",
+    "nanogen.glossary",  # what words mean
+    "nanogen.schema",  # the same keys and kinds, for editors
     "runtime",
     "nanogen.lowering",  # graph to module: the only file of the compiler that imports torch
     "stages",
@@ -173,7 +179,10 @@ def nanogen(*args: str, env: dict | None = None) -> subprocess.CompletedProcess:
         ["flops", "saint_iberis_d20", "nanochat_2025"],
         ["run", "--help"],
         ["sample", "--help"],
+        ["schema"],
+        ["schema", "run"],
         ["compile", "--help"],
+        ["import", "--help"],
     ],
     ids=" ".join,
 )

@@ -14,8 +14,11 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from nanogen.compiler import compile_text
+from nanogen.fitting import Stored, hold
+from nanogen.mapping import Settled
 from runtime.generation import Sampling, generate
 from runtime.model import Blueprint, build
+from stages.importing import choose, fill
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "../shared/golden"
@@ -33,27 +36,6 @@ FAMILIES = [
     )
     for name in SPECS
 ]
-LEAVES = {
-    "c_q": "q",
-    "c_k": "k",
-    "c_v": "v",
-    "c_proj": "y",
-    "c_fc": "up",
-    "x_proj": "v",
-    "alpha_proj": "alpha",
-    "A_proj": "a",
-    "B_proj": "b",
-    "conv1d": "conv",
-}
-
-
-def path_of(name: str, family: str) -> str:
-    """Where a tensor of the original stands in ours."""
-    if name in ("transformer.wte.weight", "lm_head.weight"):
-        return "embed.weight" if "wte" in name else "head.weight"
-    _, _, layer, block, leaf, _ = name.split(".")
-    mixer = "attn" if family == "nanochat_2025" else "mix"
-    return f"trunk.{layer}.{'mlp' if block == 'mlp' else mixer}.{LEAVES[leaf]}.weight"
 
 
 @lru_cache
@@ -62,10 +44,15 @@ def original(family: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return {key: file.get_tensor(key) for key in file.keys()}, json.loads(file.metadata()["meta"])  # noqa: SIM118
 
 
+def published(family: str, kind: str) -> dict[str, Tensor]:
+    """The original's weights, or their gradients, by its own names."""
+    return {k.split("/", 1)[1]: t for k, t in original(family)[0].items() if k.startswith(f"{kind}/")}
+
+
 @lru_cache
-def ours(family: str) -> tuple[nn.Module, Blueprint]:
-    """The shipped spec at the original's sizes, with its weights."""
-    tensors, meta = original(family)
+def ours(family: str) -> tuple[nn.Module, Blueprint, Settled]:
+    """The shipped spec at the original's sizes, with its weights by the spec's import table."""
+    meta = original(family)[1]
     config = meta["config"]
     sizes = {
         "depth": config["n_layer"],
@@ -85,9 +72,12 @@ def ours(family: str) -> tuple[nn.Module, Blueprint]:
     compiled = compile_text(text, sizes)
     model = build(compiled.source, compiled.blueprint)
     assert compiled.blueprint["count"] == meta["params"]
-    weights = {k.removeprefix("weight/"): t for k, t in tensors.items() if k.startswith("weight/")}
-    model.load_state_dict({path_of(name, family): tensor for name, tensor in weights.items()})
-    return model, compiled.blueprint
+    weights = published(family, "weight")
+    settled, faults = choose(compiled, set(weights), None)
+    assert not faults
+    assert not hold(settled, {name: Stored(tuple(t.shape), "F32") for name, t in weights.items()})
+    model.load_state_dict(fill(settled, weights.__getitem__))
+    return model, compiled.blueprint, settled
 
 
 def differs(found: Tensor, wanted: Tensor) -> float:
@@ -97,7 +87,7 @@ def differs(found: Tensor, wanted: Tensor) -> float:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_logits_loss_and_gradients(family: str):
-    (tensors, _), (model, _) = original(family), ours(family)
+    (tensors, _), (model, _, settled) = original(family), ours(family)
     model.zero_grad()
     logits = model(tensors["tokens"])
     loss = F.cross_entropy(logits.flatten(0, 1), tensors["targets"].flatten(), ignore_index=-1)
@@ -105,17 +95,17 @@ def test_logits_loss_and_gradients(family: str):
     assert differs(logits.detach(), tensors["logits"]) < 1e-4
     assert abs(float(loss.detach() - tensors["loss"])) < 1e-5
     mine = dict(model.named_parameters())
-    gradients = {k.removeprefix("grad/"): t for k, t in tensors.items() if k.startswith("grad/")}
-    assert len(gradients) == len(mine)
-    for name, wanted in gradients.items():
-        found = mine[path_of(name, family)].grad
+    gradients = fill(settled, published(family, "grad").__getitem__)  # cut and joined as the weights are
+    assert set(gradients) == set(mine)
+    for path, wanted in gradients.items():
+        found = mine[path].grad
         assert found is not None
-        assert differs(found, wanted) < 1e-4, name
+        assert differs(found, wanted) < 1e-4, path
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_greedy_tokens_by_full_forward_and_by_cached_decoding(family: str):
-    (tensors, _), (model, blueprint) = original(family), ours(family)
+    (tensors, _), (model, blueprint, _) = original(family), ours(family)
     wanted = tensors["greedy"][0].tolist()
     tokens = tensors["greedy"][:, :8]
     with torch.no_grad():

@@ -17,7 +17,7 @@ from nanogen.shelf import absent, find
 @click.command("check")
 @click.argument("files", nargs=-1, required=True)
 @set_option
-@click.option("--json", "json_lines", is_flag=True, help="One JSON object a diagnostic, for editors.")
+@click.option("--json", "json_lines", is_flag=True, help="Print one JSON object a diagnostic, for editors.")
 def command(files: tuple[str, ...], overrides: dict, json_lines: bool) -> None:
     """Check FILES, specs and runs alike: all faults at once, each with its place and what to do.
 

@@ -21,7 +21,7 @@ from runtime.faults import Fault
 def command(spec: str, overrides: dict, output: Path | None, source: bool) -> None:
     """Compile SPEC, a TOML file or the name of one that ships, and print its card.
 
-    The emitted source is built without memory, and its parameters are held against those counted.
+    The emitted source is built without memory for its tensors, and its parameters are held against those counted.
 
     \b
     nanogen compile saint_iberis_d20

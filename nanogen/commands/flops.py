@@ -12,7 +12,7 @@ from nanogen.commands.options import compile_spec, set_option
 @click.argument("specs", nargs=-1, required=True)
 @set_option
 @click.option(
-    "--tokens", type=click.IntRange(1), help="Length of a row; unsaid, the shortest context of the specs."
+    "--tokens", type=click.IntRange(1), help="Length of a row; unsaid, the shortest context of SPECS."
 )
 def command(specs: tuple[str, ...], overrides: dict, tokens: int | None) -> None:
     """Count the FLOPs of SPECS and print them side by side.

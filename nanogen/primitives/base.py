@@ -147,6 +147,7 @@ def sizes(help: str) -> Any:
 
 
 def number(help: str, **kw: Any) -> Any:
+    """A number."""
     return field(metadata={"kind": "number", "help": help}, **kw)
 
 
@@ -156,6 +157,7 @@ def window(help: str) -> Any:
 
 
 def flag(help: str, default: bool = False) -> Any:
+    """`true`, `false`, or a condition."""
     return field(metadata={"kind": "flag", "help": help}, default=default, kw_only=True)
 
 
@@ -165,14 +167,17 @@ def choice(help: str, *names: str) -> Any:
 
 
 def init(help: str = "the initial law", **kw: Any) -> Any:
+    """An initial law."""
     return field(metadata={"kind": "init", "help": help}, kw_only=True, **{"default": None, **kw})
 
 
 def role(default: str) -> Any:
+    """A word that the run's recipe knows."""
     return field(metadata={"kind": "role", "help": "the optimizer group"}, default=default, kw_only=True)
 
 
 def stored() -> Any:
+    """A dtype of parameters: `float32`, `bfloat16` or `float16`; unsaid, the run's."""
     help, names = "how the parameters are stored", ("float32", "bfloat16", "float16")
     return field(metadata={"kind": "stored", "help": help, "names": names}, default=None, kw_only=True)
 

@@ -46,6 +46,27 @@ def test_every_command_has_help_with_examples(nanogen, name):
     assert nanogen(name, "-h")[1] == out
 
 
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_is_a_screen_of_sentences(nanogen, monkeypatch, name):
+    monkeypatch.setenv("COLUMNS", "200")
+    lines = nanogen(*([name] if name else []), "--help")[1].splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 100
+    text = " ".join(" ".join(lines[2:]).split())
+    assert text.index(". ") < 200, "the first sentence says what it does"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_has_a_sentence(name):
+    command = cli.cli.get_command(click.Context(cli.cli), name)
+    assert command is not None
+    for option in command.params:
+        if isinstance(option, click.Option):
+            assert option.help
+            assert option.help[0].isupper() or option.help[0].isdigit(), option.help
+            assert option.help.endswith("."), option.help
+
+
 def test_version(nanogen):
     code, out, _ = nanogen("--version")
     assert (code, out[:7]) == (0, "nanogen")
