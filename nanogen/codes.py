@@ -77,6 +77,9 @@ CODES: dict[str, Code] = {
     "NG312": Code("heads that do not match", "Queries, keys and values agree as `attend` says."),
     "NG313": Code("a layer that changes its shape", "What leaves a layer has the shape of what entered it."),
     "NG314": Code("logits of the wrong width", "`logits` has one feature axis of `vocab` channels."),
+    "NG315": Code(
+        "a pattern that does not fit", "`einsum` has a letter for each axis of each value, and of its result."
+    ),
     "NG316": Code(
         "weights that cannot be shared", "Shared weights have an owner, and one shape for all that use them."
     ),

@@ -417,7 +417,9 @@ class Evaluator:
         for keyword, value, _ in node.keywords:
             if keyword == name:
                 return value
-        place = len(primitive.inputs) + list(settings_of(primitive.name)).index(name)
+        settings = settings_of(primitive.name)
+        before = 0 if settings[name].metadata["kind"] == "text" else len(primitive.inputs)
+        place = before + list(settings).index(name)
         return node.args[place] if place < len(node.args) else None
 
     def notes(self, node: Expression, part: Expression) -> tuple[Note, ...]:

@@ -24,7 +24,7 @@ from nanogen.tables import Equation, Table
 
 WORDS = {"true", "false", "none"}
 CALLS_TO_COME = {
-    "einsum", "decay_scan", "delta_scan", "choose", "experts", "noise", "dropout",
+    "decay_scan", "delta_scan", "choose", "experts",
     "cross_entropy", "z_loss", "balance", "exit_loss",
 }  # fmt: skip
 HELPED = 50  # faults that are told with help; a file with more is not a slip of the pen
@@ -241,10 +241,18 @@ class _Checker:
         """The keyword values whose names are names; a role or an initial law has words of its own."""
         for name, value, _ in call.keywords:
             kind = kind_of_setting(call.callee, name)
-            if kind == "init":
-                yield from self.names_of_law(equation, value, table)
-            elif kind not in SYMBOLS and name != "weights":
-                yield value
+            if name != "weights":
+                yield from self.names_of_setting(kind, equation, value, table)
+
+    def names_of_setting(
+        self, kind: str | None, equation: Equation, value: Expression, table: str
+    ) -> Iterator[Expression]:
+        if kind == "init":
+            yield from self.names_of_law(equation, value, table)
+        elif kind == "variant":
+            yield from (number for _, number, _ in value.keywords) if isinstance(value, Call) else ()
+        elif kind not in SYMBOLS:
+            yield value
 
     def names_of_law(self, equation: Equation, law: Expression, table: str) -> Iterator[Name]:
         """Names of an initial law that are not words of laws; its calls are checked on the way."""
@@ -365,11 +373,13 @@ class _Checker:
                 help = nearest(name, settings_of(primitive))
                 place = Place(equation.path, on_key=True)
                 self.findings.note("NG113", f"`{primitive}` has no setting `{name}`", place, help=help)
-            elif kind == "init":
-                for part in self.names_of_law(equation, equation.expression, "defaults"):
+            elif kind in ("text", "value"):
+                help = "give it where the primitive is called"
+                place = Place(equation.path, on_key=True)
+                self.findings.note("NG113", f"`{name}` of `{primitive}` has no default", place, help=help)
+            else:
+                for part in self.names_of_setting(kind, equation, equation.expression, "defaults"):
                     self.resolve(equation, part, self.known_dims | {"i"}, "defaults")
-            elif kind not in SYMBOLS:
-                self.resolve(equation, equation.expression, self.known_dims | {"i"}, "defaults")
 
     # -- over all tables
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from attrs import define, field
 
-from nanogen.answers.state import unit_sees_past
+from nanogen.answers.state import unit_has_branch
 from nanogen.dials import Dial
 from nanogen.graph import Apply, Climb, Graph, Loop, Node, Unit, owner_of, owns
 from nanogen.primitives import Table
@@ -121,7 +121,7 @@ class Emitter:
 
 def needs_now(unit: Unit) -> bool:
     """Whether a unit reads positions, rotary tables, the dtype, a dial or the past."""
-    return unit_sees_past(unit) or any(map(_reads_now, unit.nodes)) or any(map(needs_now, unit.calls))
+    return unit_has_branch(unit) or any(map(_reads_now, unit.nodes)) or any(map(needs_now, unit.calls))
 
 
 def _reads_now(node: Node) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
+from nanogen.answers.draws import draws
 from nanogen.answers.state import slots
 from nanogen.call_source import CallWriter
 from nanogen.graph import Apply, Call, Climb, Enter, Inside, Line, Loop, Node, Read, Unit, owner_of, owns
@@ -138,10 +139,10 @@ class UnitWriter:
 
     def begin(self) -> None:
         """The model makes what all its parts read: positions, dtype and rotary tables."""
-        self.statements.append("now = now or Now.start(tokens)")
+        start = "now or Now.start(tokens)"
+        self.statements.append(f"now = ({start}).keyed()" if draws(self.unit) else f"now = {start}")
         for table, name in self.emitter.tables.items():
-            settings = f"base={table.base!r}, direction={table.direction}, dtype=torch.{table.dtype}"
-            call = f"rope_table(now.positions, {table.channels}, {settings})"
+            call = f"rope_table(now.positions, {table.channels}, {table.settings})"
             self.statements.append(f'now.tables["{name}"] = {call}')
         if any(n == "positions" for n, _ in self.unit.passed):
             self.say("positions = now.positions.expand(tokens.shape)", dict(self.unit.inputs)["positions"])

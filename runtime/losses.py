@@ -12,14 +12,18 @@ from torch import Tensor, nn
 from runtime.batches import IGNORED, Batch
 from runtime.primitives import Now
 
-TokenLosses = Callable[[Tensor, Tensor], Tensor]  # inputs (B, T), targets (B, T) -> nats (B, T)
+TokenLosses = Callable[..., Tensor]  # inputs (B, T), targets (B, T), perhaps a seed -> nats (B, T)
 
 
 def token_losses(model: nn.Module, dtype: torch.dtype) -> TokenLosses:
-    """Return the function that gives the cross-entropy of every target in nats, 0 where it is ignored."""
+    """Return the function that gives the cross-entropy of every target in nats, 0 where it is ignored.
 
-    def losses(inputs: Tensor, targets: Tensor) -> Tensor:
-        logits = model(inputs, Now.start(inputs, dtype)).float()
+    A model that draws is trained with a seed; without one it is evaluated.
+    """
+
+    def losses(inputs: Tensor, targets: Tensor, seed: Tensor | None = None) -> Tensor:
+        trained = {} if seed is None else {"training": True, "seed": seed}
+        logits = model(inputs, Now.start(inputs, dtype, **trained)).float()
         flat = F.cross_entropy(
             logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none"
         )

@@ -20,6 +20,7 @@ from runtime.faults import Fault
 from runtime.losses import TokenLosses, token_losses
 from runtime.optimizer import Optimizer
 from runtime.schedule import Schedule
+from runtime.streams import seed_of
 
 
 class Batches(Protocol):
@@ -54,6 +55,8 @@ class Trainer:
     dtype: torch.dtype
     device: str
     compiled: bool
+    draws: bool = False  # whether the model draws random numbers: each micro-batch has a seed of its own
+    seed: int = 0
     step: int = 0
     losses: TokenLosses = field(init=False)
 
@@ -64,6 +67,12 @@ class Trainer:
     def move(self, batch: Batch) -> Batch:
         return batch[0].to(self.device), batch[1].to(self.device)
 
+    def seeds(self, micro: int) -> tuple[Tensor, ...]:
+        """The seed of a micro-batch, where the model draws: a tensor, so that no step is compiled anew."""
+        if not self.draws:
+            return ()
+        return (torch.tensor(seed_of(self.seed, "draws", self.step, micro), device=self.device),)
+
     def run_step(self) -> StepResult:
         """Make one optimizer step; a loss that is not finite stops before the weights change.
 
@@ -73,8 +82,8 @@ class Trainer:
         batches = [self.move(next(self.loader)) for _ in range(self.accumulation)]
         tokens = sum(int((targets != IGNORED).sum()) for _, targets in batches)
         total = 0.0
-        for inputs, targets in batches:
-            loss = self.losses(inputs, targets).sum() / max(tokens, 1)
+        for micro, (inputs, targets) in enumerate(batches):
+            loss = self.losses(inputs, targets, *self.seeds(micro)).sum() / max(tokens, 1)
             loss.backward()
             total += float(loss.detach())
         if not math.isfinite(total):

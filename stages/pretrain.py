@@ -210,6 +210,8 @@ class _Session:
             dtype=self.machine.torch_dtype,
             device=self.machine.device,
             compiled=self.machine.compiles,
+            draws=compiled.blueprint["draws"],
+            seed=self.work.seed,
         )
 
     # -- the loop

@@ -52,6 +52,7 @@ def kept(compiled: Compiled) -> int:
 def test_the_shipped_specs_keep_what_was_counted(path: Path):
     text = re.sub(r"attention = \[.*?\]", "attention = [1, 4]", path.read_text())
     text = re.sub(r"depth +=.*", "depth = 5", text)
+    text = re.sub(r"head_dim += \d+", "head_dim = 16", text)
     compiled = compile_text(text, {"width": 64, "heads": 4, "vocab": 256, "context": 64})
     assert counted(compiled).bytes(4) == pytest.approx(kept(compiled), rel=0.01)
 
