@@ -5,7 +5,7 @@ from __future__ import annotations
 from nanogen.answers.flops import convention_per_token, decoding_per_token, training_per_token
 from nanogen.answers.parameters import by_role, count
 from nanogen.answers.saved import saved
-from nanogen.answers.state import elements_per_row, elements_per_token
+from nanogen.answers.state import bytes_per_row, bytes_per_token
 from nanogen.compiler import Compiled
 from nanogen.figures import bytes_text, columns
 from nanogen.graph import Graph, Unit, climbs
@@ -17,7 +17,7 @@ HALF = 2  # bytes of a bfloat16
 def card(compiled: Compiled) -> str:
     """Return the card as text."""
     graph, context = compiled.graph, compiled.graph.context
-    state, each = elements_per_row(graph, context), elements_per_token(graph)
+    state, each = bytes_per_row(graph, context, HALF), bytes_per_token(graph, context, HALF)
     kept = saved(graph, Load(1, context))
     rows = [
         ("parameters", f"{count(graph):,}", ", ".join(f"{r} {n:,}" for r, n in by_role(graph).items())),
@@ -33,8 +33,8 @@ def card(compiled: Compiled) -> str:
         ("decoding", f"{decoding_per_token(graph, context - 1):,}", f"FLOPs for token {context:,}"),
         (
             "",
-            bytes_text(state * HALF),
-            f"state of a row at {context:,} in bfloat16, {bytes_text(each * HALF)} a token",
+            bytes_text(state),
+            f"state of a row at {context:,} in bfloat16, {bytes_text(each)} a token",
         ),
     ]
     title = compiled.name

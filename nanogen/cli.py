@@ -11,6 +11,9 @@ import click
 COMMANDS = {  # name: (module, one line for the list)
     "check": ("nanogen.commands.check", "Find every fault of specs and runs."),
     "compile": ("nanogen.commands.compile", "Compile a spec: its card, and its PyTorch source."),
+    "show": ("nanogen.commands.show", "Show every layer of a spec, or one from within."),
+    "diff": ("nanogen.commands.diff", "Compare two specs: layers, costs, and whether a checkpoint loads."),
+    "graph": ("nanogen.commands.graph", "Draw a spec as an SVG."),
     "flops": ("nanogen.commands.flops", "Count FLOPs of specs, side by side."),
     "import": ("nanogen.commands.import_", "Import published weights as a trained model."),
     "run": ("nanogen.commands.run", "Run a run file: from text to a model that speaks."),
@@ -62,6 +65,9 @@ def cli() -> None:
 
     \b
     nanogen compile saint_iberis_d20            what a spec is, and what it costs
+    nanogen show saint_iberis_d20 --layer 3     every equation of a layer, with its share
+    nanogen diff nanochat_2025 saint_iberis_d20 what sets two specs apart
+    nanogen graph saint_iberis_d20 -o model.svg a picture of it
     nanogen flops nanochat_2025 saint_iberis_d20
     nanogen run quickstart                      train a small model from start to report
     nanogen sample quickstart -p "The function"

@@ -36,7 +36,9 @@ CODES: dict[str, Code] = {
     ),
     "NG106": Code("a name that cannot be used", "Names are identifiers, and a few words are taken."),
     "NG107": Code("one name, two meanings", "A value, an argument or a module may not have a dim's name."),
-    "NG108": Code("an override of nothing", "`--set` takes the name of a dim and a TOML value."),
+    "NG108": Code(
+        "an override of nothing", "`--set` takes a dim and a TOML value, `--match` a dim that matters."
+    ),
     "NG111": Code("a number was expected", "Sizes, facts and settings are numbers; this is something else."),
     "NG112": Code("arguments that do not fit", "A call gives too many, too few, or repeated arguments."),
     "NG113": Code("an unknown setting", "The primitive or module has no setting of this name."),

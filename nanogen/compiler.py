@@ -73,12 +73,20 @@ def compile_text(
 
     `used` are the texts of the files that it uses; unsaid, they are those that ship with nanogen.
     """
-
-    def open_file(key: str) -> tuple[Document, list[Diagnostic]]:
-        return parse_document(key, used[key]) if used is not None and key in used else read_used(None, key)
-
     document, faults = parse_document(name, text)
-    return _compile(document, faults, overrides, open_file)
+    return _compile(document, faults, overrides, partial(_open, used))
+
+
+def compile_document(
+    document: Document, overrides: dict[str, Any] | None = None, used: dict[str, str] | None = None
+) -> Compiled:
+    """Compile a spec that was read, with the texts of the files that it uses; raises Refusal."""
+    return _compile(document, [], overrides, partial(_open, used))
+
+
+def _open(used: dict[str, str] | None, key: str) -> tuple[Document, list[Diagnostic]]:
+    """A file that a spec uses: of those given, or of those that ship."""
+    return parse_document(key, used[key]) if used is not None and key in used else read_used(None, key)
 
 
 def _compile(

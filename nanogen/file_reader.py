@@ -36,6 +36,10 @@ SECTIONS = (
 )
 NESTED = ("dial", "defaults", "import", *KINDS)  # tables of tables
 OF_LIBRARY = ("kind", "language", "use", "meta", "dims", "dial", "defaults", *KINDS)
+OTHER_KINDS = {  # of files that are no models, and who reads them
+    "run": "`nanogen run` takes it",
+    "hardware": "`nanogen flops --hardware` takes it",
+}
 META = ("name", "about", "source", "licence")
 EXPECT = ("parameters",)
 
@@ -129,14 +133,14 @@ class FileReader(TableReader):
         """Refuse a file of another kind; return whether it may be read on all the same."""
         wanted = " or ".join(f'"{k}"' for k in kinds)
         help = f'write `kind = "{kinds[0]}"`'
-        if kind == "run" and not self.library:
-            help = "`nanogen run` takes it"
+        if kind in OTHER_KINDS and not self.library:
+            help = OTHER_KINDS[kind]
         elif kind == "library" and not self.library:
             help = "a library lends its modules to models: name it in their `use`"
         what = "a file that is used" if self.library else "a spec"
         message = f"the kind of {what} is {wanted}, found {kind_of_value(kind)}"
         self.fault("NG101", message, self.path("kind"), help)
-        return kind not in ("run", "library")
+        return kind != "library" and kind not in OTHER_KINDS
 
     def sections(self, data: dict) -> None:
         """Find each section, under a slip of its name too, and refuse what is none."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from nanogen.diagnostics import Diagnostic, Place, Refusal, nearest
 from nanogen.document import Document, read_document
 
-FOLDERS = {"model": ("", "zoo"), "run": ("runs",)}
+FOLDERS = {"model": ("", "zoo"), "run": ("runs",), "hardware": ("hardware",)}
 
 
 def shelf() -> Path:

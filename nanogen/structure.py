@@ -39,11 +39,12 @@ def structure(
     try:
         return _CONVERTER.structure(data, cls), []
     except ClassValidationError as error:
-        return None, list(_explain(error, cls, path))
+        return None, list(_explain(error, path))
 
 
-def _explain(error: ClassValidationError, cls: type, path: KeyPath) -> Iterator[Diagnostic]:
+def _explain(error: ClassValidationError, path: KeyPath) -> Iterator[Diagnostic]:
     """Walk cattrs' error tree; each leaf becomes one diagnostic at its key."""
+    cls = error.cl
     for leaf in error.exceptions:
         at = path
         for note in getattr(leaf, "__notes__", ()):
@@ -63,16 +64,22 @@ def _explain(error: ClassValidationError, cls: type, path: KeyPath) -> Iterator[
                 "NG102", f"the setting `{leaf.args[0]}` is missing", Place(path), help="it has no default"
             )
         elif isinstance(leaf, ClassValidationError):
-            yield from _explain(leaf, cls, at)
+            yield from _explain(leaf, at)
         else:
             message = str(leaf).split("\n")[0]
-            yield Diagnostic("NG704", message, Place((*at, *_blamed(message, cls)) if at == path else at))
+            yield Diagnostic("NG704", message, Place((*at, *_blamed(message, cls, at[len(path) :]))))
 
 
-def _blamed(message: str, cls: type) -> KeyPath:
-    """A validator's refusal opens with the setting it is about."""
+def _blamed(message: str, cls: type, inner: KeyPath) -> KeyPath:
+    """A validator's refusal opens with the setting it is about, of the class or of one in it."""
+    owner: Any = cls
+    for key in inner:
+        field = attrs.fields_dict(attrs.resolve_types(owner)).get(key)
+        if field is None or field.type is None or not attrs.has(field.type):
+            return ()
+        owner = field.type
     found = re.match(r"`(\w+)`", message)
-    return (found[1],) if found and found[1] in attrs.fields_dict(cls) else ()
+    return (found[1],) if found and found[1] in attrs.fields_dict(owner) else ()
 
 
 def _exactly(wanted: type):

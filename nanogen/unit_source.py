@@ -13,7 +13,7 @@ from nanogen.graph import Apply, Call, Climb, Enter, Inside, Line, Loop, Node, R
 from nanogen.load import Value
 from nanogen.primitives import Site
 from nanogen.reserved import LIBRARY_NAMES, LOCALS
-from nanogen.spelling import ATOM, LINE, binding, indent, needed, shape, variable, wrap
+from nanogen.spelling import ATOM, LINE, binding, indent, needed, variable, wrap
 
 if TYPE_CHECKING:
     from nanogen.source import Emitter
@@ -90,7 +90,7 @@ class UnitWriter:
         unit = self.unit
         if unit.kind == "model":
             return f'"""[model]  tokens (B T) -> logits ({unit.value("logits")})"""'
-        inputs = ", ".join(f"{variable(n)} ({shape(v)})" for n, v in unit.passed)
+        inputs = ", ".join(f"{variable(n)} ({v.described})" for n, v in unit.passed)
         results = ", ".join(f"{variable(n)} ({unit.value(n)})" for n in unit.results)
         what = f"[{unit.kind}.{unit.name}]"
         modules = "".join(f"  {n} = {m}" for n, m in unit.modules.items())
@@ -154,7 +154,7 @@ class UnitWriter:
     def say(self, statement: str, value: Value, depth: int = 0) -> None:
         text = "    " * depth + statement
         pad = max(2, COMMENT_COLUMN - 8 - len(text))
-        self.statements.append(f"{text}{' ' * pad}# {shape(value)}")
+        self.statements.append(f"{text}{' ' * pad}# {value.described}")
 
     def expression(self, node: Node, line: Line, slot: dict[Node, str]) -> tuple[str, int]:
         """Return the source of a node, and how tightly its text binds."""

@@ -37,6 +37,7 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.settings",
     "nanogen.graph",
     "nanogen.answers",  # graph to numbers
+    "nanogen.equation",  # a graph's equations as text
     "nanogen.inside",
     "nanogen.names",  # who reads whom
     "nanogen.sharing",
@@ -57,11 +58,24 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.compiler",  # the passes in their order
     "nanogen.figures",
     "nanogen.card",
-    "nanogen.bounds",
+    "nanogen.show",  # every layer and equation with its share
+    "nanogen.difference",  # what sets two models apart
+    "nanogen.flow",  # boxes and arrows in their places
+    "nanogen.packing",
+    "nanogen.svg",
+    "nanogen.picture",  # graph to SVG
+    "nanogen.bounds",  # of settings
     "nanogen.structure",
     "nanogen.run",
     "nanogen.glossary",  # what words mean
     "nanogen.schema",  # the same keys and kinds, for editors
+    "nanogen.hardware",
+    "nanogen.rewrite",  # TOML text with other values
+    "nanogen.search",
+    "nanogen.match",  # a spec that costs what another costs
+    "nanogen.budget",
+    "nanogen.comparison",  # specs side by side
+    "nanogen.cost_curve",
     "runtime",
     "nanogen.lowering",  # graph to module: the only file of the compiler that imports torch
     "stages",
@@ -177,6 +191,20 @@ def nanogen(*args: str, env: dict | None = None) -> subprocess.CompletedProcess:
         ["check", "saint_iberis_d20", "nanochat_2025", "quickstart"],
         ["check", "tests/nanogen/bad/NG301-uneven-split.toml", "--json"],
         ["flops", "saint_iberis_d20", "nanochat_2025"],
+        [
+            "flops",
+            "saint_iberis_d20",
+            "nanochat_2025",
+            "--match",
+            "width",
+            "--budget",
+            "4e19",
+            "--hardware",
+            "h100x8",
+        ],
+        ["show", "saint_iberis_d20"],
+        ["diff", "saint_iberis_d20", "nanochat_2025"],
+        ["graph", "saint_iberis_d20"],
         ["run", "--help"],
         ["sample", "--help"],
         ["schema"],

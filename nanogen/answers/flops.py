@@ -42,15 +42,15 @@ def of_unit(unit: Unit, load: Load, memo: dict[Unit, Flops] | None = None) -> Fl
     return memo[unit]
 
 
-def training(graph: Graph, load: Load) -> int:
-    """Exact matmul FLOPs of a forward pass and of its backward, which ends where gradients do."""
+def training(graph: Graph, load: Load) -> Flops:
+    """Exact FLOPs of a forward pass and of its backward, which ends where gradients do."""
     reached = forward(graph, evolve(load, reached=True))
-    return forward(graph, load).matmul + BACKWARD * reached.matmul
+    return forward(graph, load) + reached.times(BACKWARD)
 
 
 def training_per_token(graph: Graph, tokens: int, dials: Dials | None = None) -> float:
     """Exact matmul FLOPs of training, a token, in rows of `tokens`."""
-    return training(graph, Load(1, tokens, dials=dials or {})) / tokens
+    return training(graph, Load(1, tokens, dials=dials or {})).matmul / tokens
 
 
 def convention_per_token(

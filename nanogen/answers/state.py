@@ -87,6 +87,12 @@ def elements_per_row(graph: Graph, context: int, load: Load | None = None) -> in
     return sum(leaf.elements(context) for leaf in leaves(state(graph), load or Load()))
 
 
-def elements_per_token(graph: Graph, load: Load | None = None) -> int:
-    """Numbers that the last position of the context adds; a window that is full by then adds none."""
-    return elements_per_row(graph, graph.context, load) - elements_per_row(graph, graph.context - 1, load)
+def bytes_per_row(graph: Graph, context: int, run_bytes: int = 2, load: Load | None = None) -> int:
+    """Bytes kept for a row once `context` positions were seen, with a number of the run's dtype in `run_bytes`."""
+    return sum(leaf.bytes(context, run_bytes) for leaf in leaves(state(graph), load or Load()))
+
+
+def bytes_per_token(graph: Graph, context: int, run_bytes: int = 2, load: Load | None = None) -> int:
+    """Bytes that the last of `context` positions adds; a window that is full by then adds none."""
+    before = bytes_per_row(graph, context - 1, run_bytes, load)
+    return bytes_per_row(graph, context, run_bytes, load) - before

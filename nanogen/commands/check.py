@@ -1,4 +1,4 @@
-"""`nanogen check`: every fault of specs and runs, without torch."""
+"""`nanogen check`: every fault of specs, runs and hardware files, without torch."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from nanogen.document import Document, read_document
 from nanogen.draw import as_json
 from nanogen.shelf import absent, find
 
+KINDS = ("model", "run", "hardware")
+
 
 @click.command("check")
 @click.argument("files", nargs=-1, required=True)
 @set_option
 @click.option("--json", "json_lines", is_flag=True, help="Print one JSON object a diagnostic, for editors.")
 def command(files: tuple[str, ...], overrides: dict, json_lines: bool) -> None:
-    """Check FILES, specs and runs alike: all faults at once, each with its place and what to do.
+    """Check FILES, specs, runs and hardware alike: all faults at once, each with its place and what to do.
 
     \b
     nanogen check specs/saint_iberis_d20.toml
@@ -45,6 +47,7 @@ def command(files: tuple[str, ...], overrides: dict, json_lines: bool) -> None:
 def check_file(name: str, overrides: dict) -> tuple[Document, list[Diagnostic]]:
     """Return a document and all that is wrong with it, whatever kind of file it is."""
     from nanogen.compiler import compile_file
+    from nanogen.hardware import load_hardware
     from stages.load import load_run
 
     try:
@@ -54,15 +57,18 @@ def check_file(name: str, overrides: dict) -> tuple[Document, list[Diagnostic]]:
             if overrides:
                 raise click.UsageError("`--set` is for specs: a run has a table `[set]`")
             return document, list(load_run(path, name=name).warnings)
+        if not faults and document.data.get("kind") == "hardware":
+            load_hardware(path, name)
+            return document, []
         return document, list(compile_file(path, overrides, name=name).warnings)
     except Refusal as refusal:
         return refusal.document, refusal.diagnostics
 
 
 def _path(name: str) -> Path:
-    for kind in ("model", "run"):
+    for kind in KINDS:
         try:
             return find(name, kind)
         except Refusal:
             continue
-    raise absent(name, "model", "run")
+    raise absent(name, *KINDS)

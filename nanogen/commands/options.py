@@ -29,6 +29,17 @@ set_option = click.option(
 )
 
 
+def set_option_of(spec: str):
+    """The same option for one of several specs: `--set-a`."""
+    return click.option(
+        f"--set-{spec.lower()}",
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=_overrides,
+        help=f"Give a dim of {spec} another value. May be repeated.",
+    )
+
+
 def compile_spec(name: str, overrides: dict[str, Any]) -> Compiled:
     """Compile a spec that the user named by path or by the name it ships under."""
     path = find(name, "model")

@@ -162,24 +162,6 @@ def test_no_colour_in_a_pipe(nanogen):
 # -- flops and compile
 
 
-def test_flops_side_by_side(nanogen):
-    code, out, err = nanogen("flops", "saint_iberis_d20", "nanochat_2025", "--tokens", "2048")
-    assert (code, err) == (0, "")
-    rows = {
-        line.split("  ")[0].strip() or line.split("  ")[1].strip(): line.split()[-2:]
-        for line in out.splitlines()
-    }
-    assert rows["at 2,048 tokens"] == ["saint_iberis_d20", "nanochat_2025"]
-    assert rows["parameters"] == ["542,035,200", "560,988,160"]
-    assert rows["6N + 12·layers·width·T"] == ["2,969,095,680", "3,491,758,080"]
-
-
-def test_flops_of_another_depth(nanogen):
-    code, out, _ = nanogen("flops", "nanochat_2025", "--set", "depth=12")
-    assert code == 0
-    assert "185,597,952" in out
-
-
 def test_a_faulty_spec_is_not_counted(nanogen):
     code, out, err = nanogen("flops", str(BAD / "NG201-unknown-name.toml"))
     assert (code, out) == (1, "")

@@ -8,7 +8,7 @@ from nanogen.shelf import absent, find, shelf, shipped
 
 def test_shipped_specs_are_found_by_name():
     assert {"saint_iberis_d20", "nanochat_2025", "llama3_8b"} <= set(shipped("model"))
-    for kind in ("model", "run"):
+    for kind in ("model", "run", "hardware"):
         for name in shipped(kind):
             assert find(name, kind).is_relative_to(shelf())
     assert find("saint_iberis_d20.toml", "model") == shelf() / "saint_iberis_d20.toml"
