@@ -87,6 +87,22 @@ CASES = {
         | {"num_hidden_layers": 7, "num_key_value_heads": 1, "head_dim": 10}
         | {"sliding_window": 5, "query_pre_attn_scalar": 13},
     ),
+    "gemma2_2b": Case(
+        "gemma2_2b",
+        "Gemma2",
+        DIMS
+        | {"depth": 3, "head_dim": 10, "window": 5, "query_scale": 13}
+        | {"score_cap": 2, "logit_cap": 0.01},
+        CONFIG
+        | {"num_hidden_layers": 3, "head_dim": 10, "sliding_window": 5, "query_pre_attn_scalar": 13}
+        | {"attn_logit_softcapping": 2.0, "final_logit_softcapping": 0.01},
+    ),
+    "pythia_1_4b": Case(
+        "pythia_1_4b",
+        "GPTNeoX",
+        {"depth": 2, "width": 64, "heads": 4, "hidden": 40},
+        {k: v for k, v in CONFIG.items() if k != "num_key_value_heads"} | {"hidden_size": 64},
+    ),
     "lfm2_1_2b": Case(
         "lfm2_1_2b",
         "Lfm2",
