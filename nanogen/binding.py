@@ -35,7 +35,7 @@ def bind(at: Evaluator, name: str, call: Call) -> tuple[Primitive, tuple[Node, .
             _borrowing(at, name, call, span)
             continue
         if keyword not in settings_of(name):
-            known = nearest(keyword, settings_of(name)) or f"`{name}` has no settings"
+            known = nearest(keyword, settings_of(name)) or f"leave it out: `{name}` has no settings"
             raise _on_key(at, span, "NG113", f"`{name}` has no setting `{keyword}`", known)
         if keyword in given:
             raise _on_key(at, span, "NG112", f"`{keyword}` is given twice", f"written `{signature(name)}`")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from nanogen.answers.flops import convention_per_token, decoding_per_token, training_per_token
+from nanogen.answers.memory import Ledger, Optimizer, ledger
 from nanogen.answers.parameters import by_role, count
-from nanogen.answers.saved import saved
 from nanogen.answers.state import bytes_per_row, bytes_per_token
 from nanogen.compiler import Compiled
 from nanogen.figures import bytes_text, columns
@@ -12,13 +12,14 @@ from nanogen.graph import Graph, Unit, climbs
 from nanogen.load import Load
 
 HALF = 2  # bytes of a bfloat16
+ROWS = 4  # of the micro-batch whose memory is told
 
 
-def card(compiled: Compiled) -> str:
-    """Return the card as text."""
+def card(compiled: Compiled, optimizer: Optimizer) -> str:
+    """Return the card as text; `optimizer` says what training keeps beside weights and activations."""
     graph, context = compiled.graph, compiled.graph.context
     state, each = bytes_per_row(graph, context, HALF), bytes_per_token(graph, context, HALF)
-    kept = saved(graph, Load(1, context))
+    training = ledger(graph, Load(ROWS, context), HALF, optimizer)
     rows = [
         ("parameters", f"{count(graph):,}", ", ".join(f"{r} {n:,}" for r, n in by_role(graph).items())),
         *(("layers", *text) for text in layer_texts(graph)),
@@ -29,7 +30,7 @@ def card(compiled: Compiled) -> str:
             f"FLOPs a token, exact, in rows of {context:,}",
         ),
         ("", f"{convention_per_token(graph, context):,}", "by 6N + 12·layers·width·T, attention where it is"),
-        ("", bytes_text(kept.bytes(HALF)), f"saved for backward, a row of {context:,} in bfloat16"),
+        ("", bytes_text(training.total), memory_text(training, context)),
         ("decoding", f"{decoding_per_token(graph, context - 1):,}", f"FLOPs for token {context:,}"),
         (
             "",
@@ -41,6 +42,13 @@ def card(compiled: Compiled) -> str:
     about = compiled.spec.meta.get("about")
     body = columns([(name, value, text) for name, value, text in rows], right=False)
     return "\n".join([title, *([f"  {about}"] if about else []), *("  " + line for line in body.split("\n"))])
+
+
+def memory_text(found: Ledger, tokens: int) -> str:
+    """The terms of a ledger; not all of them are there at the peak."""
+    names = ("weights", "gradients", "optimizer", "casts", "activations", "logits", "workspace")
+    terms = ", ".join(f"{name} {bytes_text(getattr(found, name))}" for name in names if getattr(found, name))
+    return f"of memory at {ROWS} rows of {tokens:,} in bfloat16, eager: {terms}"
 
 
 def layer_texts(graph: Graph) -> list[tuple[str, str]]:

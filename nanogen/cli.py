@@ -14,6 +14,7 @@ COMMANDS = {  # name: (module, one line for the list)
     "show": ("nanogen.commands.show", "Show every layer of a spec, or one from within."),
     "diff": ("nanogen.commands.diff", "Compare two specs: layers, costs, and whether a checkpoint loads."),
     "graph": ("nanogen.commands.graph", "Draw a spec as an SVG."),
+    "explain": ("nanogen.commands.explain", "Explain the code of a diagnostic."),
     "flops": ("nanogen.commands.flops", "Count FLOPs of specs, side by side."),
     "import": ("nanogen.commands.import_", "Import published weights as a trained model."),
     "run": ("nanogen.commands.run", "Run a run file: from text to a model that speaks."),
@@ -72,6 +73,7 @@ def cli() -> None:
     nanogen run quickstart                      train a small model from start to report
     nanogen sample quickstart -p "The function"
     nanogen COMMAND -h                          what a command does, with examples
+    nanogen explain NG203                       what a diagnostic means, and how it is put right
     """
 
 

@@ -1,5 +1,4 @@
-"""The codes of diagnostics: what each one means, once. NG0xx text, NG1xx tables and keys, NG2xx names,
-NG3xx sizes and shapes, NG4xx whole models, NG5xx weights that come from elsewhere, NG7xx runs."""
+"""The codes of diagnostics: title, first sentence and severity of each, once; explanations.toml says more."""
 
 from __future__ import annotations
 
@@ -12,6 +11,17 @@ class Code:
     explanation: str
     severity: str = "error"
 
+
+BLOCKS = {  # by the first digit
+    "NG0": "text",
+    "NG1": "tables and keys",
+    "NG2": "names",
+    "NG3": "sizes and shapes",
+    "NG4": "whole models",
+    "NG5": "weights that come from elsewhere",
+    "NG6": "advice: legal, and surely a slip",
+    "NG7": "runs",
+}
 
 CODES: dict[str, Code] = {
     "NG001": Code(
@@ -115,6 +125,43 @@ CODES: dict[str, Code] = {
         "Every number of a tensor that is read goes to one place.",
     ),
     "NG515": Code("published numbers that are no weights", "Weights are floating-point numbers."),
+    "NG601": Code(
+        "a reach that no row is long enough for",
+        "A window, a kernel or a shift reaches further than `context`.",
+        "warning",
+    ),
+    "NG602": Code(
+        "heads that fill no tile",
+        "Matrix units multiply tiles; these heads leave a part of each empty.",
+        "warning",
+    ),
+    "NG603": Code(
+        "matrices whose rows are not aligned",
+        "Matrix units read rows of 8 numbers; this size leaves a rest.",
+        "warning",
+    ),
+    "NG604": Code(
+        "zeros behind zeros", "Two factors start at zero, and neither can ever move the other.", "warning"
+    ),
+    "NG605": Code("a norm of zeros", "At step 0 this norm has nothing but zeros to divide.", "warning"),
+    "NG606": Code(
+        "an eps out of proportion", "`eps` is small beside the squares it guards, and not zero.", "warning"
+    ),
+    "NG607": Code(
+        "queries and keys turned differently",
+        "Rotary positions work where queries and keys are turned alike.",
+        "warning",
+    ),
+    "NG608": Code(
+        "channels turned before they are split",
+        "Rotary pairs stand in one head; here they are made across heads.",
+        "warning",
+    ),
+    "NG609": Code(
+        "layers without a way around",
+        "What enters a layer of a deep stack also has to leave it unchanged, in a sum.",
+        "warning",
+    ),
     "NG701": Code(
         "a stage that no one defines", "`uses` names a kind of stage; `needs` names stages of this run."
     ),

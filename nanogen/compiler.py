@@ -14,6 +14,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from nanogen.advice import advise
 from nanogen.answers.parameters import count
 from nanogen.blueprint import blueprint
 from nanogen.build import build
@@ -118,7 +119,7 @@ def _passes(
     graph, found = build(spec, names)
     findings.extend(d for d in found if d.place.path not in told)
     if graph is not None and not findings.errors:
-        findings.extend(_expected(spec, graph))
+        findings.extend([*_expected(spec, graph), *advise(spec, graph)])
         if not overrides:  # other dims make another model: an import holds its table against that
             findings.extend(check_imports(spec, graph))
     return spec, graph
@@ -151,6 +152,7 @@ def _expected(spec: Spec, graph: Graph) -> list[Diagnostic]:
         return [Diagnostic("NG404", message, Place(spec.model.path), help="some size here is a slip")]
     if wanted is None or spec.overrides or wanted == found:
         return []
-    message = f"{wanted:,} parameters are expected, and the graph has {found:,}, {found - wanted:+,}"
+    difference = f"{abs(found - wanted):,} {'more' if found > wanted else 'fewer'}"
+    message = f"{wanted:,} parameters are expected, and the graph has {found:,}: {difference}"
     help = "correct the equations, or the expected number"
     return [Diagnostic("NG401", message, Place(("expect", "parameters")), help=help)]

@@ -118,6 +118,7 @@ class Saved:
     output: bool = False
     run: int = 0  # further elements in the run's dtype
     wide: int = 0  # further elements in float32
+    widened: bool = False  # inputs and output are kept as float32 copies, where they are narrower
 
     @classmethod
     def more(cls, like: Value, elements: int) -> Saved:

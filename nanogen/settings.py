@@ -41,4 +41,4 @@ def signature(primitive: str) -> str:
 def _default(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return "none" if value is None else f"{value}"
+    return "none" if value is None else f"{value:.3g}" if isinstance(value, float) else f"{value}"

@@ -67,17 +67,37 @@ def _explain(error: ClassValidationError, path: KeyPath) -> Iterator[Diagnostic]
             yield from _explain(leaf, at)
         else:
             message = str(leaf).split("\n")[0]
-            yield Diagnostic("NG704", message, Place((*at, *_blamed(message, cls, at[len(path) :]))))
+            at = (*at, *_blamed(message, cls, at[len(path) :]))
+            yield Diagnostic("NG704", message, Place(at), help=_unsaid(cls, at[len(path) :]))
 
 
-def _blamed(message: str, cls: type, inner: KeyPath) -> KeyPath:
-    """A validator's refusal opens with the setting it is about, of the class or of one in it."""
+def _unsaid(cls: type, at: KeyPath) -> str:
+    """What holds without the setting; of a fault in several, which there are."""
+    owner = _owner(cls, at[:-1])
+    if owner is None or not at or at[-1] not in attrs.fields_dict(owner):
+        return "settings here: " + ", ".join(f"`{f.name}`" for f in attrs.fields(owner or cls))
+    default = attrs.fields_dict(owner)[at[-1]].default
+    if default is attrs.NOTHING:
+        return "it has no default"
+    return "it may be left out" if default in (None, (), "") else f"left out, it is {_shown(default)}"
+
+
+def _owner(cls: type, inner: KeyPath) -> Any:
+    """The class of the settings that stand under keys; None where there is none."""
     owner: Any = cls
     for key in inner:
         field = attrs.fields_dict(attrs.resolve_types(owner)).get(key)
         if field is None or field.type is None or not attrs.has(field.type):
-            return ()
+            return None
         owner = field.type
+    return owner
+
+
+def _blamed(message: str, cls: type, inner: KeyPath) -> KeyPath:
+    """A validator's refusal opens with the setting it is about, of the class or of one in it."""
+    owner = _owner(cls, inner)
+    if owner is None:
+        return ()
     found = re.match(r"`(\w+)`", message)
     return (found[1],) if found and found[1] in attrs.fields_dict(owner) else ()
 

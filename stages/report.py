@@ -42,6 +42,7 @@ def run(work: Work) -> None:
 def gather(work: Work) -> list[Section]:
     """The sections that the inputs can fill, in the order in which people ask."""
     from nanogen.card import card
+    from runtime import optimizer_memory
 
     by_kind: dict[str, list[Input]] = {}
     for found in work.inputs:
@@ -50,7 +51,7 @@ def gather(work: Work) -> list[Section]:
     for found in by_kind.get("pretrain", []):
         sections.append(_training(found))
     if work.compiled is not None:
-        sections.insert(1, Section("Model", text=card(work.compiled)))
+        sections.insert(1, Section("Model", text=card(work.compiled, optimizer_memory)))
     sections += [_evaluation(found) for found in by_kind.get("evaluate", [])]
     data = [_corpus(found) for found in by_kind.get("dataset", [])]
     data += [_tokenizer(found) for found in by_kind.get("tokenizer", [])]

@@ -17,6 +17,7 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.locate",  # where each key of a TOML text stands
     "nanogen.diagnostics",  # faults as data
     "nanogen.document",  # TOML text and its values
+    "nanogen.explanations",  # what each code teaches
     "nanogen.draw",  # faults as people read them
     "nanogen.arithmetic",  # numbers
     "nanogen.expression",  # equations
@@ -47,6 +48,7 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.layers",
     "nanogen.ascent",
     "nanogen.build",  # spec to graph
+    "nanogen.advice",  # graph to warnings
     "nanogen.mapping",  # import tables, settled for one graph
     "nanogen.fitting",  # and held against a published checkpoint
     "nanogen.spelling",
@@ -205,6 +207,7 @@ def nanogen(*args: str, env: dict | None = None) -> subprocess.CompletedProcess:
         ["show", "saint_iberis_d20"],
         ["diff", "saint_iberis_d20", "nanochat_2025"],
         ["graph", "saint_iberis_d20"],
+        ["explain", "NG203"],
         ["run", "--help"],
         ["sample", "--help"],
         ["schema"],

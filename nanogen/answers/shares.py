@@ -8,6 +8,7 @@ from __future__ import annotations
 from attrs import define, evolve, field, frozen
 
 from nanogen.answers import flops
+from nanogen.answers.backward import TIMES
 from nanogen.answers.parameters import count_unit
 from nanogen.answers.state import leaves
 from nanogen.answers.state import of_unit as state_of_unit
@@ -39,7 +40,7 @@ class Share:
     @property
     def training(self) -> float:
         """FLOPs of training, a token."""
-        return (self.row + flops.BACKWARD * self.reached) / self.tokens
+        return (self.row + TIMES * self.reached) / self.tokens
 
 
 @define(eq=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nanogen.commands.faults import USER, show, tally
+from nanogen.commands.faults import USER, more, show, tally
 from nanogen.commands.options import set_option
 from nanogen.diagnostics import Diagnostic, Refusal
 from nanogen.document import Document, read_document
@@ -20,12 +20,14 @@ KINDS = ("model", "run", "hardware")
 @click.argument("files", nargs=-1, required=True)
 @set_option
 @click.option("--json", "json_lines", is_flag=True, help="Print one JSON object a diagnostic, for editors.")
-def command(files: tuple[str, ...], overrides: dict, json_lines: bool) -> None:
+@click.option("--strict", is_flag=True, help="Let a warning fail too: exit code 1.")
+def command(files: tuple[str, ...], overrides: dict, json_lines: bool, strict: bool) -> None:
     """Check FILES, specs, runs and hardware alike: all faults at once, each with its place and what to do.
 
     \b
     nanogen check specs/saint_iberis_d20.toml
     nanogen check my_model.toml --set depth=12
+    nanogen check my_model.toml --strict
     nanogen check my_model.toml --json
     """
     found: list[Diagnostic] = []
@@ -40,7 +42,9 @@ def command(files: tuple[str, ...], overrides: dict, json_lines: bool) -> None:
     if not json_lines:
         files_text = f"{len(files)} file{'s' if len(files) > 1 else ''} read"
         click.echo(f"{files_text}, {tally(found) or 'no faults'}", err=bool(found))
-    if errors:
+    if found and not json_lines:
+        click.echo(more(found), err=True)
+    if errors or (strict and found):
         raise click.exceptions.Exit(USER)
 
 
@@ -48,7 +52,6 @@ def check_file(name: str, overrides: dict) -> tuple[Document, list[Diagnostic]]:
     """Return a document and all that is wrong with it, whatever kind of file it is."""
     from nanogen.compiler import compile_file
     from nanogen.hardware import load_hardware
-    from stages.load import load_run
 
     try:
         path = _path(name)
@@ -56,6 +59,8 @@ def check_file(name: str, overrides: dict) -> tuple[Document, list[Diagnostic]]:
         if not faults and document.data.get("kind") == "run":
             if overrides:
                 raise click.UsageError("`--set` is for specs: a run has a table `[set]`")
+            from stages.load import load_run  # a spec does not pay for it
+
             return document, list(load_run(path, name=name).warnings)
         if not faults and document.data.get("kind") == "hardware":
             load_hardware(path, name)

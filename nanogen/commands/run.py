@@ -40,9 +40,10 @@ def command(run: str, runs: Path) -> None:
     if loaded.compiled is not None:
         from nanogen.card import card
         from nanogen.lowering import prove
+        from runtime import optimizer_memory
 
         prove(loaded.compiled)
-        tell.block(card(loaded.compiled))
+        tell.block(card(loaded.compiled, optimizer_memory))
         tell.line()
     folder = execute(loaded, runs, tell)
     report = folder / "report.html"

@@ -2,6 +2,7 @@
 
 from nanogen.diagnostics import Reject
 from nanogen.load import Flops, Load, Saved, State, Value
+from nanogen.primitives.axes import divisors
 from nanogen.primitives.base import (
     Parameter,
     Primitive,
@@ -42,7 +43,7 @@ class Attend(Primitive):
             raise Reject("NG312", message, "each key head has a value head", 2)
         if q.axes[0] % k.axes[0]:
             message = f"{q.axes[0]} query heads do not share {k.axes[0]} key heads evenly"
-            raise Reject("NG312", message, "the query heads are a multiple of the key heads", 1)
+            raise Reject("NG312", message, f"{divisors(q.axes[0], k.axes[0])} key heads would", 1)
         if self.softcap is not None and self.softcap <= 0:
             message = f"a cap is above 0, found {self.softcap}"
             raise Reject("NG306", message, "scores are often capped at 50", "softcap")

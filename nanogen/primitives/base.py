@@ -27,6 +27,7 @@ class Parameter:
     init: Law
     role: str  # the optimizer group
     dtype: str | None = None  # how it is stored; None is the run's choice
+    cast: bool = False  # backward keeps a copy of it in the run's dtype
 
     @property
     def count(self) -> int:
@@ -221,9 +222,7 @@ def stored() -> Any:
 
 def want_numbers(name: str, x: Value, position: int | None = 0) -> None:
     if x.dtype == "ids":
-        raise Reject(
-            "NG304", f"`{name}` takes numbers, found token ids", "look them up with `embedding`", position
-        )
+        raise Reject("NG304", f"`{name}` takes numbers, found ids", "look them up with `embedding`", position)
 
 
 def want_features(name: str, x: Value, position: int = 0) -> None:

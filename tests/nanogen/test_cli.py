@@ -7,10 +7,13 @@ import click
 import pytest
 
 from nanogen import cli
+from nanogen.answers.flops import decoding_per_token, training_per_token
 from nanogen.cli import COMMANDS, main
+from nanogen.compiler import compile_file
 
 BAD = Path(__file__).parent / "bad"
 GOOD = Path(__file__).parent / "good"
+SPECS = Path(__file__).parents[2] / "specs"
 
 
 @pytest.fixture
@@ -122,7 +125,7 @@ def test_check_tells_of_every_file(nanogen):
     assert [line[:12] for line in err.split("\n") if line.startswith("error")] == [
         "error[NG301]", "error[NG002]", "error[NG001]",
     ]  # fmt: skip
-    assert err.endswith("4 files read, 3 errors\n")
+    assert err.endswith("4 files read, 3 errors\n`nanogen explain NG301` says more\n")
     assert f"--> {names[0]}:12:24" in err
 
 
@@ -130,7 +133,9 @@ def test_warnings_are_no_failure(nanogen):
     code, _, err = nanogen("check", str(BAD / "NG403-division-leaves-rest.toml"))
     assert code == 0
     assert err.startswith("warning[NG403]: 768 // 10 leaves a rest of 8\n")
-    assert err.endswith("1 file read, 1 warning\n")
+    assert err.endswith("1 file read, 1 warning\n`nanogen explain NG403` says more\n")
+    assert nanogen("check", str(BAD / "NG403-division-leaves-rest.toml"), "--strict")[0] == 1
+    assert nanogen("check", "nanochat_2025", "--strict")[0] == 0
 
 
 def test_json_lines(nanogen):
@@ -165,7 +170,7 @@ def test_no_colour_in_a_pipe(nanogen):
 def test_a_faulty_spec_is_not_counted(nanogen):
     code, out, err = nanogen("flops", str(BAD / "NG201-unknown-name.toml"))
     assert (code, out) == (1, "")
-    assert err.endswith("errors: nothing was compiled\n")
+    assert err.endswith("errors: nothing was compiled\n`nanogen explain NG201` says more\n")
 
 
 def test_output_that_cannot_be_written(nanogen, monkeypatch):
@@ -182,6 +187,15 @@ def test_source_is_written(nanogen, tmp_path):
     assert (tmp_path / "model.py").read_text() == nanogen("compile", "saint_iberis_tiny", "--source")[
         1
     ].rstrip("\n") + "\n"
+
+
+def test_compile_traces_when_asked(nanogen):
+    code, out, _ = nanogen("compile", "saint_iberis_tiny", "--set", "depth=2", "--prove")
+    assert code == 0
+    graph = compile_file(SPECS / "saint_iberis_tiny.toml", {"depth": 2}).graph
+    training, step = round(training_per_token(graph, 256) * 256), decoding_per_token(graph, 255)
+    assert f"computes {training:,} FLOPs to train on 256 tokens, {step:,} for token 256\n" in out
+    assert "computes" not in nanogen("compile", "saint_iberis_tiny", "--set", "depth=2")[1]
 
 
 # -- what ends a command

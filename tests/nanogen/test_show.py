@@ -11,6 +11,7 @@ from nanogen.card import card
 from nanogen.compiler import compile_file
 from nanogen.figures import bytes_text
 from nanogen.show import Equation, lay_open, lay_open_layer, model_as_json
+from runtime import optimizer_memory
 
 ROOT = Path(__file__).parents[2]
 HYBRID = ROOT / "tests/nanogen/good/hybrid.toml"
@@ -21,7 +22,7 @@ SPECS = [*sorted((ROOT / "specs").glob("*.toml")), *sorted((ROOT / "tests/nanoge
 def test_the_total_is_what_the_card_says(path):
     compiled = compile_file(path)
     model = lay_open(compiled.graph)
-    text = card(compiled)
+    text = card(compiled, optimizer_memory)
     for number in (
         f"parameters  {model.cost.parameters:,}",
         f"training    {model.cost.training:,.0f}",

@@ -57,9 +57,9 @@ class Outer:
 @pytest.mark.parametrize(
     ("data", "code", "path", "help"),
     [
-        ({"steps": 1, "small": 10}, "NG704", ("inner", "small"), ""),
+        ({"steps": 1, "small": 10}, "NG704", ("inner", "small"), "left out, it is 1"),
         ({"steps": 1, "nam": "x"}, "NG103", ("inner", "nam"), "did you mean `name`?"),
-        ({"steps": 1, "prompts": [2]}, "NG704", ("inner", "prompts"), ""),
+        ({"steps": 1, "prompts": [2]}, "NG704", ("inner", "prompts"), "it may be left out"),
         ({}, "NG102", ("inner",), "it has no default"),
     ],
 )

@@ -80,6 +80,15 @@ def test_what_is_allocated_is_what_was_answered(compiled: Compiled, capacity: in
     assert not any(t.any() for t in tensors)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_bytes_follow_the_dtype_and_wide_state_stays_wide(compiled: Compiled, dtype: torch.dtype):
+    past = allocate_past(compiled.blueprint, rows=3, capacity=60, dtype=dtype)
+    kept = sum(t.nbytes for t in torch.utils._pytree.tree_leaves(past))
+    assert kept == 3 * bytes_per_row(compiled.graph, 60, dtype.itemsize)
+    assert bytes_per_row(compiled.graph, 60, 2) == 2 * numbers(60) + 2 * 3
+    assert bytes_per_token(compiled.graph, 100, dtype.itemsize) == 6 * dtype.itemsize
+
+
 def test_the_shipped_specs_by_hand():
     graphs = {p.stem: compile_file(p).graph for p in SPECS.glob("*.toml")}
     assert elements_per_row(graphs["nanochat_2025"], 2048) == 20 * 2 * 1280 * 2048

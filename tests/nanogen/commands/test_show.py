@@ -92,7 +92,7 @@ def test_fold_and_layer_do_not_go_together(call):
 def test_a_faulty_spec_is_not_shown(call):
     code, out, err = call("show", str(GOOD.parent / "bad" / "NG201-unknown-name.toml"))
     assert (code, out) == (1, "")
-    assert err.endswith("nothing was compiled\n")
+    assert "nothing was compiled\n" in err
 
 
 @pytest.mark.parametrize("width", [40, 100])
