@@ -72,11 +72,21 @@ class Ascent:
         """Let a layer hand out a value that stands in it; raises Reject."""
         if path not in self.layers[layer].results:
             self.wants[layer] = tuple(sorted({*self.wants[layer], path}))
-            rebuilt = self.build(layer)
+            rebuilt = self.rebuilt(layer)
             if isinstance(rebuilt, Unknown):
                 raise Stop(None)
             self.layers[layer] = rebuilt
         return self.layers[layer].value(path)
+
+    def rebuilt(self, index: int) -> Unit | Unknown:
+        """Build a layer again, where a layer above may be under way: that is no call of the stack in itself."""
+        active = self.builder.active
+        under_way = [place for place, table in enumerate(active) if table is self.table]
+        self.builder.active = active[: under_way[0]] if under_way else active
+        try:
+            return self.build(index)
+        finally:
+            self.builder.active = active
 
     def export_all(self, path: str) -> Value:
         """Let every layer that has a value hand it out; on a new first axis. Raises Reject."""
