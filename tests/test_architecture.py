@@ -37,6 +37,7 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.graph",
     "nanogen.answers",  # graph to numbers
     "nanogen.inside",
+    "nanogen.unused",
     "nanogen.names",  # who reads whom
     "nanogen.sharing",
     "nanogen.binding",
