@@ -101,9 +101,7 @@ def means(text: str, model: nn.Module, dials: dict[str, int]) -> None:
 def decodes(compiled: Compiled, model: nn.Module, whole: torch.Tensor, dials: dict[str, int]) -> None:
     """Cached decoding has the logits of the whole pass, in a state of the counted size."""
     for cuts in CUTS:
-        past = allocate_past(
-            compiled.blueprint, rows=ROWS, capacity=LENGTH, dtype=torch.float32, dials=dials
-        )
+        past = allocate_past(compiled.blueprint, rows=ROWS, capacity=LENGTH, dtype=torch.float32, dials=dials)
         pieces = []
         for first, last in pairwise(cuts):
             piece, positions = TOKENS[:, first:last], torch.arange(first, last)[None]

@@ -187,6 +187,15 @@ x = "linear(b, width)"
 
 
 def test_layers_are_built_once_for_equal_calls():
-    compiled, _ = model_of(RESIDUAL + EMBED + 'a = "trunk(embed)"\nb = "trunk(a)"\nlogits = "linear(b, vocab)"')
+    compiled, _ = model_of(
+        RESIDUAL + EMBED + 'a = "trunk(embed)"\nb = "trunk(a)"\nlogits = "linear(b, vocab)"'
+    )
     a, b = (compiled.graph.model.line(name).node for name in ("a", "b"))
     assert [x is y for x, y in zip(a.layers, b.layers, strict=True)] == [True, True, True]
+
+
+def test_torch_compiles_reads_of_layers_without_a_break():
+    _, model = model_of(WORKS["a stack in two places, read inside where it reads below"])
+    torch._dynamo.reset()
+    found = torch.compile(model, fullgraph=True, dynamic=False, backend="eager")(TOKENS)
+    assert torch.allclose(found, model(TOKENS), atol=1e-5)

@@ -221,7 +221,10 @@ REFUSED = {
     'times = "r"\ns = "concat(e, e)"': ("NG313", "a turn takes `s` as B T 8 and leaves it as B T 16"),
     'times = "r"\ns = "float32(e)"': ("NG313", "a turn takes `s` as B T 8 and leaves it as B T 8 float32"),
     'times = "r"\ns = "e * turn"': ("NG304", "`*` takes numbers, found token ids"),
-    'times = "r"\ns = "e if turn == 0 else s"': ("NG111", "`==` compares numbers, found a value and the number 0"),
+    'times = "r"\ns = "e if turn == 0 else s"': (
+        "NG111",
+        "`==` compares numbers, found a value and the number 0",
+    ),
     'times = "r"\ns = "s + embedding(turn, 4, width) + e"': ("NG306", "a table of 4 rows for 8 ids"),
     'times = "r"\ns = "s + e + r"': ("NG207", "`r` is a dial, chosen at run time"),
     'times = "r + 1"\ns = "s + e"': ("NG207", "`r` is a dial, chosen at run time"),

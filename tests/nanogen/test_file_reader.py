@@ -102,7 +102,8 @@ NESTED = {
         "lib/c.toml": LIBRARY + '[module.deepest]\ny = "linear(x, width)"\n',
     },
     "one file by two ways": {
-        "a.toml": LIBRARY + 'use = ["b.toml", "c.toml"]\n[module.lent]\nb = "bee(x)"\nc = "cee(b)"\ny = "b + c"\n',
+        "a.toml": LIBRARY
+        + 'use = ["b.toml", "c.toml"]\n[module.lent]\nb = "bee(x)"\nc = "cee(b)"\ny = "b + c"\n',
         "b.toml": LIBRARY + 'use = ["d.toml"]\n[module.bee]\ny = "dee(x)"\n',
         "c.toml": LIBRARY + 'use = ["./d.toml"]\n[module.cee]\ny = "dee(x)"\n',
         "d.toml": LIBRARY + '[module.dee]\ny = "linear(x, width)"\n',
@@ -120,7 +121,8 @@ NESTED = {
         + '[dial.r]\ndefault = 3\n[loop.lent]\ntimes = "r"\na = "linear(x, width)"\nx = "silu(a)"\n'
     },
     "weights of the model that uses it": {
-        "a.toml": LIBRARY + '[module.lent]\na = "linear(x, vocab, weights=model.embed)"\ny = "linear(a, width)"\n'
+        "a.toml": LIBRARY
+        + '[module.lent]\na = "linear(x, vocab, weights=model.embed)"\ny = "linear(a, width)"\n'
     },
 }
 
@@ -144,13 +146,19 @@ FAULTS = {
         [("a.toml", 3, "NG001", "there is no file `b.toml`")],
     ),
     "empty": ({"a.toml": ""}, [("a.toml", 1, "NG102", "`a.toml` is empty")]),
-    "no TOML": ({"a.toml": LIBRARY + '[module.lent]\ny = "x\n'}, [("a.toml", 4, "NG002", "this string is not closed")]),
+    "no TOML": (
+        {"a.toml": LIBRARY + '[module.lent]\ny = "x\n'},
+        [("a.toml", 4, "NG002", "this string is not closed")],
+    ),
     "no equation": (
         {"a.toml": LIBRARY + '[module.lent]\ny = "linear(x, width"\n'},
         [("a.toml", 4, "NG011", "this bracket is not closed")],
     ),
     "names and shapes": (
-        {"a.toml": LIBRARY + '[module.lent]\nb = "linear(x, widht)"\nc = "split(x, 5)"\ny = "b + flatten(c)"\n'},
+        {
+            "a.toml": LIBRARY
+            + '[module.lent]\nb = "linear(x, widht)"\nc = "split(x, 5)"\ny = "b + flatten(c)"\n'
+        },
         [
             ("a.toml", 4, "NG201", "`widht` is given neither by `a.toml` nor by `spec.toml`"),
             ("a.toml", 5, "NG301", "6 channels do not split into 5 equal parts"),
@@ -165,7 +173,11 @@ FAULTS = {
         [("a.toml", 4, "NG302", "6 / 0 divides by zero")],
     ),
     "defaults": (
-        {"a.toml": LIBRARY + '[defaults]\nlinear = { bais = true }\nlineaer = {}\n' + PLAIN.split("\n", 2)[2]},
+        {
+            "a.toml": LIBRARY
+            + "[defaults]\nlinear = { bais = true }\nlineaer = {}\n"
+            + PLAIN.split("\n", 2)[2]
+        },
         [
             ("a.toml", 4, "NG113", "`linear` has no setting `bais`"),
             ("a.toml", 5, "NG202", "no primitive is called `lineaer`"),
@@ -187,7 +199,10 @@ FAULTS = {
         {"a.toml": LIBRARY.replace("1", "9") + '[module.lent]\ny = "x"\n'},
         [("a.toml", 2, "NG105", "language 9 is newer than 1, which this compiler reads")],
     ),
-    "a library with a model": ({"a.toml": PLAIN + '[model]\nx = "3"\n'}, [("a.toml", 5, "NG103", "a library has no `model`")]),
+    "a library with a model": (
+        {"a.toml": PLAIN + '[model]\nx = "3"\n'},
+        [("a.toml", 5, "NG103", "a library has no `model`")],
+    ),
 }
 
 
