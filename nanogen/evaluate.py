@@ -294,6 +294,7 @@ class Evaluator:
                     made.weights = lend(self, made, owner)
                 except Reject as fault:
                     raise self.reject(fault, owner) from None
+                self.frame.guests.append((self, made, owner))
         return made
 
     def callee(self, node: Call) -> Module | str:
@@ -438,7 +439,7 @@ class Evaluator:
         )
         for name in dict.fromkeys(side.id for side in sides if isinstance(side, Name)):
             read = self.frame.inputs.get(name) or self.frame.memo.get(name)
-            if isinstance(read, Node):
+            if isinstance(read, Node) and name != "turn":
                 place = Place((*self.frame.table.path, name), on_key=True)
                 found.append(Note(place, f"`{name}` is {read.value}"))
         return tuple(found[:3])

@@ -109,7 +109,8 @@ class FileReader(TableReader):
         kind, language = data.get("kind"), data.get("language")
         if not data:
             help = 'a spec has `kind = "model"`, `language = 1`, `[dims]` and `[model]`'
-            self.fault("NG102", "the file is empty", self.path(), help)
+            what = f"`{self.document.name}`" if self.library else "the file"
+            self.fault("NG102", f"{what} is empty", self.path(), help)
             self.readable = False
         elif kind is None:
             help = f'write `kind = "{kinds[0]}"` first'
@@ -200,9 +201,17 @@ class FileReader(TableReader):
         if "use" not in self.keys:
             return {}
         found, help = self.document.data["use"], 'write `use = ["std/attention.toml"]`'
-        if not isinstance(found, list) or not all(isinstance(name, str) and name for name in found):
+        if not isinstance(found, list):
             message = f"`use` is a list of files, found {kind_of_value(found)}"
             self.fault("NG101", message, self.path("use"), help)
+            self.readable = False
+            return {}
+        for place, name in enumerate(found):
+            if not isinstance(name, str) or not name:
+                message = f"a file is named by text, found {kind_of_value(name)}"
+                self.fault("NG101", message, self.path("use", place), help)
+                self.readable = False
+        if not self.readable:
             return {}
         return {name: self.path("use", place) for place, name in reversed(list(enumerate(found)))}
 
@@ -230,16 +239,18 @@ class FileReader(TableReader):
                 dims[name] = equation
             else:
                 self.refused.add(name)
-        for name in overrides:
-            if name not in found and name not in dials and self.readable:
-                message = f"`--set {name}` names no dim of this spec"
-                self.fault("NG108", message, self.path(key), nearest(name, {*found, *dials}))
         for name, example in (("vocab", 65536), ("context", 2048)):
             if name not in found and self.readable and not self.library:
                 help = f"tokenizer and run read it: `{name} = {example}`"
                 self.fault("NG102", f"the dim `{name}` is missing", self.path(key), help)
                 self.refused.add(name)
         return dims
+
+    def unknown_override(self, name: str, parts: Parts) -> None:
+        """Refuse a `--set` of what neither this file nor one that it uses has."""
+        known = {*parts.dims, *parts.dials}
+        message = f"`--set {name}` names no dim of this spec"
+        self.fault("NG108", message, self.path(self.keys.get("dims", "dims")), nearest(name, known))
 
     def defaults(self) -> dict[str, dict[str, Equation]]:
         found, key = {}, self.keys.get("defaults", "defaults")

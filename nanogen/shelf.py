@@ -37,7 +37,8 @@ def read_used(folder: Path | None, key: str) -> tuple[Document, list[Diagnostic]
     places = [folder / written] if folder is not None else []
     path = next((p for p in [*places, shelf() / written] if _is_file(p)), None)
     if path is None:
-        help = "paths go from the file that uses it; `std/` ships with nanogen: " + ", ".join(library())
+        shipped = f"; with nanogen there are {', '.join(library())}" if library() else ""
+        help = f"paths go from the file that uses it{shipped}"
         return Document(key, "", {}), [Diagnostic("NG001", f"there is no file `{key}`", Place(), help=help)]
     return read_document(path, key)
 

@@ -9,7 +9,21 @@ from attrs import define, field
 from nanogen.answers.draws import draws
 from nanogen.answers.state import slots
 from nanogen.call_source import CallWriter
-from nanogen.graph import Apply, Call, Climb, Enter, Inside, Line, Loop, Node, Read, Unit, owner_of, owns
+from nanogen.graph import (
+    Apply,
+    Call,
+    Climb,
+    Enter,
+    Inside,
+    Line,
+    Loop,
+    Node,
+    Read,
+    Unit,
+    called,
+    owner_of,
+    owns,
+)
 from nanogen.load import Value
 from nanogen.primitives import Site
 from nanogen.reserved import LIBRARY_NAMES, LOCALS
@@ -38,17 +52,17 @@ class UnitWriter:
     def __attrs_post_init__(self) -> None:
         """Name the variables as the spec does, save where that would hide what the source calls.
 
-        A result that replaces an input beside others gets a name of its own: they leave together.
+        A result that replaces an input has a name of its own where others leave with it, or are computed after it.
         """
         unit = self.unit
         handed = [n for n, _ in unit.inputs] + [r.name for r in unit.reaches]
         handed += [loan.name for loan in unit.loans]
         inputs, lines = {n for n, _ in unit.inputs}, [line.name for line in unit.lines]
-        hidden = {*LOCALS, "enumerate", "range", "list", *LIBRARY_NAMES, *self.called_names(), self.me}
+        hidden = {*LOCALS, "enumerate", "range", "list", *LIBRARY_NAMES, self.me}
         self.taken = {*hidden, *inputs, *lines}
         plain = {n: variable(n) for n in [*handed, *lines]}
         self.arguments = {n: n if n in inputs and n not in hidden else self.free(plain[n]) for n in handed}
-        apart = sum(n in inputs for n in unit.results) > 1
+        apart = sum(n in inputs for n in lines) > 1 or any(n in inputs for n in lines[:-1])
         for name in lines:
             if name in inputs:
                 self.locals[name] = self.free(f"{name}_out") if apart else self.arguments[name]
@@ -56,12 +70,6 @@ class UnitWriter:
                 self.locals[name] = self.free(plain[name])
             else:
                 self.locals[name] = name
-
-    def called_names(self) -> set[str]:
-        """Classes and functions of what it calls, which are written first."""
-        if self.lender is None:
-            return {self.emitter.class_of(unit) for unit in self.unit.calls}
-        return set()
 
     @property
     def me(self) -> str:
@@ -76,6 +84,7 @@ class UnitWriter:
         return name
 
     def text(self) -> str:
+        self.write_below()
         forward = self.forward()
         if self.lender is not None or self.emitter.is_function(self.unit):
             weights = ["weights"] if self.lender is not None else []
@@ -85,6 +94,12 @@ class UnitWriter:
         method = [f"def forward(self, {self.signature()}):", *indent(forward, 1)]
         head = [f"class {PLACEHOLDER}(nn.Module):", f"    {self.docstring()}", ""]
         return "\n".join([*head, *indent(init, 1), "", *indent(method, 1)])
+
+    def write_below(self) -> None:
+        """Write the classes and functions of what it calls, in the order of the file."""
+        calls = (n for n in self.unit.nodes if isinstance(n, Call) and n.weights is None)
+        for unit in (u for call in calls for u in called(call)) if self.lender is None else ():
+            self.emitter.class_of(unit)
 
     def docstring(self) -> str:
         unit = self.unit
@@ -184,7 +199,7 @@ class UnitWriter:
             past=f'now["{slot[node]}"]' if node in slot else "",
             table=f'now.tables["{self.emitter.tables[table]}"]' if table else "",
         )
-        differs = node.weights is not None and not all(map(self.constructs(node), self.owners(node)))
+        differs = not all(map(self.constructs(node), self.lenders(node, line)))
         return (primitive.borrowed(site) if differs else primitive.source(site)), binding(node)
 
     def constructs(self, node: Apply):
@@ -210,9 +225,10 @@ class UnitWriter:
             return self.arguments[name] if node.weights.lent else f"{self.me}.{name}"
         return f"{self.me}.{line.name}" if owns(node) else ""
 
-    def owners(self, node: Apply | Call) -> list:
-        """The calls that own the weights which a node borrows."""
-        assert node.weights is not None
-        if node.weights.lent:
+    def lenders(self, node: Apply | Call, line: Line) -> list:
+        """The calls that own the weights which a node computes with, where it does not itself."""
+        if node.weights is not None and node.weights.lent:
             return self.emitter.lenders[self.unit, node.weights.name]
-        return [owner_of((self.lender or self.unit).line(node.weights.name))]
+        if node.weights is not None:
+            return [owner_of((self.lender or self.unit).line(node.weights.name))]
+        return [owner_of(self.lender.line(line.name))] if self.lender is not None and owns(node) else []

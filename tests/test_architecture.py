@@ -40,6 +40,7 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.answers",  # graph to numbers
     "nanogen.equation",  # a graph's equations as text
     "nanogen.inside",
+    "nanogen.unused",
     "nanogen.names",  # who reads whom
     "nanogen.sharing",
     "nanogen.binding",

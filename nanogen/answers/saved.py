@@ -110,14 +110,14 @@ class _Walk:
                     self.climb(node)
                 elif isinstance(node, Loop):
                     self.turn(node)
-        own = {k: v for k, v in self.kept.items() if isinstance(k, Node)}
-        for value in own.values():
-            self.total += self.of(value)
+        for key, value in self.kept.items():
+            if not isinstance(key, str):  # an input is counted where it comes from
+                self.total += self.of(value)
         return self
 
     def of(self, value: Value) -> Kept:
         elements = self.load.elements(value)
-        if not value.timed:
+        if not value.timed and value.dtype != "ids":
             return Kept()  # a parameter: weights, not activations
         return {"ids": Kept(ids=elements), "float32": Kept(wide=elements)}.get(
             value.dtype, Kept(run=elements)
@@ -181,6 +181,8 @@ class _Walk:
         for (name, _), given in zip(node.body.inputs, node.inputs, strict=False):
             if name in inner.kept and (first or name not in results):
                 self.keep(given)
+        if "turn" in inner.kept:  # one number a turn
+            self.total += Kept(ids=turns)
         for name in results:  # what a turn left and the next one keeps
             if name in inner.kept and not self.keeps(inner, name):
                 self.total += self.of(dict(node.body.inputs)[name]).times(turns - first)
@@ -189,7 +191,8 @@ class _Walk:
 
     def keeps(self, inner: _Walk, result: str) -> bool:
         """Whether a unit keeps the result itself, so that whoever reads it need not."""
-        return inner.source(inner.unit.line(result).node)[0] in inner.kept
+        key, value = inner.source(inner.unit.line(result).node)
+        return key in inner.kept or value is COUNTED
 
     def inner(self, unit: Unit) -> _Walk:
         if unit not in self.memo:

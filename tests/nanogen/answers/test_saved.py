@@ -218,6 +218,127 @@ logits = "softcap(float32(a), 15)"
 """,
         Kept(run=elements(16), wide=elements(64), ids=elements(1)),
     ),
+    "turns that gradients reach, and what entered the first of them": (
+        """
+[loop.think]
+inputs = ["s", "e"]
+times = 5
+backprop = 2
+both = "linear(s, width)"
+s = "silu(both) + e"
+[model]
+e = "embedding(tokens, vocab, width)"
+t = "think(rms_norm(e), e)"
+logits = "linear(t, vocab)"
+""",
+        # of each reached turn s as it entered and both; t; the norm's input and root, which no gradient passes
+        Kept(run=elements(2 * 2 * 16 + 16 + 16), wide=elements(1), ids=elements(1)),
+    ),
+    "all turns": (
+        """
+[loop.think]
+inputs = ["s", "e"]
+times = 3
+both = "linear(s, width)"
+s = "silu(both) + e"
+[model]
+e = "embedding(tokens, vocab, width)"
+t = "think(e, e)"
+logits = "linear(t, vocab)"
+""",
+        Kept(run=elements(3 * 2 * 16 + 16), ids=elements(1)),
+    ),
+    "turns that are looked up": (
+        """
+[loop.think]
+inputs = ["s"]
+times = 3
+t = "embedding(turn, 4, width)"
+s = "silu(s + t)"
+[model]
+e = "embedding(tokens, vocab, width)"
+t = "think(e)"
+logits = "linear(t, vocab)"
+""",
+        Kept(run=elements(3 * 16 + 16), ids=elements(1) + 3),
+    ),
+    "a value of layer 0 that later layers keep, once": (
+        """
+[module.mixer]
+inputs = ["x", "first"]
+v = "linear(x, width)"
+y = "v * first"
+[stack.trunk]
+layers = 3
+first = "at(mix.v, 0) if i > 0 else x"
+mix = "mixer(x, first)"
+x = "x + mix"
+[model]
+e = "embedding(tokens, vocab, width)"
+t = "trunk(e)"
+logits = "linear(t, vocab)"
+""",
+        # what entered each layer, and v of each, which layer 0 keeps for the later ones too; t
+        Kept(run=elements(3 * 2 * 16 + 16), ids=elements(1)),
+    ),
+    "skips from layer to layer": (
+        """
+[stack.trunk]
+layers = 4
+joined = "x * at(x, 3 - i) if i >= 2 else x"
+up = "linear(joined, width)"
+x = "silu(up)"
+[model]
+e = "embedding(tokens, vocab, width)"
+t = "trunk(e)"
+logits = "linear(t, vocab)"
+""",
+        # e; up of 4; x of 4; joined of the upper two
+        Kept(run=elements((1 + 4 + 4 + 2) * 16), ids=elements(1)),
+    ),
+    "what is read inside a call": (
+        """
+[module.gate]
+a = "linear(x, width)"
+b = "silu(a)"
+y = "b * 2"
+[model]
+e = "embedding(tokens, vocab, width)"
+g = "gate(e)"
+h = "square(g.a) + square(g.b)"
+logits = "linear(g + h, vocab)"
+""",
+        # e; a, kept inside; b, kept by its reader alone; the sum
+        Kept(run=elements(4 * 16), ids=elements(1)),
+    ),
+    "layers on a new axis are copied": (
+        """
+[stack.trunk]
+layers = 3
+a = "linear(x, width)"
+x = "x + silu(a)"
+[model]
+e = "embedding(tokens, vocab, width)"
+t = "trunk(e)"
+v = "t.a"
+logits = "linear(t + v[0] * v[1], vocab)"
+""",
+        # x and a of each layer, the copy of all three, the sum
+        Kept(run=elements((6 + 3 + 1) * 16), ids=elements(1)),
+    ),
+    "shared weights are kept by nobody": (
+        """
+[module.gate]
+a = "linear(x, width)"
+y = "silu(a)"
+[model]
+e = "embedding(tokens, vocab, width)"
+g = "gate(e)"
+h = "gate(g, weights=g)"
+logits = "linear(h, vocab, weights=e)"
+""",
+        Kept(run=elements(5 * 16), ids=elements(1)),
+    ),
 }
 
 
