@@ -26,10 +26,12 @@ class Entry:
     costs: Costs
     purchase: Purchase | None = None
     match: Match | None = None
+    dial: str = ""  # where it stands: `r = 8`
 
     @property
     def label(self) -> str:
-        return self.graph.name if self.match is None else f"{self.graph.name}, {_setting(self.match)}"
+        solved = _setting(self.match) if self.match is not None else ""
+        return ", ".join(text for text in (self.graph.name, self.dial, solved) if text)
 
 
 def table(entries: Sequence[Entry]) -> str:
@@ -50,19 +52,29 @@ def table(entries: Sequence[Entry]) -> str:
             f"{load.rows:,} rows" if several else "a row",
         ],
     ]
+    cut = any(e.costs.convention_reached != e.costs.convention for e in entries)
     for entry in entries:
         c = entry.costs
         row = [entry.label, f"{c.parameters:,}", f"{c.training:,.0f}", f"{100 * c.attention_share:.1f} %"]
-        row += [f"{c.convention:,}", f"{c.prefill:,}", f"{c.decode:,}"]
+        row += [f"{c.convention:,}", *([f"{c.convention_reached:,}"] if cut else [])]
+        row += [f"{c.prefill:,}", f"{c.decode:,}"]
         rows.append([*row, bytes_text(c.state_per_token), bytes_text(c.state)])
+    if cut:
+        rows[0].insert(5, "convention")
+        rows[1].insert(5, "turns reached")
     title = f"{load.rows:,} rows" if several else "one row"
-    return f"{title} of {load.tokens:,} tokens\n\n{columns(rows)}\n\n{LEGEND.format('each row' if several else 'the row')}"
+    legend = LEGEND.format("each row" if several else "the row") + (CUT if cut else "")
+    return f"{title} of {load.tokens:,} tokens\n\n{columns(rows)}\n\n{legend}"
 
 
 LEGEND = """\
 Exact, save for one column: a query sees its own key and those before it, as far as its window goes. The convention,
 6N + 12LHQT, has every query see all T keys: hold it against published numbers, never against the exact ones. Prefill
 reads all tokens, decoding makes the last of {}; state is in bfloat16."""
+
+CUT = """
+Turns reached: the convention with the backward pass over the turns of a loop that gradients reach, which published
+estimators leave out of account."""
 
 
 def spending(entries: Sequence[Entry], by: str, batch_tokens: int, hardware: Hardware | None) -> str:
@@ -114,12 +126,14 @@ def record(entry: Entry) -> dict[str, Any]:
     found: dict[str, Any] = {
         "spec": entry.spec,
         "name": entry.graph.name,
+        "dials": {name: dial.default for name, dial in entry.graph.dials.items()},
         "rows": c.rows,
         "tokens": c.tokens,
         "parameters": c.parameters,
         "training_flops_per_token": c.training,
         "attention_flops_per_token": c.attention,
         "convention_flops_per_token": c.convention,
+        "convention_reached_flops_per_token": c.convention_reached,
         "prefill_flops": c.prefill,
         "decode_flops": c.decode,
         "state_bytes_per_token": c.state_per_token,
@@ -158,6 +172,8 @@ def as_csv(entries: Sequence[Entry]) -> str:
     import io
 
     records = [{k: v for k, v in record(e).items() if k != "match_spec"} for e in entries]
+    for line in records:
+        line["dials"] = " ".join(f"{name}={value}" for name, value in line["dials"].items())
     keys = dict.fromkeys(key for r in records for key in r)
     file = io.StringIO()
     writer = csv.DictWriter(file, list(keys), lineterminator="\n", restval="")

@@ -167,10 +167,8 @@ def _dial() -> Schema:
         "sigma": {"description": said["train.sigma"], "type": "number", "minimum": 0, "maximum": MOST},
         "max": {"description": said["train.max"], **turns},
     }
-    fixed = {
-        "if": {"properties": {"draw": {"const": "fixed"}}},
-        "then": {"properties": dict.fromkeys(("mean", "sigma", "max"), {"not": {}})},
-    }
+    none = {key: {"description": "A fixed draw has none.", "not": {}} for key in ("mean", "sigma", "max")}
+    fixed = {"if": {"properties": {"draw": {"const": "fixed"}}}, "then": {"properties": none}}
     train = {**_table(said["train"], drawn, required=("draw",)), **fixed, "else": {"required": ["mean"]}}
     return _table("A dial.", {**keys, "train": train}, required=("default",))
 

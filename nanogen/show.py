@@ -12,7 +12,8 @@ from nanogen.answers.shares import Share, Shares
 from nanogen.arithmetic import shown
 from nanogen.diagnostics import nearest
 from nanogen.equation import Forms, written
-from nanogen.graph import Graph, Line, Unit, called, climbs, nodes, owner_of
+from nanogen.graph import Graph, Line, Loop, Unit, called, climbs, nodes, owner_of
+from nanogen.load import Load
 
 
 class NoSuchLayer(Exception):
@@ -34,6 +35,7 @@ class Equation:
     owned: tuple[Placed, ...]  # by the equation itself, not by what it calls
     inside: tuple[Equation, ...]
     layers: int  # of the stack that it calls, if it calls one
+    turns: int  # of the loop that it calls, at the default of its dial
 
 
 @frozen
@@ -121,7 +123,9 @@ def _equation(unit: Unit, line: Line, prefix: str, costs: Shares, *, deep: bool)
     ]
     value = line.node.value.described
     cost = costs.of_line(unit, line)
-    return Equation(path, written(line.node, laws=False), value, cost, tuple(owned), tuple(inside), layers)
+    turns = sum(node.turns(Load()) for node in nodes(line.node) if isinstance(node, Loop))
+    text = written(line.node, laws=False)
+    return Equation(path, text, value, cost, tuple(owned), tuple(inside), layers, turns)
 
 
 def _alone(unit: Unit, line: Line) -> Unit:

@@ -41,6 +41,7 @@ class Costs:
     training: float  # FLOPs a token, exact
     attention: float  # of these, the matmuls of positions with positions
     convention: int  # FLOPs a token by 6N + 12·layers·width·T
+    convention_reached: int  # the same, backward over the turns of loops that gradients reach
     prefill: int  # FLOPs of all rows
     decode: int  # FLOPs of the last token of each row
     state_per_token: int  # bytes that the last token of a row adds
@@ -61,6 +62,7 @@ def costs(graph: Graph, tokens: int, rows: int = 1) -> Costs:
         training=training_per_token(graph, tokens),
         attention=training(graph, load).pairs / (rows * tokens),
         convention=convention_per_token(graph, tokens),
+        convention_reached=convention_per_token(graph, tokens, truncated=True),
         prefill=forward(graph, load).matmul,
         decode=rows * decoding_per_token(graph, tokens - 1),
         state_per_token=bytes_per_token(graph, tokens),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from attrs import frozen
+from attrs import evolve, frozen
 
 from nanogen.commands.faults import show
 from nanogen.commands.options import compile_spec, set_option
@@ -29,6 +29,7 @@ class Asked:
 
     tokens: int | None
     batch: int
+    dial: tuple[str, tuple[int, ...]] | None
     dim: str | None
     by: str
     output: Path | None
@@ -53,6 +54,17 @@ class Asked:
         return self.csv_file == Path("-")
 
 
+def _dial(
+    ctx: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[str, tuple[int, ...]] | None:
+    if value is None:
+        return None
+    name, _, numbers = value.partition("=")
+    if not name.isidentifier() or not all(n.isascii() and n.isdecimal() for n in numbers.split(",")):
+        raise click.BadParameter(f"`{value}` is not NAME=N,N: `--dial r=1,4,8`")
+    return name, tuple(int(n[:9]) for n in numbers.split(","))
+
+
 def _budget(ctx: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
     if value is not None and not (value > 0 and isfinite(value)):
         raise click.BadParameter(f"{value} FLOPs buy nothing: `--budget 4e19`")
@@ -70,6 +82,12 @@ def _budget(ctx: click.Context, parameter: click.Parameter, value: float | None)
 )
 @click.option(
     "--batch", type=click.IntRange(1), default=1, help="Rows that are read and decoded; unsaid, one."
+)
+@click.option(
+    "--dial",
+    metavar="NAME=N,N",
+    callback=_dial,
+    help="Count each spec that has this dial once for each number: --dial r=1,4,8.",
 )
 @click.option(
     "--match",
@@ -103,6 +121,7 @@ def command(specs: tuple[str, ...], overrides: dict, **options: Any) -> None:
     nanogen flops saint_iberis_d20 nanochat_2025
     nanogen flops nanochat_2025 --set depth=12 --tokens 1024
     nanogen flops saint_iberis_d20 nanochat_2025 --match width -o matched.toml
+    nanogen flops looped --dial r=1,4,8,16
     nanogen flops nanochat_2025 --budget 4e19 --hardware h100x8
     nanogen flops saint_iberis_d20 nanochat_2025 --plot cost.svg
     """
@@ -114,7 +133,11 @@ def command(specs: tuple[str, ...], overrides: dict, **options: Any) -> None:
         show(c.document, list(c.warnings))
     length = asked.tokens or min(c.graph.context for c in compiled)
     _check_costs(asked, specs, compiled, length)
-    entries = [_entry(name, c, length, asked, hardware) for name, c in zip(specs, compiled, strict=True)]
+    entries = [
+        evolve(_entry(name, at, length, asked, hardware), dial=where)
+        for name, c in zip(specs, compiled, strict=True)
+        for where, at in _dialled(name, c, overrides, asked.dial)
+    ]
     if asked.dim is not None:
         from nanogen.match import match
 
@@ -125,9 +148,20 @@ def command(specs: tuple[str, ...], overrides: dict, **options: Any) -> None:
         click.echo(f"wrote {path}", err=asked.json_lines or asked.csv_printed)
 
 
+def _dialled(
+    name: str, compiled: Compiled, overrides: dict, dial: tuple[str, tuple[int, ...]] | None
+) -> list[tuple[str, Compiled]]:
+    """A spec once for each number of the dial, if it has it."""
+    if dial is None or dial[0] not in compiled.graph.dials:
+        return [("", compiled)]
+    which, numbers = dial
+    return [(f"{which} = {n}", compile_spec(name, {**overrides, which: n})) for n in numbers]
+
+
 def _check(asked: Asked, specs: int) -> None:
     """Options that say something only together, and files that must not be written."""
     wrong = {
+        "`--dial` and `--match` do not go together": asked.dial is not None and asked.dim is not None,
         "`--match` takes two specs: the second is made to cost what the first does": asked.dim is not None
         and specs != 2,
         "`-o` goes with `--match`": asked.output is not None and asked.dim is None,

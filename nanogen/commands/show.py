@@ -79,6 +79,7 @@ def print_model(console: Console, model: Model, fold: bool) -> None:
     table = _table(console, ["model"], SHARES, prose="")
     for equation in model.equations:
         about = f" · {equation.layers} layers" if equation.layers else ""
+        about += f" · {equation.turns} turns" if equation.turns else ""
         table.add_row(equation.path, equation.text + about, *_share(equation.cost))
     _total(table, "total", "", *_share(model.cost))
     _print(console, table)

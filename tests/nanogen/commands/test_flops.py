@@ -46,6 +46,25 @@ def test_another_depth_and_another_length(flops):
     assert flops("nanochat_2025", "--set", "depth=12", "--tokens", "1024") == (0, out, "")
 
 
+LOOPED = {  # size 20 by looped_nanochat's estimator, and the same with the backward pass cut
+    1: (1_671_413_760, 1_671_413_760),
+    4: (3_382_272_000, 3_382_272_000),
+    8: (5_663_416_320, 4_142_653_440),
+    16: (10_225_704_960, 5_663_416_320),
+}
+
+
+def test_a_dial_at_several_numbers(flops):
+    code, out, err = flops("looped", "nanochat_2025", "--dial", "r=1,4,8,16")
+    assert (code, err) == (0, "")
+    rows = [line.split() for line in out.splitlines() if line.startswith(("looped", "nanochat"))]
+    assert [row[:4] for row in rows[:4]] == [["looped,", "r", "=", str(r)] for r in LOOPED]
+    assert [tuple(int(n.replace(",", "")) for n in row[8:10]) for row in rows[:4]] == list(LOOPED.values())
+    assert rows[4][5:7] == ["3,491,758,080", "3,491,758,080"]
+    assert flops("looped", "--dial", "r=0")[0] == 1
+    assert flops("looped", "--dial", "r")[0] == 2
+
+
 def test_json_lines(flops):
     code, out, err = flops(*BOTH, "--json", "--batch", "2", "--budget", "1e18", "--hardware", "dgx_spark")
     assert (code, err) == (0, "")
@@ -65,7 +84,7 @@ def test_the_convention_pays_when_asked(flops):
 def test_csv_printed_and_written(flops):
     code, out, err = flops(*BOTH, "--csv", "-")
     assert (code, err) == (0, "")
-    assert out.startswith("spec,name,rows,tokens,parameters,training_flops_per_token,")
+    assert out.startswith("spec,name,dials,rows,tokens,parameters,training_flops_per_token,")
     assert len(out.splitlines()) == 3
     code, shown, _ = flops(*BOTH, "--csv", "costs.csv")
     assert code == 0
