@@ -87,11 +87,11 @@ class CallWriter:
     def sharing(self, node: Call, place: int) -> str:
         """The function that computes a member of a call with weights of a module which computes something else."""
         emitter, unit = self.at.emitter, node.members[place][1]
-        for owner in self.at.lenders(node, self.line):
-            lender = owner.members[place][1]
-            if not emitter.same(unit, lender):
-                return emitter.class_of(unit, lender)
-        return ""
+        owners = self.at.lending(node, self.line)
+        lenders = tuple(dict.fromkeys(owner.members[place][1] for owner in owners))
+        if all(emitter.same(unit, lender) for lender in lenders):
+            return ""
+        return emitter.class_of(unit, lenders)
 
     def now(self, node: Node, unit: Unit) -> list[str]:
         if node in self.slot:

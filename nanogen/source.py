@@ -5,13 +5,13 @@ a shape on every line. Imports no torch to say so.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 from attrs import define, field
 
 from nanogen.answers.state import unit_sees_past
 from nanogen.dials import Dial
-from nanogen.graph import Apply, Climb, Graph, Loop, Node, Unit, owner_of, owns
+from nanogen.graph import Apply, Climb, Graph, Loop, Node, Unit, owns, units
+from nanogen.lending import Lending
 from nanogen.primitives import Table
 from nanogen.primitives.lookup import Bare, Embedding
 from nanogen.reserved import LIBRARY_NAMES, LOCALS
@@ -33,16 +33,17 @@ class Emitter:
     graph: Graph
     classes: dict[str, str] = field(factory=dict)  # text without its name -> name
     texts: list[str] = field(factory=list)
-    names: dict[tuple[Unit, Unit | None], str] = field(factory=dict)
+    names: dict[tuple[Unit, tuple[Unit, ...]], str] = field(factory=dict)
     tables: dict[Table, str] = field(factory=dict)
     held: set[Unit] = field(factory=set)  # layers that stand in a ModuleList
     informed: set[Unit] = field(factory=set)  # layers of a stack in which one reads `now`: all are given it
-    lenders: dict[tuple[Unit, str], list[Node]] = field(factory=dict)  # whose weights a loan of a unit is
+    lending: Lending = field(init=False)  # who may lend weights to whom
     spoken: set[str] = field(factory=set)  # names of the spec's values: no class hides one
 
     def file(self) -> str:
         self.name_tables()
         self.look_around()
+        self.lending = Lending(self.graph.model)
         self.class_of(self.graph.model)
         body = "\n\n\n".join(self.texts)
         head = ['"""Written by nanogen. B rows, T positions."""', "", "import torch"]
@@ -61,26 +62,14 @@ class Emitter:
         self.tables = {t: "rope" if len(found) == 1 else f"rope_{i + 1}" for i, t in enumerate(found)}
 
     def look_around(self) -> None:
-        """Note which names are taken, which layers are held as modules, which are told of the past, who lends."""
+        """Note which names are taken, which layers are held as modules, and which are told of the past."""
         for unit in units(self.graph.model):
             self.spoken.update(name for name, _ in unit.inputs)
             self.spoken.update(line.name for line in unit.lines)
-            for loan in unit.loans:
-                if loan.layer is None:
-                    self.lend(unit, loan.name, self.graph.model, loan.line)
             for node in unit.nodes:
                 if isinstance(node, Climb):
                     self.held.update(node.layers if owns(node) else ())
                     self.informed.update(node.layers if any(map(needs_now, node.layers)) else ())
-                    for layer in node.layers:
-                        for loan in layer.loans:
-                            if loan.layer is not None:
-                                self.lend(layer, loan.name, node.layers[loan.layer], loan.line)
-
-    def lend(self, unit: Unit, loan: str, lender: Unit, line: str) -> None:
-        owner = owner_of(lender.line(line))
-        assert owner is not None
-        self.lenders.setdefault((unit, loan), []).append(owner)
 
     # -- classes
 
@@ -88,20 +77,20 @@ class Emitter:
         """Whether a unit is written as a function: it owns nothing, and nothing holds it as a module."""
         return unit.kind != "model" and not unit.owning and unit not in self.held
 
-    def class_of(self, unit: Unit, lender: Unit | None = None) -> str:
+    def class_of(self, unit: Unit, lenders: tuple[Unit, ...] = ()) -> str:
         """Return the class name of a unit, writing the class on first sight; units of equal text share it.
 
-        With a `lender`, it is a function that computes the unit with the weights of another.
+        With `lenders`, it is a function that computes the unit with the weights of any of these.
         """
-        if (unit, lender) not in self.names:
-            writer = UnitWriter(self, unit, lender)
+        if (unit, lenders) not in self.names:
+            writer = UnitWriter(self, unit, lenders)
             text = writer.text()
             if text not in self.classes:
-                name = self.free_name(unit, lender is not None)
+                name = self.free_name(unit, bool(lenders))
                 self.classes[text] = name
                 self.texts.append(text.replace(PLACEHOLDER, name))
-            self.names[unit, lender] = self.classes[text]
-        return self.names[unit, lender]
+            self.names[unit, lenders] = self.classes[text]
+        return self.names[unit, lenders]
 
     def same(self, unit: Unit, other: Unit) -> bool:
         """Whether two units are one class. What is written to find out, and is not, goes again."""
@@ -143,20 +132,6 @@ def _reads_now(node: Node) -> bool:
     if not isinstance(node, Apply):
         return False
     return isinstance(node.primitive, Embedding | Bare) or node.primitive.table_of(*node.values) is not None
-
-
-def units(unit: Unit) -> Iterable[Unit]:
-    """The unit and all below it, each once."""
-    seen: dict[Unit, None] = {}
-
-    def visit(u: Unit) -> None:
-        if u not in seen:
-            seen[u] = None
-            for inner in u.calls:
-                visit(inner)
-
-    visit(unit)
-    return seen
 
 
 def _import(body: str) -> list[str]:

@@ -37,11 +37,11 @@ PLACEHOLDER = "\0class\0"
 
 @define(eq=False)
 class UnitWriter:
-    """One unit being written. With a `lender` it computes with the weights of that unit's module."""
+    """One unit being written. With `lenders` it computes with the weights of any of these units' modules."""
 
     emitter: Emitter
     unit: Unit
-    lender: Unit | None = None
+    lenders: tuple[Unit, ...] = ()
     statements: list[str] = field(factory=list)
     taken: set[str] = field(factory=set)  # names that another variable may not have
     arguments: dict[str, str] = field(factory=dict)  # name of an input, a reach or a loan -> its variable
@@ -73,7 +73,7 @@ class UnitWriter:
     @property
     def me(self) -> str:
         """What the weights belong to."""
-        return "self" if self.lender is None else "weights"
+        return "weights" if self.lenders else "self"
 
     def free(self, name: str) -> str:
         """A variable that nothing else in this unit means."""
@@ -85,8 +85,8 @@ class UnitWriter:
     def text(self) -> str:
         self.write_below()
         forward = self.forward()
-        if self.lender is not None or self.emitter.is_function(self.unit):
-            weights = ["weights"] if self.lender is not None else []
+        if self.lenders or self.emitter.is_function(self.unit):
+            weights = ["weights"] if self.lenders else []
             head = f"def {PLACEHOLDER}({', '.join([*weights, self.signature()])}):"
             return "\n".join([head, f"    {self.docstring()}", *indent(forward, 1)])
         init = ["def __init__(self):", "    super().__init__()", *indent(self.attributes(), 1)]
@@ -97,7 +97,7 @@ class UnitWriter:
     def write_below(self) -> None:
         """Write the classes and functions of what it calls, in the order of the file."""
         calls = (n for n in self.unit.nodes if isinstance(n, Call) and n.weights is None)
-        for unit in (u for call in calls for u in called(call)) if self.lender is None else ():
+        for unit in (u for call in calls for u in called(call)) if not self.lenders else ():
             self.emitter.class_of(unit)
 
     def docstring(self) -> str:
@@ -108,7 +108,7 @@ class UnitWriter:
         results = ", ".join(f"{variable(n)} ({unit.value(n)})" for n in unit.results)
         what = f"[{unit.kind}.{unit.name}]"
         modules = "".join(f"  {n} = {m}" for n, m in unit.modules.items())
-        lent = "  with the weights of another call" if self.lender is not None else ""
+        lent = "  with the weights of another call" if self.lenders else ""
         return f'"""{what}{modules}  {inputs} -> {results}{lent}"""'
 
     def signature(self) -> str:
@@ -198,7 +198,7 @@ class UnitWriter:
             past=f'now["{slot[node]}"]' if node in slot else "",
             table=f'now.tables["{self.emitter.tables[table]}"]' if table else "",
         )
-        differs = not all(map(self.constructs(node), self.lenders(node, line)))
+        differs = not all(map(self.constructs(node), self.lending(node, line)))
         return (primitive.borrowed(site) if differs else primitive.source(site)), binding(node)
 
     def constructs(self, node: Apply):
@@ -224,10 +224,10 @@ class UnitWriter:
             return self.arguments[name] if node.weights.lent else f"{self.me}.{name}"
         return f"{self.me}.{line.name}" if owns(node) else ""
 
-    def lenders(self, node: Apply | Call, line: Line) -> list:
+    def lending(self, node: Apply | Call, line: Line) -> list:
         """The calls that own the weights which a node computes with, where it does not itself."""
         if node.weights is not None and node.weights.lent:
-            return self.emitter.lenders[self.unit, node.weights.name]
+            return self.emitter.lending.loans[self.unit, node.weights.name]
         if node.weights is not None:
-            return [owner_of((self.lender or self.unit).line(node.weights.name))]
-        return [owner_of(self.lender.line(line.name))] if self.lender is not None and owns(node) else []
+            return [owner_of(unit.line(node.weights.name)) for unit in self.lenders or (self.unit,)]
+        return [owner_of(unit.line(line.name)) for unit in self.lenders] if owns(node) else []

@@ -47,6 +47,7 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.ascent",
     "nanogen.build",  # spec to graph
     "nanogen.spelling",
+    "nanogen.lending",
     "nanogen.call_source",
     "nanogen.unit_source",
     "nanogen.source",  # graph to PyTorch source
