@@ -52,8 +52,9 @@ class Lending:
             owners = list(self.loans.get((unit, name), ()))
         else:
             owners = [owner_of(each.line(name)) for each in (unit, *self.units.get(unit, ()))]
-        for owner in owners if isinstance(guest, Call) else ():
-            self.share(guest, owner)
+        if isinstance(guest, Call):
+            for owner in owners:
+                self.share(guest, owner)
 
     def share(self, call: Call, owner: Node | None) -> None:
         """Let a call compute with the weights that another owns, or with its own."""

@@ -8,15 +8,13 @@ import re
 
 from attrs import define, field
 
-from nanogen.answers.state import unit_sees_past
-from nanogen.dials import Dial
-from nanogen.graph import Apply, Climb, Graph, Loop, Node, Unit, owns, units
+from nanogen.call_source import needs_now
+from nanogen.graph import Apply, Call, Climb, Graph, Unit, owns, units
 from nanogen.lending import Lending
 from nanogen.primitives import Table
-from nanogen.primitives.lookup import Bare, Embedding
 from nanogen.reserved import LIBRARY_NAMES, LOCALS
 from nanogen.spelling import LINE, camel, indent, wrap
-from nanogen.unit_source import PLACEHOLDER, UnitWriter
+from nanogen.unit_source import PLACEHOLDER, Form, UnitWriter
 
 LIBRARY = "runtime.primitives"
 
@@ -33,10 +31,8 @@ class Emitter:
     graph: Graph
     classes: dict[str, str] = field(factory=dict)  # text without its name -> name
     texts: list[str] = field(factory=list)
-    names: dict[tuple[Unit, tuple[Unit, ...]], str] = field(factory=dict)
+    names: dict[tuple[Unit, Form], str] = field(factory=dict)
     tables: dict[Table, str] = field(factory=dict)
-    held: set[Unit] = field(factory=set)  # layers that stand in a ModuleList
-    informed: set[Unit] = field(factory=set)  # layers of a stack in which one reads `now`: all are given it
     lending: Lending = field(init=False)  # who may lend weights to whom
     spoken: set[str] = field(factory=set)  # names of the spec's values: no class hides one
 
@@ -44,7 +40,7 @@ class Emitter:
         self.name_tables()
         self.look_around()
         self.lending = Lending(self.graph.model)
-        self.class_of(self.graph.model)
+        self.class_of(self.graph.model, Form())
         body = "\n\n\n".join(self.texts)
         head = ['"""Written by nanogen. B rows, T positions."""', "", "import torch"]
         if re.search(r"\bF\.", body):
@@ -62,42 +58,36 @@ class Emitter:
         self.tables = {t: "rope" if len(found) == 1 else f"rope_{i + 1}" for i, t in enumerate(found)}
 
     def look_around(self) -> None:
-        """Note which names are taken, which layers are held as modules, and which are told of the past."""
+        """Note which names the spec has taken."""
         for unit in units(self.graph.model):
             self.spoken.update(name for name, _ in unit.inputs)
             self.spoken.update(line.name for line in unit.lines)
-            for node in unit.nodes:
-                if isinstance(node, Climb):
-                    self.held.update(node.layers if owns(node) else ())
-                    self.informed.update(node.layers if any(map(needs_now, node.layers)) else ())
 
     # -- classes
 
-    def is_function(self, unit: Unit) -> bool:
-        """Whether a unit is written as a function: it owns nothing, and nothing holds it as a module."""
-        return unit.kind != "model" and not unit.owning and unit not in self.held
+    def form_of(self, call: Call) -> Form:
+        """How the members of a call are written: layers alike, as modules where there are weights to hold."""
+        if not isinstance(call, Climb):
+            return Form()
+        return Form(held=owns(call) or call.weights is not None, told=any(map(needs_now, call.layers)))
 
-    def class_of(self, unit: Unit, lenders: tuple[Unit, ...] = ()) -> str:
-        """Return the class name of a unit, writing the class on first sight; units of equal text share it.
-
-        With `lenders`, it is a function that computes the unit with the weights of any of these.
-        """
-        if (unit, lenders) not in self.names:
-            writer = UnitWriter(self, unit, lenders)
-            text = writer.text()
+    def class_of(self, unit: Unit, form: Form) -> str:
+        """Return the class name of a unit, writing the class on first sight; units of equal text share it."""
+        if (unit, form) not in self.names:
+            text = UnitWriter(self, unit, form).text()
             if text not in self.classes:
-                name = self.free_name(unit, bool(lenders))
+                name = self.free_name(unit, bool(form.lenders))
                 self.classes[text] = name
                 self.texts.append(text.replace(PLACEHOLDER, name))
-            self.names[unit, lenders] = self.classes[text]
-        return self.names[unit, lenders]
+            self.names[unit, form] = self.classes[text]
+        return self.names[unit, form]
 
-    def same(self, unit: Unit, other: Unit) -> bool:
+    def same(self, unit: Unit, form: Form, other: Unit, others: Form) -> bool:
         """Whether two units are one class. What is written to find out, and is not, goes again."""
-        if unit is other:
+        if unit is other and form == others:
             return True
         written = dict(self.classes), list(self.texts), dict(self.names)
-        equal = self.class_of(unit) == self.class_of(other)
+        equal = self.class_of(unit, form) == self.class_of(other, others)
         self.classes, self.texts, self.names = written
         return equal
 
@@ -115,23 +105,6 @@ class Emitter:
         while f"{name}{number}" in taken:
             number += 1
         return f"{name}{number}"
-
-    def now_of(self, unit: Unit) -> bool:
-        """Whether a unit is handed `now`."""
-        return needs_now(unit) or unit in self.informed
-
-
-def needs_now(unit: Unit) -> bool:
-    """Whether a unit reads positions, rotary tables, the dtype, a dial or the past."""
-    return unit_sees_past(unit) or any(map(_reads_now, unit.nodes)) or any(map(needs_now, unit.calls))
-
-
-def _reads_now(node: Node) -> bool:
-    if isinstance(node, Loop):
-        return isinstance(node.times, Dial) or "turn" in dict(node.body.inputs)
-    if not isinstance(node, Apply):
-        return False
-    return isinstance(node.primitive, Embedding | Bare) or node.primitive.table_of(*node.values) is not None
 
 
 def _import(body: str) -> list[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from nanogen.answers.state import slots
-from nanogen.call_source import CallWriter
+from nanogen.call_source import CallWriter, needs_now
 from nanogen.graph import (
     Apply,
     Call,
@@ -35,13 +35,25 @@ COMMENT_COLUMN = 72
 PLACEHOLDER = "\0class\0"
 
 
+@frozen
+class Form:
+    """How a unit is written: `held` as a layer in a ModuleList, `told` of the past as other layers are.
+
+    With `lenders` it is a function that computes with the weights of any of these units' modules.
+    """
+
+    held: bool = False
+    told: bool = False
+    lenders: tuple[Unit, ...] = ()
+
+
 @define(eq=False)
 class UnitWriter:
-    """One unit being written. With `lenders` it computes with the weights of any of these units' modules."""
+    """One unit being written."""
 
     emitter: Emitter
     unit: Unit
-    lenders: tuple[Unit, ...] = ()
+    form: Form
     statements: list[str] = field(factory=list)
     taken: set[str] = field(factory=set)  # names that another variable may not have
     arguments: dict[str, str] = field(factory=dict)  # name of an input, a reach or a loan -> its variable
@@ -73,7 +85,7 @@ class UnitWriter:
     @property
     def me(self) -> str:
         """What the weights belong to."""
-        return "weights" if self.lenders else "self"
+        return "weights" if self.form.lenders else "self"
 
     def free(self, name: str) -> str:
         """A variable that nothing else in this unit means."""
@@ -85,8 +97,8 @@ class UnitWriter:
     def text(self) -> str:
         self.write_below()
         forward = self.forward()
-        if self.lenders or self.emitter.is_function(self.unit):
-            weights = ["weights"] if self.lenders else []
+        if self.form.lenders or not (self.unit.kind == "model" or self.unit.owning or self.form.held):
+            weights = ["weights"] if self.form.lenders else []
             head = f"def {PLACEHOLDER}({', '.join([*weights, self.signature()])}):"
             return "\n".join([head, f"    {self.docstring()}", *indent(forward, 1)])
         init = ["def __init__(self):", "    super().__init__()", *indent(self.attributes(), 1)]
@@ -97,8 +109,9 @@ class UnitWriter:
     def write_below(self) -> None:
         """Write the classes and functions of what it calls, in the order of the file."""
         calls = (n for n in self.unit.nodes if isinstance(n, Call) and n.weights is None)
-        for unit in (u for call in calls for u in called(call)) if not self.lenders else ():
-            self.emitter.class_of(unit)
+        for call in calls if not self.form.lenders else ():
+            for unit in called(call):
+                self.emitter.class_of(unit, self.emitter.form_of(call))
 
     def docstring(self) -> str:
         unit = self.unit
@@ -108,13 +121,15 @@ class UnitWriter:
         results = ", ".join(f"{variable(n)} ({unit.value(n)})" for n in unit.results)
         what = f"[{unit.kind}.{unit.name}]"
         modules = "".join(f"  {n} = {m}" for n, m in unit.modules.items())
-        lent = "  with the weights of another call" if self.lenders else ""
+        lent = "  with the weights of another call" if self.form.lenders else ""
         return f'"""{what}{modules}  {inputs} -> {results}{lent}"""'
 
     def signature(self) -> str:
         if self.unit.kind == "model":
             return "tokens, now=None"
-        return ", ".join([*self.arguments.values(), *(["now"] if self.emitter.now_of(self.unit) else [])])
+        return ", ".join(
+            [*self.arguments.values(), *(["now"] if self.form.told or needs_now(self.unit) else [])]
+        )
 
     def attributes(self) -> list[str]:
         """What the class owns, in the order of the file."""
@@ -125,13 +140,13 @@ class UnitWriter:
                 found.append(f"self.{line.name} = {owner.primitive.construct(*owner.values)}")
             elif isinstance(owner, Enter | Loop):
                 inner = owner.unit if isinstance(owner, Enter) else owner.body
-                found.append(f"self.{line.name} = {self.emitter.class_of(inner)}()")
+                found.append(f"self.{line.name} = {self.emitter.class_of(inner, Form())}()")
             elif isinstance(owner, Climb):
                 found += self.module_list(line.name, owner)
         return found
 
     def module_list(self, name: str, climb: Climb) -> list[str]:
-        kinds = [self.emitter.class_of(layer) for layer in climb.layers]
+        kinds = [self.emitter.class_of(layer, self.emitter.form_of(climb)) for layer in climb.layers]
         if len(set(kinds)) == 1:
             return [f"self.{name} = nn.ModuleList([{kinds[0]}() for _ in range({len(kinds)})])"]
         rows = wrap([f"{kind}()," for kind in kinds], LINE - 16)
@@ -229,5 +244,5 @@ class UnitWriter:
         if node.weights is not None and node.weights.lent:
             return self.emitter.lending.loans[self.unit, node.weights.name]
         if node.weights is not None:
-            return [owner_of(unit.line(node.weights.name)) for unit in self.lenders or (self.unit,)]
-        return [owner_of(unit.line(line.name)) for unit in self.lenders] if owns(node) else []
+            return [owner_of(unit.line(node.weights.name)) for unit in self.form.lenders or (self.unit,)]
+        return [owner_of(unit.line(line.name)) for unit in self.form.lenders] if owns(node) else []
