@@ -33,6 +33,7 @@ class Emitter:
     texts: list[str] = field(factory=list)
     names: dict[tuple[Unit, Form], str] = field(factory=dict)
     tables: dict[Table, str] = field(factory=dict)
+    forms: dict[Call, Form] = field(factory=dict)
     lending: Lending = field(init=False)  # who may lend weights to whom
     spoken: set[str] = field(factory=set)  # names of the spec's values: no class hides one
 
@@ -67,9 +68,11 @@ class Emitter:
 
     def form_of(self, call: Call) -> Form:
         """How the members of a call are written: layers alike, as modules where there are weights to hold."""
-        if not isinstance(call, Climb):
-            return Form()
-        return Form(held=owns(call) or call.weights is not None, told=any(map(needs_now, call.layers)))
+        if call not in self.forms:
+            layers = call.layers if isinstance(call, Climb) else ()
+            held = isinstance(call, Climb) and (owns(call) or call.weights is not None)
+            self.forms[call] = Form(held=held, told=any(map(needs_now, layers)))
+        return self.forms[call]
 
     def class_of(self, unit: Unit, form: Form) -> str:
         """Return the class name of a unit, writing the class on first sight; units of equal text share it."""
