@@ -248,6 +248,34 @@ logits = "linear(t, vocab)"
 """,
         Kept(run=elements(3 * 2 * 16 + 16), ids=elements(1)),
     ),
+    "what an unreached turn left, and the first reached one keeps": (
+        """
+[loop.think]
+inputs = ["s", "e"]
+times = 3
+backprop = 1
+both = "linear(s, width)"
+s = "tanh(both + e)"
+[model]
+e = "embedding(tokens, vocab, width)"
+t = "think(e, e)"
+logits = "linear(t, vocab)"
+""",
+        # s as it entered the last turn, and as it left
+        Kept(run=elements(2 * 16), ids=elements(1)),
+    ),
+    "the result of a call, read inside it and by its name": (
+        """
+[module.gate]
+a = "linear(x, width)"
+y = "silu(a)"
+[model]
+e = "embedding(tokens, vocab, width)"
+g = "gate(e)"
+logits = "linear(square(g) + square(g.y), vocab)"
+""",
+        Kept(run=elements(4 * 16), ids=elements(1)),
+    ),
     "turns that are looked up": (
         """
 [loop.think]
