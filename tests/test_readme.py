@@ -71,7 +71,10 @@ def table() -> str:
     from nanogen.answers.costs import costs
     from nanogen.figures import bytes_text
 
-    lines = ["| spec | is | parameters | training FLOPs a token | state of a row |", "|---|---|---:|---:|---:|"]
+    lines = [
+        "| spec | is | parameters | training FLOPs a token | state of a row |",
+        "|---|---|---:|---:|---:|",
+    ]
     for path in (*sorted(ROOT.glob("specs/*.toml")), *sorted(ROOT.glob("specs/zoo/*.toml"))):
         graph = compile_file(path).graph
         cost = costs(graph, graph.context, 1)
