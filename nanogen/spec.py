@@ -120,7 +120,7 @@ class _Gathered:
     def use(self, user: Parts, folder: str) -> None:
         """Read the files that a file uses, each once, and what they use themselves."""
         for name, path in user.use.items():
-            key = posixpath.normpath(posixpath.join(folder, name))
+            key = self.key_of(folder, name)
             if key in self.documents:
                 continue
             document, faults = self.open(key)
@@ -139,6 +139,16 @@ class _Gathered:
             self.lacking |= not reader.readable
             self.join(found)
             self.use(found, posixpath.dirname(key))
+
+    def key_of(self, folder: str, name: str) -> str:
+        """The path of a used file: from the file that uses it, or as it stands where only that is there."""
+        near, plain = (posixpath.normpath(posixpath.join(start, name)) for start in (folder, ""))
+        if near == plain or near in self.documents or self.is_there(near):
+            return near
+        return plain if self.is_there(plain) else near
+
+    def is_there(self, key: str) -> bool:
+        return not any(fault.code == "NG001" for fault in self.open(key)[1])
 
     def open(self, key: str) -> tuple[Document, list[Diagnostic]]:
         if self.open_file is None:

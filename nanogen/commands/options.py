@@ -25,7 +25,7 @@ set_option = click.option(
     multiple=True,
     metavar="NAME=VALUE",
     callback=_overrides,
-    help="Give a dim another value, in TOML: --set depth=12, --set 'attn=[2, 5]'. May be repeated.",
+    help="Give a dim or a dial another value, in TOML: --set depth=12, --set 'attn=[2, 5]'. May be repeated.",
 )
 
 
@@ -36,7 +36,7 @@ def set_option_of(spec: str):
         multiple=True,
         metavar="NAME=VALUE",
         callback=_overrides,
-        help=f"Give a dim of {spec} another value. May be repeated.",
+        help=f"Give a dim or a dial of {spec} another value. May be repeated.",
     )
 
 

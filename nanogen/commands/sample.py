@@ -12,25 +12,37 @@ from nanogen.shelf import find
 @click.command("sample")
 @click.argument("run")
 @click.option(
-    "-p", "--prompt", default="", help="What the text begins with; unsaid, the start of a document."
+    "-p", "--prompt", default="", help="Begin the text with this; unsaid, it is the start of a document."
 )
 @click.option(
-    "-n", "--samples", type=click.IntRange(1, 64), default=1, show_default=True, help="How many texts."
+    "-n", "--samples", type=click.IntRange(1, 64), default=1, show_default=True, help="Write so many texts."
 )
 @click.option(
-    "--tokens", type=click.IntRange(1), default=200, show_default=True, help="Most tokens of a sample."
+    "--tokens", type=click.IntRange(1), default=200, show_default=True, help="Stop after so many tokens."
 )
-@click.option("--temperature", type=click.FloatRange(0), default=0.8, show_default=True, help="0 is greedy.")
 @click.option(
-    "--top-k", type=click.IntRange(1), default=50, show_default=True, help="Draw from the best k tokens."
+    "--temperature",
+    type=click.FloatRange(0),
+    default=0.8,
+    show_default=True,
+    help="Draw the more freely the higher; 0 is greedy.",
 )
-@click.option("--seed", type=int, default=42, show_default=True, help="The same seed writes the same text.")
+@click.option(
+    "--top-k", type=click.IntRange(1), default=50, show_default=True, help="Draw from the k likeliest tokens."
+)
+@click.option(
+    "--seed",
+    type=int,
+    default=42,
+    show_default=True,
+    help="Draw by this seed: the same one writes the same text.",
+)
 @click.option(
     "--runs",
     type=click.Path(file_okay=False, path_type=Path),
     default="runs",
     show_default=True,
-    help="Where runs are kept.",
+    help="Read runs in this folder.",
 )
 def command(
     run: str, prompt: str, samples: int, tokens: int, temperature: float, top_k: int, seed: int, runs: Path
