@@ -9,6 +9,7 @@ import torch
 from attrs import frozen
 from torch import Tensor, nn
 
+from runtime.dials import Dials
 from runtime.model import Blueprint, allocate_past
 from runtime.primitives import Now
 from runtime.streams import stream
@@ -35,15 +36,16 @@ def generate(
     stop: frozenset[int] = frozenset(),
     never: frozenset[int] = frozenset(),
     dtype: torch.dtype = torch.float32,
+    dials: Dials | None = None,
 ) -> list[list[int]]:
     """Return `rows` continuations of `prompt`, each of at most `tokens` ids, ended before a stop id.
 
-    Ids in `never` are not drawn.
+    Ids in `never` are not drawn. Dials that are not given stand at their defaults.
     """
     assert prompt, "a prompt has at least one token"
     device = next(model.parameters()).device
     capacity = len(prompt) + tokens
-    past = allocate_past(blueprint, rows=rows, capacity=capacity, dtype=dtype, device=device)
+    past = allocate_past(blueprint, rows=rows, capacity=capacity, dtype=dtype, device=device, dials=dials)
     streams = [stream(sampling.seed, "sample", row) for row in range(rows)]
     written: list[list[int]] = [[] for _ in range(rows)]
     ended = [False] * rows
@@ -51,7 +53,7 @@ def generate(
     place = 0
     for _ in range(tokens):
         positions = torch.arange(place, place + new.shape[1], device=device)[None]
-        logits = model(new, Now.start(new, dtype, positions, past))[:, -1].float().cpu()
+        logits = model(new, Now.start(new, dtype, positions, past, dials))[:, -1].float().cpu()
         logits[:, list(never)] = -torch.inf
         place += new.shape[1]
         chosen = [draw(logits[row], sampling, streams[row]) for row in range(rows)]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from nanogen.commands.options import dial_option
 from nanogen.shelf import find
 
 
@@ -23,22 +24,33 @@ from nanogen.shelf import find
     "--top-k", type=click.IntRange(1), default=50, show_default=True, help="Draw from the best k tokens."
 )
 @click.option("--seed", type=int, default=42, show_default=True, help="The same seed writes the same text.")
+@dial_option
 @click.option(
     "--runs", type=click.Path(file_okay=False, path_type=Path), default="runs", help="Where runs are kept."
 )
 def command(
-    run: str, prompt: str, samples: int, tokens: int, temperature: float, top_k: int, seed: int, runs: Path
+    run: str,
+    prompt: str,
+    samples: int,
+    tokens: int,
+    temperature: float,
+    top_k: int,
+    seed: int,
+    dials: dict[str, int],
+    runs: Path,
 ):
     """Sample the model that RUN trained.
 
     \b
     nanogen sample quickstart
     nanogen sample quickstart -p "The function" -n 3 --temperature 0.6
+    nanogen sample my_looped_run --dial r=8
     """
     from stages.load import load_run
 
     loaded = load_run(find(run, "run"))
     from runtime.device import machine
+    from runtime.dials import check_dials
     from runtime.faults import Fault
     from runtime.generation import Sampling
     from stages.artefact import read_artefact
@@ -52,6 +64,11 @@ def command(
         raise Fault(f"`{folder}` holds no trained model yet", f"train it: `nanogen run {run}`")
     artefact = read_artefact(folder, device=machine(dtype="float32", compiled="no").device)
     found = write(
-        artefact, prompt, samples=samples, tokens=tokens, sampling=Sampling(temperature, top_k, seed)
+        artefact,
+        prompt,
+        samples=samples,
+        tokens=tokens,
+        sampling=Sampling(temperature, top_k, seed),
+        dials=check_dials(artefact.compiled.blueprint["dials"], dials),
     )
     click.echo("\n\n---\n\n".join(prompt + text for text in found))
