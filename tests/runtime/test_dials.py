@@ -10,10 +10,10 @@ from runtime.faults import Fault
 
 SAMPLED = {"draw": "lognormal_poisson", "mean": 4.0, "sigma": 0.5, "max": 16}
 # of looped_nanochat for (4, 0.5, 16): chances of 1 to 16
-CHANCES = torch.tensor(
-    [0.0577, 0.1271, 0.1634, 0.1619, 0.1380, 0.1070, 0.0780, 0.0547]
-    + [0.0374, 0.0251, 0.0167, 0.0111, 0.0073, 0.0048, 0.0032, 0.0066]
-)
+CHANCES = torch.tensor([
+    *(0.0577, 0.1271, 0.1634, 0.1619, 0.1380, 0.1070, 0.0780, 0.0547),
+    *(0.0374, 0.0251, 0.0167, 0.0111, 0.0073, 0.0048, 0.0032, 0.0066),
+])  # fmt: skip
 
 
 def dial(train: dict | None = None, least: int = 1) -> dict:

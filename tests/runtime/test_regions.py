@@ -62,7 +62,11 @@ def fresh() -> Iterator[None]:
 
 
 def spec(name: str, **sizes: int) -> Compiled:
-    text = (SPECS / f"{name}.toml").read_text().replace("noise(e, std=width ** -0.5) if injection == 2 else e", "e")
+    text = (
+        (SPECS / f"{name}.toml")
+        .read_text()
+        .replace("noise(e, std=width ** -0.5) if injection == 2 else e", "e")
+    )
     return compile_text(text, {**SIZES, **sizes})
 
 
@@ -139,7 +143,10 @@ def test_regions_compute_what_the_code_as_it_is_does():
 
 
 def test_a_model_without_layers_is_one_region():
-    text = TURNED[: TURNED.index("[dial")] + '[model]\ne = "embedding(tokens, vocab, 8)"\nlogits = "linear(e, vocab)"'
+    text = (
+        TURNED[: TURNED.index("[dial")]
+        + '[model]\ne = "embedding(tokens, vocab, 8)"\nlogits = "linear(e, vocab)"'
+    )
     built = compile_text(text)
     assert built.blueprint["regions"] == []
     losses, counter = counted(built)
