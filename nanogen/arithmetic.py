@@ -74,7 +74,8 @@ def binary(op: str, left: Any, right: Any) -> int | float:
         raise Reject("NG111", f"`{op}` takes numbers, found {kind_of(left)} and {kind_of(right)}", _NUMBERS)
     if op == "**":
         _check_power(left, right)
-    what = f"{shown(left)} {op} {shown(right)}"
+    first = f"({shown(left)})" if op == "**" and left < 0 else shown(left)
+    what = f"{first} {op} {shown(right)}"
     try:
         if op == "/" and isinstance(left, int) and isinstance(right, int) and left % right == 0:
             return _bounded(left // right, what)  # exact, where a float of 17 digits is not

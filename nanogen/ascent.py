@@ -27,6 +27,7 @@ class Ascent:
     table: Table
     start: dict[str, Value]  # what enters the first layer
     claims: list[dict[str, str]]
+    around: list[Table] = field(factory=list)  # tables being built where the stack is called
     layers: list[Unit] = field(factory=list)
     entered: list[dict[str, Value]] = field(factory=list)
     wants: list[tuple[str, ...]] = field(factory=list)
@@ -45,22 +46,31 @@ class Ascent:
                 return False
             if whole:
                 self.layers.append(layer)
-                for reach in layer.reaches:  # of a layer that was met before: what it reads must be there
-                    self.export(reach.path, reach.layer)
+                self.reached(layer)
             left = {name: layer.value(name) for name in self.table.results}
             if any(values[name] != value for name, value in left.items()):
                 values = {**values, **left}
         return whole and bool(self.layers)
 
     def build(self, index: int) -> Unit | Unknown:
-        return self.builder.unit(
-            self.table,
-            self.entered[index],
-            index=index,
-            modules=self.claims[index],
-            wants=self.wants[index],
-            ascent=self,
-        )
+        """Build a layer; one that stands already is built again with more results while another waits for it."""
+        waiting, self.builder.active = self.builder.active, list(self.around)
+        try:
+            return self.builder.unit(
+                self.table,
+                self.entered[index],
+                index=index,
+                modules=self.claims[index],
+                wants=self.wants[index],
+                ascent=self,
+            )
+        finally:
+            self.builder.active = waiting
+
+    def reached(self, layer: Unit) -> None:
+        """Let earlier layers hand out what a layer reads; where it was met before, these layers were others."""
+        for reach in layer.reaches:
+            self.export(reach.path, reach.layer)
 
     def value(self, path: str, layer: int) -> Value:
         """Shape of a value of a layer below; raises Reject."""
@@ -72,11 +82,22 @@ class Ascent:
         """Let a layer hand out a value that stands in it; raises Reject."""
         if path not in self.layers[layer].results:
             self.wants[layer] = tuple(sorted({*self.wants[layer], path}))
-            rebuilt = self.build(layer)
+            rebuilt = self.rebuilt(layer)
             if isinstance(rebuilt, Unknown):
                 raise Stop(None)
             self.layers[layer] = rebuilt
+            self.reached(rebuilt)
         return self.layers[layer].value(path)
+
+    def rebuilt(self, index: int) -> Unit | Unknown:
+        """Build a layer again, where a layer above may be under way: that is no call of the stack in itself."""
+        active = self.builder.active
+        under_way = [place for place, table in enumerate(active) if table is self.table]
+        self.builder.active = active[: under_way[0]] if under_way else active
+        try:
+            return self.build(index)
+        finally:
+            self.builder.active = active
 
     def export_all(self, path: str) -> Value:
         """Let every layer that has a value hand it out; on a new first axis. Raises Reject."""

@@ -12,10 +12,10 @@ import attrs
 from nanogen import arithmetic
 from nanogen.arithmetic import is_number, shown
 from nanogen.diagnostics import Diagnostic, Place, Reject, Stop, nearest
-from nanogen.expression import Binary, Call, Expression, Name, Number, Unary, walk
+from nanogen.expression import Binary, Call, Expression, Name, Number, Text, Unary, walk
 from nanogen.graph import Node
 from nanogen.initial import DRAWS, FUNCTIONS, VARIABLES, Law
-from nanogen.primitives import PRIMITIVES, Primitive
+from nanogen.primitives import PRIMITIVES, Primitive, Variant
 from nanogen.settings import settings_of, signature
 
 _LAWS = "laws are zeros, ones, eye, normal(std), trunc(std, cut), uniform(low, high), and arithmetic on them"
@@ -26,19 +26,26 @@ if TYPE_CHECKING:
 
 def bind(at: Evaluator, name: str, call: Call) -> tuple[Primitive, tuple[Node, ...], tuple[Expression, ...]]:
     """Return the primitive with its settings, its input nodes, and the expressions they came from."""
-    parts, rest = _inputs(at, name, call)
+    given, args = _leading(at, name, call)
+    parts, rest = _inputs(at, name, call, args)
     inputs = tuple(_input(at, part) for part in parts)
-    given = _positional(at, name, call, rest)
+    given |= _positional(at, name, call, rest)
     for keyword, value, span in call.keywords:
         if keyword == "weights":
             _borrowing(at, name, call, span)
             continue
         if keyword not in settings_of(name):
-            known = nearest(keyword, settings_of(name)) or f"`{name}` has no settings"
+            known = nearest(keyword, settings_of(name)) or f"leave it out: `{name}` has no settings"
             raise _on_key(at, span, "NG113", f"`{name}` has no setting `{keyword}`", known)
         if keyword in given:
             raise _on_key(at, span, "NG112", f"`{keyword}` is given twice", f"written `{signature(name)}`")
-        given[keyword] = _setting(at, settings_of(name)[keyword], value)
+        setting = settings_of(name)[keyword]
+        if setting.metadata["kind"] == "value":
+            further = _further_input(at, value)
+            given[keyword] = len(inputs) if further else None
+            inputs, parts = (*inputs, *further), (*parts, *[value] * len(further))
+        else:
+            given[keyword] = _setting(at, setting, value)
     _defaults(at, name, given)
     _complete(at, name, call, given)
     return PRIMITIVES[name](**given), inputs, parts
@@ -62,18 +69,28 @@ def _on_key(at: Evaluator, span: tuple[int, int], code: str, message: str, help:
     )
 
 
-def _inputs(at: Evaluator, name: str, call: Call) -> tuple[tuple[Expression, ...], tuple[Expression, ...]]:
-    wanted = PRIMITIVES[name].inputs
-    if "..." in wanted:
-        if len(call.args) < 2:
-            raise at.stop("NG112", f"`{name}` joins two values or more", call, f"written `{signature(name)}`")
-        return call.args, ()
-    if len(call.args) < len(wanted):
-        message = (
-            f"`{name}` takes {len(wanted)} value{'s' if len(wanted) > 1 else ''}, found {len(call.args)}"
-        )
+def _leading(at: Evaluator, name: str, call: Call) -> tuple[dict[str, Any], tuple[Expression, ...]]:
+    """The setting that is text and stands first, and the arguments behind it."""
+    first = next((f.name for f in settings_of(name).values() if f.metadata["kind"] == "text"), None)
+    if first is None:
+        return {}, call.args
+    if not call.args or not isinstance(call.args[0], Text):
+        message = f"`{name}` takes its `{first}` first, as text"
+        raise at.stop("NG112", message, call.args[0] if call.args else call, f"written `{signature(name)}`")
+    return {first: call.args[0].value}, call.args[1:]
+
+
+def _inputs(
+    at: Evaluator, name: str, call: Call, args: tuple[Expression, ...]
+) -> tuple[tuple[Expression, ...], tuple[Expression, ...]]:
+    wanted = [n for n in PRIMITIVES[name].inputs if n != "..."]
+    any_number = "..." in PRIMITIVES[name].inputs
+    if len(args) < len(wanted):
+        many = f"{len(wanted)} value{'s' if len(wanted) > 1 else ''}{' or more' if any_number else ''}"
+        message = f"`{name}` takes {many}, found {len(args)}"
         raise at.stop("NG112", message, call, f"written `{signature(name)}`")
-    return call.args[: len(wanted)], call.args[len(wanted) :]
+    count = len(args) if any_number else len(wanted)
+    return args[:count], args[count:]
 
 
 def _input(at: Evaluator, part: Expression) -> Node:
@@ -82,6 +99,15 @@ def _input(at: Evaluator, part: Expression) -> Node:
         help = "primitives take values first, then settings"
         raise at.stop("NG204", f"a value is needed here, found {arithmetic.kind_of(found)}", part, help)
     return found
+
+
+def _further_input(at: Evaluator, part: Expression) -> tuple[Node, ...]:
+    """An input that a call may have or not: `none` is not."""
+    found = at.evaluate(part)
+    if found is not None and not isinstance(found, Node):
+        message = f"a value is needed here, found {arithmetic.kind_of(found)}"
+        raise at.stop("NG204", message, part, "give the value of an equation, or `none`")
+    return () if found is None else (found,)
 
 
 def _positional(at: Evaluator, name: str, call: Call, rest: tuple[Expression, ...]) -> dict[str, Any]:
@@ -133,6 +159,8 @@ def _setting(at: Evaluator, setting: attrs.Attribute, part: Expression) -> Any:
             return _flag(at, part, name)
         case "choice" | "stored":
             return _word(at, part, name, setting.metadata["names"])
+        case "variant":
+            return _variant(at, part, name, setting.metadata["forms"])
         case "role":
             if not isinstance(part, Name):
                 raise at.stop("NG114", "a role is a word", part, "write it without quotes: `role=head`")
@@ -162,6 +190,31 @@ def _word(at: Evaluator, part: Expression, name: str, words: tuple[str, ...]) ->
         return part.id
     found = part.id if isinstance(part, Name) else "this"
     raise at.stop("NG114", f"`{found}` is no `{name}`", part, f"one of {', '.join(f'`{w}`' for w in words)}")
+
+
+def _variant(at: Evaluator, part: Expression, name: str, forms: dict[str, tuple[str, ...]]) -> Variant | None:
+    """Read a word with its numbers: `linear(factor=8)`."""
+    if isinstance(part, Name) and part.id == "none":
+        return None
+    written = " or ".join(f"`{form}({', '.join(f'{n}=..' for n in names)})`" for form, names in forms.items())
+    if not isinstance(part, Call) or part.callee not in forms:
+        found = part.callee if isinstance(part, Call) else part.id if isinstance(part, Name) else "this"
+        raise at.stop("NG114", f"`{found}` is no `{name}`", part, f"written {written}")
+    if part.args:
+        message = f"the numbers of `{part.callee}` are given by name"
+        raise at.stop("NG112", message, part.args[0], f"written {written}")
+    numbers: dict[str, int | float] = {}
+    for number, value, span in part.keywords:
+        if number not in forms[part.callee]:
+            help = f"written {written}"
+            raise _on_key(at, span, "NG113", f"`{part.callee}` has no number `{number}`", help)
+        if number in numbers:
+            raise _on_key(at, span, "NG112", f"`{number}` is given twice", f"written {written}")
+        numbers[number] = at.number(value)
+    for number in forms[part.callee]:
+        if number not in numbers:
+            raise at.stop("NG112", f"`{part.callee}` lacks `{number}`", part, f"written {written}")
+    return Variant(part.callee, tuple((n, numbers[n]) for n in forms[part.callee]))
 
 
 def law(at: Evaluator, part: Expression) -> Law:

@@ -6,6 +6,7 @@ from typing import Any
 
 from attrs import asdict
 
+from nanogen.answers.draws import draws
 from nanogen.answers.flops import convention_per_token, training_per_token
 from nanogen.answers.parameters import count, parameters
 from nanogen.answers.regions import regions
@@ -34,6 +35,7 @@ def blueprint(graph: Graph) -> dict[str, Any]:
         "state": _tree(state(graph)),
         "regions": regions(graph),
         "dials": {name: asdict(dial) for name, dial in graph.dials.items()},
+        "draws": draws(graph.model),
         "flops_per_token": {
             "training": training_per_token(graph, graph.context),
             "convention": convention_per_token(graph, graph.context),

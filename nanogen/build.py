@@ -147,7 +147,7 @@ class Builder:
         if not results or any(not isinstance(r, Node) for r in results):
             frame.want_values(table.results, results)
             return UNKNOWN
-        if any(isinstance(r, Unknown) for r in more):
+        if any(isinstance(r, Unknown) for r in more) or not frame.share():
             return UNKNOWN
         handed = {n: a.name for n, a in args.items() if isinstance(a, Module)}
         unit = Unit(
@@ -240,7 +240,7 @@ class Builder:
             claims = self.claims(table, count)
         else:  # one layer still shows what is wrong inside it
             claims = [{c.name: c.rules[0].module for c in table.choices.values() if c.rules}]
-        ascent = Ascent(self, table, values, claims)
+        ascent = Ascent(self, table, values, claims, list(self.active))
         whole = ascent.climb() and isinstance(count, int)
         if not whole or not self.countable(sum(u.expanded for u in ascent.layers), table):
             return UNKNOWN
@@ -264,9 +264,9 @@ class Builder:
         for name in table.results:
             left, came = body.value(name), values[name]
             if left != came:
-                widths = f"{came} ({came.dtype}) and leaves it as {left} ({left.dtype})"
-                if left.dtype == came.dtype:
-                    widths = f"{came} and leaves it as {left}"
+                widths = " and leaves it as ".join(
+                    f"{v} float32" if v.dtype == "float32" else f"{v}" for v in (came, left)
+                )
                 help = "turns follow one another: what leaves one enters the next"
                 place = table.equations[name].place()
                 self.findings.note("NG313", f"a turn takes `{name}` as {widths}", place, help=help)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from attrs import define, field
@@ -21,8 +20,6 @@ from nanogen.graph import (
     Reach,
     Read,
     Unit,
-    owner_of,
-    owns,
 )
 from nanogen.spelling import index_text, variable
 
@@ -67,35 +64,34 @@ class CallWriter:
         args = [self.expression(part) for part in node.inputs]
         args += [*self.loans(node.unit), *self.now(node, node.unit)]
         call = self.callee(node, node.unit, args)
+        if node is self.line.node:
+            self.at.kept[self.line.name, node.unit.results[0]] = self.at.locals[self.line.name]
         if len(node.unit.results) == 1:
             return call
         names = [self.at.locals[self.line.name]]
         for path in node.unit.results[1:]:
-            kept = self.at.kept[self.line.name, path] = self.at.free(variable(f"{self.line.name}.{path}"))
+            name = f"{self.line.name}.{path}"
+            kept = self.at.locals.get(name) or self.at.free(variable(name))  # it may leave this unit too
+            self.at.kept[self.line.name, path] = kept
             names.append(kept)
         self.at.say(f"{', '.join(names)} = {call}", node.value)
         return names[0]
 
     def callee(self, node: Enter | Loop, unit: Unit, args: list[str]) -> str:
         """A call of the module that owns the weights, or of a function that is handed them."""
-        emitter, owner = self.at.emitter, self.at.owner(node, self.line)
+        owner, sharing = self.at.owner(node, self.line), self.sharing(node, 0)
         if not owner:
-            return f"{emitter.class_of(unit)}({', '.join(args)})"
-        for lender in self.lenders(node):
-            if emitter.class_of(unit) != emitter.class_of(lender):
-                sharing = emitter.class_of(unit, lender)
-                return f"{sharing}({', '.join([owner, *args])})"
-        return f"{owner}({', '.join(args)})"
+            return f"{self.at.emitter.class_of(unit)}({', '.join(args)})"
+        return f"{sharing}({', '.join([owner, *args])})" if sharing else f"{owner}({', '.join(args)})"
 
-    def lenders(self, node: Enter | Loop) -> Iterable[Unit]:
-        """The units whose modules lend a call its weights, where they are not its own."""
-        if node.weights is not None:
-            for owner in self.at.owners(node):
-                yield owner.members[0][1]
-        elif self.at.lender is not None and owns(node):
-            owner = owner_of(self.at.lender.line(self.line.name))
-            assert isinstance(owner, Call)
-            yield owner.members[0][1]
+    def sharing(self, node: Call, place: int) -> str:
+        """The function that computes a member of a call with weights of a module which computes something else."""
+        emitter, unit = self.at.emitter, node.members[place][1]
+        for owner in self.at.lenders(node, self.line):
+            lender = owner.members[place][1]
+            if not emitter.same(unit, lender):
+                return emitter.class_of(unit, lender)
+        return ""
 
     def now(self, node: Node, unit: Unit) -> list[str]:
         if node in self.slot:
@@ -111,10 +107,25 @@ class CallWriter:
         for path in self.kept:
             name = self.at.kept[self.line.name, path] = self.at.free(variable(f"{self.line.name}.{path}"))
             self.at.statements.append(f"{name} = {{}}")
-        runs = _runs(node.layers)
+        runs = self.runs(node)
         for first, last in runs:
             self.run(node, local, first, last, whole=len(runs) == 1)
         return local[node.layers[0].results[0]]
+
+    def runs(self, node: Climb) -> list[tuple[int, int]]:
+        """First and last of the runs of layers that are called alike: by one name, with like arguments and results."""
+        runs: list[tuple[int, int]] = []
+        before: tuple | None = None
+        for index, layer in enumerate(node.layers):
+            informed, sharing = layer in self.at.emitter.informed, self.sharing(node, index)
+            lent = [(loan.line, loan.layer is None) for loan in layer.loans]
+            called = layer.results, [reach.path for reach in layer.reaches], lent, informed, sharing
+            if called == before:
+                runs[-1] = (runs[-1][0], index)
+            else:
+                runs.append((index, index))
+            before = called
+        return runs
 
     def read_later(self, node: Climb) -> dict[str, set[int]]:
         """Which values of which layers are read by later ones, or by this unit."""
@@ -166,12 +177,13 @@ class CallWriter:
             (p, layers) for p in carried if (layers := self.kept.get(p, set()) & set(range(first, last + 1)))
         ]
         indexed = any(_INDEX.search(text) for text in (*args, *targets)) or bool(kept)
+        module, sharing = "layer" if whole else f"{modules}[i]", self.sharing(node, first)
         if whole:
-            module = "layer"
             over = f"for i, layer in enumerate({modules}):" if indexed else f"for layer in {modules}:"
         else:
-            module, over = f"{modules}[i]", f"for i in range({first}, {last + 1}):"
-        call = f"{', '.join(targets)} = {module}({', '.join(args)})"
+            over = f"for i in range({first}, {last + 1}):"
+        callee, args = (sharing, [module, *args]) if sharing else (module, args)
+        call = f"{', '.join(targets)} = {callee}({', '.join(args)})"
         keeping = [_keep(self.at.kept[self.line.name, p], local[p], layers, count) for p, layers in kept]
         if count == 1 and not whole:
             self.at.say(_at_layer(call, first), node.value)
@@ -212,37 +224,26 @@ class CallWriter:
             else f'now.turns("{node.times.name}", {node.times.default})'
         )
         depth, slot = 1, self.slot.get(node)
+        turn = self.at.free("turn")  # the loop around may have a `turn` of its own
         if node.backprop is not None and isinstance(node.times, Dial):
             name = self.at.free(f"{self.line.name}_turns")
             self.at.statements.append(f"{name} = {count}")
             count = name
         args = list(local.values())
         if "turn" in dict(node.body.inputs):
-            args.append("now.turn(turn)")
+            args.append(f"now.turn({turn})")
         args += self.loans(node.body)
-        args += [f'now["{slot}"][turn]'] if slot else self.now(node, node.body)
-        self.at.statements.append(f"for turn in range({count}):")
+        args += [f'now["{slot}"][{turn}]'] if slot else self.now(node, node.body)
+        self.at.statements.append(f"for {turn} in range({count}):")
         if node.backprop is not None:
-            self.at.statements.append(f"    with gradients(turn >= {count} - {node.backprop}):")
+            first = (
+                f"{count} - {node.backprop}" if isinstance(node.times, Dial) else node.times - node.backprop
+            )
+            self.at.statements.append(f"    with gradients({turn} >= {first}):")
             depth = 2
         targets = ", ".join(local[n] for n in node.body.results)
         self.at.say(f"{targets} = {self.callee(node, node.body, args)}", node.value, depth=depth)
         return local[node.body.results[0]]
-
-
-def _runs(layers: list[Unit]) -> list[tuple[int, int]]:
-    """First and last of the runs of layers that are called alike: with the same kinds of arguments and results."""
-    runs: list[tuple[int, int]] = []
-    for index, layer in enumerate(layers):
-        if runs and _called_as(layers[runs[-1][0]]) == _called_as(layer):
-            runs[-1] = (runs[-1][0], index)
-        else:
-            runs.append((index, index))
-    return runs
-
-
-def _called_as(layer: Unit) -> tuple:
-    return layer.results, [r.path for r in layer.reaches], [(n.line, n.layer is None) for n in layer.loans]
 
 
 def _keep(kept: str, value: str, layers: set[int], count: int) -> str:

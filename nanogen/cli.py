@@ -11,9 +11,15 @@ import click
 COMMANDS = {  # name: (module, one line for the list)
     "check": ("nanogen.commands.check", "Find every fault of specs and runs."),
     "compile": ("nanogen.commands.compile", "Compile a spec: its card, and its PyTorch source."),
+    "show": ("nanogen.commands.show", "Show every layer of a spec, or one from within."),
+    "diff": ("nanogen.commands.diff", "Compare two specs: layers, costs, and whether a checkpoint loads."),
+    "graph": ("nanogen.commands.graph", "Draw a spec as an SVG."),
+    "explain": ("nanogen.commands.explain", "Explain the code of a diagnostic."),
     "flops": ("nanogen.commands.flops", "Count FLOPs of specs, side by side."),
+    "import": ("nanogen.commands.import_", "Import published weights as a trained model."),
     "run": ("nanogen.commands.run", "Run a run file: from text to a model that speaks."),
     "sample": ("nanogen.commands.sample", "Let a trained model write."),
+    "schema": ("nanogen.commands.schema", "Print the JSON Schema of specs or of runs, for editors."),
 }
 
 
@@ -51,7 +57,7 @@ def _version(ctx: click.Context, parameter: click.Parameter, asked: bool) -> Non
         ctx.exit()
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."
 )
@@ -60,9 +66,14 @@ def cli() -> None:
 
     \b
     nanogen compile saint_iberis_d20            what a spec is, and what it costs
+    nanogen show saint_iberis_d20 --layer 3     every equation of a layer, with its share
+    nanogen diff nanochat_2025 saint_iberis_d20 what sets two specs apart
+    nanogen graph saint_iberis_d20 -o model.svg a picture of it
     nanogen flops nanochat_2025 saint_iberis_d20
     nanogen run quickstart                      train a small model from start to report
     nanogen sample quickstart -p "The function"
+    nanogen COMMAND -h                          what a command does, with examples
+    nanogen explain NG203                       what a diagnostic means, and how it is put right
     """
 
 
@@ -71,7 +82,7 @@ def main() -> None:
     from nanogen.commands.faults import explain
 
     try:
-        sys.exit(cli.main(standalone_mode=False) or 0)
+        sys.exit(cli.main(prog_name="nanogen", standalone_mode=False) or 0)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.Abort:

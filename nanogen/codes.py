@@ -1,5 +1,4 @@
-"""The codes of diagnostics: what each one means, once. NG0xx text, NG1xx tables and keys, NG2xx names,
-NG3xx sizes and shapes, NG4xx whole models, NG7xx runs."""
+"""The codes of diagnostics: title, first sentence and severity of each, once; explanations.toml says more."""
 
 from __future__ import annotations
 
@@ -12,6 +11,17 @@ class Code:
     explanation: str
     severity: str = "error"
 
+
+BLOCKS = {  # by the first digit
+    "NG0": "text",
+    "NG1": "tables and keys",
+    "NG2": "names",
+    "NG3": "sizes and shapes",
+    "NG4": "whole models",
+    "NG5": "weights that come from elsewhere",
+    "NG6": "advice: legal, and surely a slip",
+    "NG7": "runs",
+}
 
 CODES: dict[str, Code] = {
     "NG001": Code(
@@ -36,7 +46,9 @@ CODES: dict[str, Code] = {
     ),
     "NG106": Code("a name that cannot be used", "Names are identifiers, and a few words are taken."),
     "NG107": Code("one name, two meanings", "A value, an argument or a module may not have a dim's name."),
-    "NG108": Code("an override of nothing", "`--set` takes the name of a dim and a TOML value."),
+    "NG108": Code(
+        "an override of nothing", "`--set` takes a dim and a TOML value, `--match` a dim that matters."
+    ),
     "NG111": Code("a number was expected", "Sizes, facts and settings are numbers; this is something else."),
     "NG112": Code("arguments that do not fit", "A call gives too many, too few, or repeated arguments."),
     "NG113": Code("an unknown setting", "The primitive or module has no setting of this name."),
@@ -77,6 +89,9 @@ CODES: dict[str, Code] = {
     "NG312": Code("heads that do not match", "Queries, keys and values agree as `attend` says."),
     "NG313": Code("a layer that changes its shape", "What leaves a layer has the shape of what entered it."),
     "NG314": Code("logits of the wrong width", "`logits` has one feature axis of `vocab` channels."),
+    "NG315": Code(
+        "a pattern that does not fit", "`einsum` has a letter for each axis of each value, and of its result."
+    ),
     "NG316": Code(
         "weights that cannot be shared", "Shared weights have an owner, and one shape for all that use them."
     ),
@@ -93,6 +108,59 @@ CODES: dict[str, Code] = {
     "NG403": Code("a division that leaves a rest", "`//` drops what is left over.", "warning"),
     "NG404": Code(
         "a model that is too large to count", "The spec asks for more layers or parameters than can be real."
+    ),
+    "NG501": Code(
+        "an import line that cannot be read",
+        "Left stands the path of parameters, right a published tensor and what is cut from it.",
+    ),
+    "NG502": Code("a parameter that no import line fills", "An import table has a line for every parameter."),
+    "NG503": Code("a parameter that two import lines fill", "Every parameter has one line of a table."),
+    "NG511": Code("a published tensor that is missing", "A line names a tensor that the file does not have."),
+    "NG512": Code("a published tensor that no line reads", "A table reads or ignores all that a file has."),
+    "NG513": Code(
+        "a published tensor of another shape", "What fills a parameter has its shape, axes of 1 aside."
+    ),
+    "NG514": Code(
+        "a published tensor read twice, or in part",
+        "Every number of a tensor that is read goes to one place.",
+    ),
+    "NG515": Code("published numbers that are no weights", "Weights are floating-point numbers."),
+    "NG601": Code(
+        "a reach that no row is long enough for",
+        "A window, a kernel or a shift reaches further than `context`.",
+        "warning",
+    ),
+    "NG602": Code(
+        "heads that fill no tile",
+        "Matrix units multiply tiles; these heads leave a part of each empty.",
+        "warning",
+    ),
+    "NG603": Code(
+        "matrices whose rows are not aligned",
+        "Matrix units read rows of 8 numbers; this size leaves a rest.",
+        "warning",
+    ),
+    "NG604": Code(
+        "zeros behind zeros", "Two factors start at zero, and neither can ever move the other.", "warning"
+    ),
+    "NG605": Code("a norm of zeros", "At step 0 this norm has nothing but zeros to divide.", "warning"),
+    "NG606": Code(
+        "an eps out of proportion", "`eps` is small beside the squares it guards, and not zero.", "warning"
+    ),
+    "NG607": Code(
+        "queries and keys turned differently",
+        "Rotary positions work where queries and keys are turned alike.",
+        "warning",
+    ),
+    "NG608": Code(
+        "channels turned before they are split",
+        "Rotary pairs stand in one head; here they are made across heads.",
+        "warning",
+    ),
+    "NG609": Code(
+        "layers without a way around",
+        "What enters a layer of a deep stack also has to leave it unchanged, in a sum.",
+        "warning",
     ),
     "NG701": Code(
         "a stage that no one defines", "`uses` names a kind of stage; `needs` names stages of this run."

@@ -14,12 +14,14 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from nanogen.advice import advise
 from nanogen.answers.parameters import count
 from nanogen.blueprint import blueprint
 from nanogen.build import build
 from nanogen.diagnostics import Diagnostic, Findings, Place, Refusal
 from nanogen.document import Document, parse_document, read_document
 from nanogen.graph import Graph
+from nanogen.mapping import check_imports
 from nanogen.names import check_names
 from nanogen.shelf import read_used
 from nanogen.source import emit
@@ -72,12 +74,20 @@ def compile_text(
 
     `used` are the texts of the files that it uses; unsaid, they are those that ship with nanogen.
     """
-
-    def open_file(key: str) -> tuple[Document, list[Diagnostic]]:
-        return parse_document(key, used[key]) if used is not None and key in used else read_used(None, key)
-
     document, faults = parse_document(name, text)
-    return _compile(document, faults, overrides, open_file)
+    return _compile(document, faults, overrides, partial(_open, used))
+
+
+def compile_document(
+    document: Document, overrides: dict[str, Any] | None = None, used: dict[str, str] | None = None
+) -> Compiled:
+    """Compile a spec that was read, with the texts of the files that it uses; raises Refusal."""
+    return _compile(document, [], overrides, partial(_open, used))
+
+
+def _open(used: dict[str, str] | None, key: str) -> tuple[Document, list[Diagnostic]]:
+    """A file that a spec uses: of those given, or of those that ship."""
+    return parse_document(key, used[key]) if used is not None and key in used else read_used(None, key)
 
 
 def _compile(
@@ -109,7 +119,9 @@ def _passes(
     graph, found = build(spec, names)
     findings.extend(d for d in found if d.place.path not in told)
     if graph is not None and not findings.errors:
-        findings.extend(_expected(spec, graph))
+        findings.extend([*_expected(spec, graph), *advise(spec, graph)])
+        if not overrides:  # other dims make another model: an import holds its table against that
+            findings.extend(check_imports(spec, graph))
     return spec, graph
 
 
@@ -140,6 +152,7 @@ def _expected(spec: Spec, graph: Graph) -> list[Diagnostic]:
         return [Diagnostic("NG404", message, Place(spec.model.path), help="some size here is a slip")]
     if wanted is None or spec.overrides or wanted == found:
         return []
-    message = f"{wanted:,} parameters are expected, and the graph has {found:,}, {found - wanted:+,}"
+    difference = f"{abs(found - wanted):,} {'more' if found > wanted else 'fewer'}"
+    message = f"{wanted:,} parameters are expected, and the graph has {found:,}: {difference}"
     help = "correct the equations, or the expected number"
     return [Diagnostic("NG401", message, Place(("expect", "parameters")), help=help)]

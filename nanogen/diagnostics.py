@@ -121,7 +121,7 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return help for an unknown name: the nearest known one, or all of them where they are few."""
     known = sorted(set(known))
-    near = _like(name, known, 0.6)
+    near = _like(name, known, 0.65)
     if near is not None:
         return f"did you mean `{near}`?"
     if not known:

@@ -78,7 +78,8 @@ def _draw(reader: Reader, body: Any, path: KeyPath, most: int) -> Draw | None:
     )
     bound = _turns(reader, body, "max", most, path)
     if bound > most:
-        reader.fault("NG306", f"training draws up to {bound}, and the dial goes to {most}", (*path, "max"))
+        message = f"training draws up to {bound}, and the dial goes to {most}"
+        reader.fault("NG306", message, (*path, "max"), "lower this bound, or raise that of the dial")
     return Draw(draw, mean, sigma, bound)
 
 
@@ -91,7 +92,8 @@ def _number(reader: Reader, body: dict, key: str, fallback: float, path: KeyPath
         and (found or key == "sigma")
     ):
         return float(found)
-    message = f"`{key}` is a number above 0 and up to {MOST:,}, found {kind_of_value(found)}"
+    least = "from 0" if key == "sigma" else "above 0 and"
+    message = f"`{key}` is a number {least} up to {MOST:,}, found {kind_of_value(found)}"
     reader.fault(
         "NG101", message, (*path, key), "write the mean number of turns, and the spread of its logarithm"
     )

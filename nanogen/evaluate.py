@@ -294,6 +294,7 @@ class Evaluator:
                     made.weights = lend(self, made, owner)
                 except Reject as fault:
                     raise self.reject(fault, owner) from None
+                self.frame.guests.append((self, made, owner))
         return made
 
     def callee(self, node: Call) -> Module | str:
@@ -417,7 +418,9 @@ class Evaluator:
         for keyword, value, _ in node.keywords:
             if keyword == name:
                 return value
-        place = len(primitive.inputs) + list(settings_of(primitive.name)).index(name)
+        settings = settings_of(primitive.name)
+        before = 0 if settings[name].metadata["kind"] == "text" else len(primitive.inputs)
+        place = before + list(settings).index(name)
         return node.args[place] if place < len(node.args) else None
 
     def notes(self, node: Expression, part: Expression) -> tuple[Note, ...]:
@@ -436,7 +439,7 @@ class Evaluator:
         )
         for name in dict.fromkeys(side.id for side in sides if isinstance(side, Name)):
             read = self.frame.inputs.get(name) or self.frame.memo.get(name)
-            if isinstance(read, Node):
+            if isinstance(read, Node) and name != "turn":
                 place = Place((*self.frame.table.path, name), on_key=True)
                 found.append(Note(place, f"`{name}` is {read.value}"))
         return tuple(found[:3])

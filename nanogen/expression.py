@@ -424,6 +424,15 @@ def children(node: Expression) -> Iterator[Expression]:
             yield from items
 
 
+def dotted(node: Expression) -> tuple[Expression, str]:
+    """Split `trunk.moe.pick` into what stands in front, and the path behind it."""
+    names: list[str] = []
+    while isinstance(node, Attribute):
+        names.append(node.name)
+        node = node.base
+    return node, ".".join(reversed(names))
+
+
 def walk(node: Expression) -> Iterator[Expression]:
     """Yield the node and everything in it."""
     yield node

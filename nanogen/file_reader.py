@@ -20,14 +20,30 @@ from nanogen.table_reader import KINDS, TAKEN, TableReader
 from nanogen.tables import DialTable, Equation, Table
 
 LANGUAGE = 1
-SECTIONS = ("kind", "language", "use", "meta", "expect", "dims", "dial", "defaults", *KINDS, "model", "loss")
-LATER = ("import",)  # known, and refused by name until the compiler has them
-NESTED = ("dial", "defaults", *KINDS)  # tables of tables
+SECTIONS = (
+    "kind",
+    "language",
+    "use",
+    "meta",
+    "expect",
+    "dims",
+    "dial",
+    "defaults",
+    *KINDS,
+    "model",
+    "loss",
+    "import",
+)
+NESTED = ("dial", "defaults", "import", *KINDS)  # tables of tables
 OF_LIBRARY = ("kind", "language", "use", "meta", "dims", "dial", "defaults", *KINDS)
+OTHER_KINDS = {  # of files that are no models, and who reads them
+    "run": "`nanogen run` takes it",
+    "hardware": "`nanogen flops --hardware` takes it",
+}
 META = ("name", "about", "source", "licence")
 EXPECT = ("parameters",)
 
-_PLAIN = re.compile(r"[\w.+-][\w .+-]*", re.ASCII)  # it stands in emitted source and in paths
+PLAIN = re.compile(r"[\w.+-][\w .+-]*", re.ASCII)  # it stands in emitted source and in paths
 
 
 @define
@@ -93,7 +109,8 @@ class FileReader(TableReader):
         kind, language = data.get("kind"), data.get("language")
         if not data:
             help = 'a spec has `kind = "model"`, `language = 1`, `[dims]` and `[model]`'
-            self.fault("NG102", "the file is empty", self.path(), help)
+            what = f"`{self.document.name}`" if self.library else "the file"
+            self.fault("NG102", f"{what} is empty", self.path(), help)
             self.readable = False
         elif kind is None:
             help = f'write `kind = "{kinds[0]}"` first'
@@ -117,24 +134,21 @@ class FileReader(TableReader):
         """Refuse a file of another kind; return whether it may be read on all the same."""
         wanted = " or ".join(f'"{k}"' for k in kinds)
         help = f'write `kind = "{kinds[0]}"`'
-        if kind == "run" and not self.library:
-            help = "`nanogen run` takes it"
+        if kind in OTHER_KINDS and not self.library:
+            help = OTHER_KINDS[kind]
         elif kind == "library" and not self.library:
             help = "a library lends its modules to models: name it in their `use`"
         what = "a file that is used" if self.library else "a spec"
         message = f"the kind of {what} is {wanted}, found {kind_of_value(kind)}"
         self.fault("NG101", message, self.path("kind"), help)
-        return kind not in ("run", "library")
+        return kind != "library" and kind not in OTHER_KINDS
 
     def sections(self, data: dict) -> None:
         """Find each section, under a slip of its name too, and refuse what is none."""
         known = OF_LIBRARY if self.library and data.get("kind") == "library" else SECTIONS
         self.keys = {name: name for name in known if name in data}
         for key in data:
-            if key in LATER:
-                help = "leave it out: this compiler reads dims, modules, stacks, loops and a model"
-                self.fault("NG104", f"`{key}` is not in this compiler yet", self.path(key), help, on_key=True)
-            elif key not in known:
+            if key not in known:
                 meant = self.meant(key, data[key], known)
                 help = f"did you mean `{meant}`?" if meant else nearest(key, known)
                 what = "library" if known is OF_LIBRARY else "spec"
@@ -187,9 +201,17 @@ class FileReader(TableReader):
         if "use" not in self.keys:
             return {}
         found, help = self.document.data["use"], 'write `use = ["std/attention.toml"]`'
-        if not isinstance(found, list) or not all(isinstance(name, str) and name for name in found):
+        if not isinstance(found, list):
             message = f"`use` is a list of files, found {kind_of_value(found)}"
             self.fault("NG101", message, self.path("use"), help)
+            self.readable = False
+            return {}
+        for place, name in enumerate(found):
+            if not isinstance(name, str) or not name:
+                message = f"a file is named by text, found {kind_of_value(name)}"
+                self.fault("NG101", message, self.path("use", place), help)
+                self.readable = False
+        if not self.readable:
             return {}
         return {name: self.path("use", place) for place, name in reversed(list(enumerate(found)))}
 
@@ -217,16 +239,18 @@ class FileReader(TableReader):
                 dims[name] = equation
             else:
                 self.refused.add(name)
-        for name in overrides:
-            if name not in found and name not in dials and self.readable:
-                message = f"`--set {name}` names no dim of this spec"
-                self.fault("NG108", message, self.path(key), nearest(name, {*found, *dials}))
         for name, example in (("vocab", 65536), ("context", 2048)):
             if name not in found and self.readable and not self.library:
                 help = f"tokenizer and run read it: `{name} = {example}`"
                 self.fault("NG102", f"the dim `{name}` is missing", self.path(key), help)
                 self.refused.add(name)
         return dims
+
+    def unknown_override(self, name: str, parts: Parts) -> None:
+        """Refuse a `--set` of what neither this file nor one that it uses has."""
+        known = {*parts.dims, *parts.dials}
+        message = f"`--set {name}` names no dim of this spec"
+        self.fault("NG108", message, self.path(self.keys.get("dims", "dims")), nearest(name, known))
 
     def defaults(self) -> dict[str, dict[str, Equation]]:
         found, key = {}, self.keys.get("defaults", "defaults")
@@ -259,7 +283,7 @@ class FileReader(TableReader):
             elif not isinstance(value, str):
                 message = f"`{key}` is text, found {kind_of_value(value)}"
                 self.fault("NG101", message, path, "write it in quotes")
-            elif key == "name" and not _PLAIN.fullmatch(value):
+            elif key == "name" and not PLAIN.fullmatch(value):
                 message = "a model's name has other characters than letters, digits and `._-`"
                 self.fault("NG106", message, path, "rename it")
         return {k: v for k, v in meta.items() if isinstance(v, str)}

@@ -17,6 +17,7 @@ from nanogen.evaluate import Evaluator, Module, Result
 from nanogen.expression import Conditional, Expression, Name, children
 from nanogen.graph import Call, Inside, Line, Loan, Node, Reach, Read, nodes, owns
 from nanogen.load import Value
+from nanogen.sharing import lend
 from nanogen.tables import Equation, Table
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Frame:
     waiting: list[str] = field(factory=list)
     reaches: dict[tuple[str, int], Reach] = field(factory=dict)
     loans: dict[tuple[str, int | None], Loan] = field(factory=dict)
+    guests: list[tuple[Evaluator, Any, Expression]] = field(factory=list)  # calls with the weights of others
 
     # -- names
 
@@ -139,6 +141,10 @@ class Frame:
 
     def call(self, name: str) -> Call:
         """The call that an equation is; raises Reject."""
+        known = name in self.inputs or name in self.constants or not isinstance(self.lookup(name), Unknown)
+        if name not in self.table.equations and known:
+            help = "read it where the call stands, and hand it down as an input"
+            raise Reject("NG208", f"`{name}` is no equation of {self.table.described}", help)
         found = self.equation(name)
         if isinstance(found, Unknown):
             raise Stop(None)
@@ -183,6 +189,16 @@ class Frame:
             self.loans[line, layer] = Loan(name, line, layer)
         return self.loans[line, layer]
 
+    def share(self) -> bool:
+        """Whether all weights that are shared still fit, once all is known that is read inside the calls."""
+        faults = len(self.builder.findings.all)
+        for at, guest, owner in self.guests:
+            try:
+                lend(at, guest, owner)
+            except Reject as fault:
+                self.builder.findings.add(fault.at(at.place(owner)))
+        return len(self.builder.findings.all) == faults
+
     def all_loans(self) -> tuple[Loan, ...]:
         """Its own, and those of the model that what it calls needs."""
         for node in self.memo.values():
@@ -199,7 +215,7 @@ class Frame:
     def ordered_lines(self) -> tuple[Line, ...]:
         """The built equations in file order, as far as one may be computed after another.
 
-        A result that replaces an input comes last: whoever reads the name means what entered.
+        A result that replaces an input comes as late as may be: whoever reads the name means what entered.
         """
         built = {n: r for n, r in self.memo.items() if isinstance(r, Node)}
         places = {name: place for place, name in enumerate(dict.fromkeys([*self.table.equations, *built]))}
@@ -207,8 +223,9 @@ class Frame:
         waits: dict[str, set[str]] = {}
         readers: dict[str, list[str]] = {name: [] for name in built}
         for name, node in built.items():
-            read = {n.name for n in nodes(node) if isinstance(n, Read)}
-            waits[name] = {r for r in read if r in built and r not in self.inputs}
+            read = {n.name for n in nodes(node) if isinstance(n, Read)} - self.inputs.keys()
+            read |= {n.call.name for n in nodes(node) if isinstance(n, Inside)}  # the call, not what entered
+            waits[name] = read & built.keys()
             for r in waits[name]:
                 readers[r].append(name)
         ready = [(rank[name], name) for name, reads in waits.items() if not reads]
@@ -222,8 +239,7 @@ class Frame:
                 if not waits[reader]:
                     heapq.heappush(ready, (rank[reader], reader))
         assert len(order) == len(built), "a circle of equations was built"
-        inner = [n for n in order if n not in self.inputs]
-        return tuple(Line(n, built[n]) for n in inner + [n for n in order if n in self.inputs])
+        return tuple(Line(name, built[name]) for name in order)
 
 
 def circle_of(names: list[str]) -> str:

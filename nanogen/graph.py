@@ -267,7 +267,17 @@ def owner_of(line: Line) -> Node | None:
 
 def climbs(graph: Graph) -> list[tuple[str, Climb]]:
     """Every call of a stack by the path of its equation; inside alike layers it is told once."""
-    found: list[tuple[str, Climb]] = []
+    return [(path, call) for path, call in calls_of(graph) if isinstance(call, Climb)]
+
+
+def loops(graph: Graph) -> list[tuple[str, Loop]]:
+    """Every call of a loop by the path of its equation; inside alike layers it is told once."""
+    return [(path, call) for path, call in calls_of(graph) if isinstance(call, Loop)]
+
+
+def calls_of(graph: Graph) -> list[tuple[str, Call]]:
+    """Every call by the path of its equation, those that run it first; inside alike layers it is told once."""
+    found: list[tuple[str, Call]] = []
 
     def visit(unit: Unit, prefix: str) -> None:
         for line in unit.lines:
@@ -275,8 +285,7 @@ def climbs(graph: Graph) -> list[tuple[str, Climb]]:
                 if not isinstance(node, Call):
                     continue
                 path = prefix + line.name
-                if isinstance(node, Climb):
-                    found.append((path, node))
+                found.append((path, node))
                 seen: set[Unit] = set()
                 for suffix, inner in node.members:
                     if inner not in seen:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nanogen.diagnostics import Reject
-from nanogen.expression import Attribute, Call, Expression, Name
+from nanogen.expression import Attribute, Call, Expression, Name, dotted
 from nanogen.graph import Climb, Inside, Read
+from nanogen.tables import Table
 
 if TYPE_CHECKING:
     from nanogen.evaluate import Evaluator
@@ -20,9 +21,6 @@ AT = "at"
 def read_inside(at: Evaluator, node: Attribute) -> Inside:
     """A value inside a call: `attn.v`, `trunk.moe.pick`."""
     head, path = _chain(at, node)
-    if head == "model":
-        help = "weights of the model are borrowed: `weights=model.embed`; values are handed down as inputs"
-        raise at.stop("NG201", "`model` is no value", node, help)
     try:
         return at.frame.inside(head, path)
     except Reject as fault:
@@ -40,6 +38,8 @@ def read_layer(at: Evaluator, node: Call) -> Inside | Read:
         if frame.ascent is not None and head in frame.table.equations:
             _want_below(at, layer, node)
             return frame.reach(f"{head}.{path}" if path else head, layer)
+        if head in frame.inputs:
+            raise _input_of(frame.table, head)
         call = frame.call(head)
         if not isinstance(call, Climb):
             message = f"`{head}` is no call of a stack, and has no layers"
@@ -65,16 +65,21 @@ def lending_layer(at: Evaluator, node: Call) -> tuple[str, int]:
     return name.id, layer
 
 
+def _input_of(table: Table, name: str) -> Reject:
+    """The refusal of a layer of an input, which has no layers where it comes from another table."""
+    if table.carries:
+        return Reject("NG208", f"`{name}` is the same in all of {table.described}", "read it by its name")
+    help = "earlier layers are read in the equations of their stack: hand the value down as an input"
+    return Reject("NG208", f"`{name}` is an input of {table.described}, and has no layers", help)
+
+
 def _chain(at: Evaluator, node: Expression) -> tuple[str, str]:
     """Split `trunk.moe.pick` into the equation and the path inside it."""
-    names: list[str] = []
-    while isinstance(node, Attribute):
-        names.append(node.name)
-        node = node.base
-    if not isinstance(node, Name):
+    base, path = dotted(node)
+    if not isinstance(base, Name):
         help = "give the call an equation of its own, and read inside that"
-        raise at.stop("NG208", "only an equation can be read inside", node, help)
-    return node.id, ".".join(reversed(names))
+        raise at.stop("NG208", "only an equation can be read inside", base, help)
+    return base.id, path
 
 
 def _want_below(at: Evaluator, layer: int, node: Call) -> None:

@@ -30,6 +30,13 @@ class Value:
         return " ".join((["B", "T"] if self.timed else []) + [str(a) for a in self.axes]) or "scalar"
 
     @property
+    def described(self) -> str:
+        """The shape, and what kind of numbers it holds where that is not the run's."""
+        if self.dtype == "ids":
+            return "B T ids" if self.timed else "id"
+        return f"{self} float32" if self.dtype == "float32" else str(self)
+
+    @property
     def last(self) -> int:
         return self.axes[-1]
 
@@ -57,7 +64,7 @@ class Load:
     tokens: int = 1
     past: int = 0
     square: bool = False
-    dials: Mapping[str, int] = field(factory=dict)
+    dials: Mapping[str, int] = field(factory=dict, hash=False)
     reached: bool = False
 
     def dial(self, dial: Dial) -> int:
@@ -111,6 +118,7 @@ class Saved:
     output: bool = False
     run: int = 0  # further elements in the run's dtype
     wide: int = 0  # further elements in float32
+    widened: bool = False  # inputs and output are kept as float32 copies, where they are narrower
 
     @classmethod
     def more(cls, like: Value, elements: int) -> Saved:
@@ -131,3 +139,7 @@ class State:
         """Numbers kept a row, once `context` positions were seen."""
         kept = context if self.positions is None else min(self.positions, context)
         return kept * prod(self.axes)
+
+    def bytes(self, context: int, run_bytes: int) -> int:
+        """Bytes kept a row, where the run's dtype has `run_bytes`."""
+        return self.elements(context) * (4 if self.dtype == "float32" else run_bytes)

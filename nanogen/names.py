@@ -1,4 +1,4 @@
-"""Who reads whom: unknown names, equations nothing can reach, and dims, inputs and modules nobody uses.
+"""Who reads whom: unknown names, names with two meanings, results that are missing.
 
 Reads every branch of every equation, so a slip is found in a part that these dims never build. Knows
 nothing of numbers or shapes.
@@ -13,7 +13,7 @@ from attrs import define, field
 from nanogen.arithmetic import FUNCTIONS
 from nanogen.diagnostics import Diagnostic, Findings, Note, Place, closest, nearest
 from nanogen.document import Origin
-from nanogen.expression import Attribute, Call, Compare, Expression, Name, children, walk
+from nanogen.expression import Attribute, Call, Compare, Expression, Name, children, dotted, walk
 from nanogen.initial import DRAWS
 from nanogen.initial import VARIABLES as LAW_VARIABLES
 from nanogen.inside import AT
@@ -21,10 +21,11 @@ from nanogen.primitives import PRIMITIVES
 from nanogen.settings import kind_of_setting, settings_of
 from nanogen.spec import Spec
 from nanogen.tables import Equation, Table
+from nanogen.unused import Reads, unused
 
 WORDS = {"true", "false", "none"}
 CALLS_TO_COME = {
-    "einsum", "decay_scan", "delta_scan", "choose", "experts", "noise", "dropout",
+    "decay_scan", "delta_scan", "choose", "experts",
     "cross_entropy", "z_loss", "balance", "exit_loss",
 }  # fmt: skip
 HELPED = 50  # faults that are told with help; a file with more is not a slip of the pen
@@ -53,15 +54,10 @@ def check_names(spec: Spec) -> tuple[Names, list[Diagnostic]]:
 class _Checker:
     def __init__(self, spec: Spec):
         self.spec, self.names, self.findings = spec, Names(), Findings()
-        self.used_dims: set[str] = {"vocab", "context"}
-        self.called: dict[str, set[str]] = {}  # table -> tables it may call
-        self.reads: dict[str, dict[str, set[str]]] = {}  # table -> equation -> names it reads
-        self.handed: set[str] = set()  # tables handed on as arguments, to whoever calls an argument
-        self.alike: set[str] = set()  # tables that a choice names: all take what one of them needs
+        self.reads = Reads({"vocab", "context"}.union(*(t.reads for t in spec.imports.values())))
         self.takers: set[str] = set()  # tables that call an argument
         self.unknowns: dict[str, list[Place]] = {}  # name -> where it is read
-        self.inner: set[str] = set()  # equations that are read inside a call, from outside
-        self.used_dials: set[str] = set()
+        self.near: set[str] = set()  # further names that the key being read may be a slip of
         self.known_dims = set(spec.dims) | spec.refused | WORDS
 
     def run(self) -> None:
@@ -78,19 +74,17 @@ class _Checker:
         for name, dial in spec.dials.items():
             if name in spec.dims:
                 self.collision(name, "a dial", "a dim", dial.path)
+            elif name in spec.tables:
+                self.collision(name, "a dial", f"a {spec.tables[name].kind}", dial.path)
         for table in [*spec.tables.values(), spec.model]:
             self.table(table)
-        files = {id(t.defaults): t.defaults for t in spec.tables.values()} | {
-            id(spec.defaults): spec.defaults
-        }
-        for primitive, settings in (item for defaults in files.values() for item in defaults.items()):
-            self.defaults(primitive, settings)
+        for table in {id(t.defaults): t for t in [*spec.tables.values(), spec.model]}.values():
+            base = table.path[:1] if isinstance(table.path[0], Origin) else ()
+            for primitive, settings in table.defaults.items():
+                self.defaults(primitive, settings, (*base, "defaults", primitive))
         self.names.indexed = self.spread_index()
         if not self.findings.errors:
-            for table in [*spec.tables.values(), spec.model]:
-                self.unused_parts(table, self.reads[table.name])
-            self.unused_tables()
-            self.unused_dims_and_dials()
+            self.findings.extend(unused(spec, self.reads))
 
     def collision(self, name: str, one: str, other: str, path: tuple) -> None:
         """Tell of a name with two meanings, once: one of the two will be renamed."""
@@ -104,14 +98,17 @@ class _Checker:
     # -- one table
 
     def table(self, table: Table) -> None:
-        self.called[table.name] = set()
+        self.reads.called[table.name] = set()
         scope = self.scope(table)
         self.one_meaning(table)
         indexed = self.known_dims | {"i"}
         counts = [e for e in (table.count, table.backprop) if e is not None]
         for equation in [*table.args.values(), *counts]:
             if not self.dialled(table, equation):
+                turned = equation is table.count and table.kind == "loop"
+                self.near = set(self.spec.dials) if turned else set()
                 self.resolve(equation, equation.expression, indexed, table.name)
+        self.near = set()
         reads = {e.name: self.resolve(e, e.expression, scope, table.name) for e in table.equations.values()}
         for choice in table.choices.values():
             for rule in choice.rules:
@@ -119,23 +116,28 @@ class _Checker:
                 if rule.layers is not None:
                     self.resolve(rule.layers, rule.layers.expression, indexed, table.name)
         self.results(table)
-        self.reads[table.name] = reads
+        self.reads.equations[table.name] = reads
 
     def dialled(self, table: Table, equation: Equation) -> bool:
         """Whether an equation is the `times` of a loop, read off a dial."""
         name = equation.expression.id if isinstance(equation.expression, Name) else None
         if table.kind != "loop" or equation is not table.count or name not in self.spec.dials:
             return False
-        self.used_dials.add(name)
+        self.reads.dials.add(name)
         return True
 
     def one_meaning(self, table: Table) -> None:
         """A name is one thing: a dim, an input, an argument, a choice or an equation."""
         inputs = () if table.kind == "model" else table.inputs
-        meanings = {**dict.fromkeys(self.spec.dims, "a dim"), **dict.fromkeys(table.args, "an argument")}
+        meanings = {
+            **dict.fromkeys(self.spec.dials, "a dial"),
+            **dict.fromkeys(self.spec.dims, "a dim"),
+            **dict.fromkeys(table.args, "an argument"),
+        }
         for name in table.args:
-            if name in self.spec.dims:
-                self.collision(name, "an argument", "a dim", (*table.path, "args", name))
+            for kind, known in (("a dim", self.spec.dims), ("a dial", self.spec.dials)):
+                if name in known:
+                    self.collision(name, "an argument", kind, (*table.path, "args", name))
         for place, name in enumerate(inputs):
             if name in meanings:
                 self.collision(name, "an input", meanings[name], (*table.path, "inputs", place))
@@ -158,10 +160,10 @@ class _Checker:
     def chosen(self, name: str, path: tuple, table: Table) -> None:
         """A module, stack or dim that a choice may stand for."""
         if name in self.spec.tables:
-            self.called[table.name].add(name)
-            self.alike.add(name)
+            self.reads.called[table.name].add(name)
+            self.reads.alike.add(name)
         elif name in self.spec.dims:
-            self.used_dims.add(name)
+            self.reads.dims.add(name)
         elif name not in self.spec.refused:
             known = {*self.spec.tables, *self.spec.dims} - {"vocab", "context"}
             place = Place(path, on_key=True)
@@ -202,7 +204,13 @@ class _Checker:
             args = [a for a in node.args if not self.compared(equation, node, a)]
             parts = [*args, *self.values_of_settings(equation, node, table)]
         elif isinstance(node, Attribute):
-            self.inner.add(node.name)
+            head, path = dotted(node)
+            if isinstance(head, Name) and head.id == "model":
+                self.no_value(equation, node)
+                return read
+            if isinstance(head, Name):
+                self.reads.inside.add((table, head.id, path))
+            parts = [head]
         for part in parts:
             read |= self.resolve(equation, part, scope, table)
         return read
@@ -215,12 +223,18 @@ class _Checker:
                 continue
             if isinstance(value, Attribute) and isinstance(value.base, Name) and value.base.id == "model":
                 self.lent(equation, value)
+            elif isinstance(value, Name) and value.id == "model":
+                continue  # the model as a whole has no weights to lend, as is told with the call
             else:
                 read |= self.resolve(equation, value, scope, table)
         return read
 
+    def no_value(self, equation: Equation, node: Attribute) -> None:
+        help = "weights of the model are borrowed: `weights=model.embed`; values are handed down as inputs"
+        self.findings.note("NG201", "`model` is no value", equation.place(node), help=help)
+
     def lent(self, equation: Equation, owner: Attribute) -> None:
-        self.inner.add(owner.name)
+        self.reads.lent.add(owner.name)
         if owner.name not in {*self.spec.model.equations, *self.spec.model.refused}:
             message = f"[model] has no equation `{owner.name}`"
             help = self.like(owner.name, self.spec.model.equations)
@@ -241,10 +255,18 @@ class _Checker:
         """The keyword values whose names are names; a role or an initial law has words of its own."""
         for name, value, _ in call.keywords:
             kind = kind_of_setting(call.callee, name)
-            if kind == "init":
-                yield from self.names_of_law(equation, value, table)
-            elif kind not in SYMBOLS and name != "weights":
-                yield value
+            if name != "weights":
+                yield from self.names_of_setting(kind, equation, value, table)
+
+    def names_of_setting(
+        self, kind: str | None, equation: Equation, value: Expression, table: str
+    ) -> Iterator[Expression]:
+        if kind == "init":
+            yield from self.names_of_law(equation, value, table)
+        elif kind == "variant":
+            yield from (number for _, number, _ in value.keywords) if isinstance(value, Call) else ()
+        elif kind not in SYMBOLS:
+            yield value
 
     def names_of_law(self, equation: Equation, law: Expression, table: str) -> Iterator[Name]:
         """Names of an initial law that are not words of laws; its calls are checked on the way."""
@@ -257,15 +279,15 @@ class _Checker:
     def name(self, equation: Equation, node: Name, scope: set[str], table: str) -> set[str]:
         if node.id in scope:
             if node.id in self.spec.dims:
-                self.used_dims.add(node.id)
+                self.reads.dims.add(node.id)
             if node.id == "i":
                 self.names.indexed.add(table)
             if node.id == "turn":
                 self.names.turning.add(table)
             return {node.id}
         if node.id in self.spec.tables:  # a module handed on as an argument, or chosen by `if`
-            self.handed.add(node.id)
-            self.called.setdefault(table, set()).add(node.id)
+            self.reads.handed.add(node.id)
+            self.reads.called.setdefault(table, set()).add(node.id)
             return {node.id}
         self.unknown(equation, node, scope | (set(self.spec.tables) if table != "dims" else set()), table)
         return set()
@@ -284,7 +306,7 @@ class _Checker:
             self.names.indexed.add(table)
             return set()
         if name in self.spec.tables:
-            self.called.setdefault(table, set()).add(name)
+            self.reads.called.setdefault(table, set()).add(name)
             return {name}
         if own is not None and name != equation.name and (name in own.equations or name in own.refused):
             return {name}
@@ -314,7 +336,7 @@ class _Checker:
         name = node.id
         place = equation.place(node)
         if name in self.spec.dials:
-            self.used_dials.add(name)
+            self.reads.dials.add(name)
             help = f'it says how often a loop turns: `times = "{name}"`'
             self.findings.note("NG207", f"`{name}` is a dial, chosen at run time", place, help=help)
             return
@@ -327,10 +349,11 @@ class _Checker:
             "positions": 'hand it down: `inputs = ["x", "positions"]`',
             "i": "the layer's index exists in stacks, and in modules called there",
             "turn": 'the turn exists in loops; hand it down: `inputs = ["x", "turn"]`',
-        }.get(name) or self.like(name, known)
+        }.get(name) or self.like(name, known | self.near)
         if lent and not primitive:
             message = f"`{name}` is given neither by `{place.path[0]}` nor by `{self.spec.document.name}`"
-            help = f"if it is a size, give it where the file is used: `[dims]` with `{name} = ..`"
+            if closest(name, known) is None:
+                help = f"if it is a size, give it where the file is used: `[dims]` with `{name} = ..`"
         if primitive:
             help = f'make a module of it: `[module.NAME]` with `y = "{name}(x)"`'
         self.unknowns.setdefault(name, []).append(place)
@@ -347,11 +370,10 @@ class _Checker:
         if meant is not None:
             self.names.repairs[table, name] = meant
 
-    def defaults(self, primitive: str, settings: dict[str, Equation]) -> None:
+    def defaults(self, primitive: str, settings: dict[str, Equation], path: tuple) -> None:
         if primitive not in PRIMITIVES:
-            place = Place(
-                next(iter(settings.values())).path[:-1] if settings else ("defaults", primitive), on_key=True
-            )
+            path = next(iter(settings.values())).path[:-1] if settings else path
+            place = Place(path, on_key=True)
             help = self.like(primitive, PRIMITIVES)
             self.findings.note("NG202", f"no primitive is called `{primitive}`", place, help=help)
             return
@@ -365,11 +387,13 @@ class _Checker:
                 help = nearest(name, settings_of(primitive))
                 place = Place(equation.path, on_key=True)
                 self.findings.note("NG113", f"`{primitive}` has no setting `{name}`", place, help=help)
-            elif kind == "init":
-                for part in self.names_of_law(equation, equation.expression, "defaults"):
+            elif kind in ("text", "value"):
+                help = "give it where the primitive is called"
+                place = Place(equation.path, on_key=True)
+                self.findings.note("NG113", f"`{name}` of `{primitive}` has no default", place, help=help)
+            else:
+                for part in self.names_of_setting(kind, equation, equation.expression, "defaults"):
                     self.resolve(equation, part, self.known_dims | {"i"}, "defaults")
-            elif kind not in SYMBOLS:
-                self.resolve(equation, equation.expression, self.known_dims | {"i"}, "defaults")
 
     # -- over all tables
 
@@ -378,61 +402,12 @@ class _Checker:
         indexed = set(self.names.indexed)
         if "defaults" in indexed:
             return {*self.spec.tables, "model"}
-        called = {t: calls | (self.handed if t in self.takers else set()) for t, calls in self.called.items()}
+        called = {
+            t: calls | (self.reads.handed if t in self.takers else set())
+            for t, calls in self.reads.called.items()
+        }
         while True:
             more = {t for t, calls in called.items() if calls & indexed} - indexed
             if not more:
                 return indexed
             indexed |= more
-
-    def unused_parts(self, table: Table, reads: dict[str, set[str]]) -> None:
-        """Equations that no result needs in any branch, and inputs and arguments that none reads."""
-        reached, waiting = set(), [*table.results, *(self.inner & table.equations.keys())]
-        while waiting:
-            name = waiting.pop()
-            if name not in reached:
-                reached.add(name)
-                waiting += [r for r in reads.get(name, ()) if r in table.equations and r not in table.inputs]
-        live = set().union(*(reads.get(name, set()) for name in reached), reached)
-        for name in table.equations:
-            if name not in reached:
-                self.unused(f"no result of {table.described} reads `{name}`", (*table.path, name))
-        for name in table.choices:
-            if name not in live:
-                self.unused(f"no result of {table.described} reads `{name}`", (*table.path, name))
-        if table.name in self.handed | self.alike:
-            return  # its inputs and arguments are those that its alternatives have too
-        for name in table.args:
-            if name not in live:
-                self.unused(
-                    f"{table.described} never reads its argument `{name}`", (*table.path, "args", name)
-                )
-        for place, name in enumerate(table.inputs):
-            if name not in live and table.kind != "model":
-                self.unused(
-                    f"{table.described} never reads its input `{name}`", (*table.path, "inputs", place)
-                )
-
-    def unused(self, message: str, path: tuple) -> None:
-        if isinstance(path[0], Origin):
-            return  # a file that is used offers more than one model needs
-        self.findings.note("NG402", message, Place(path, on_key=True), help="remove it, or use it")
-
-    def unused_tables(self) -> None:
-        reached, waiting = set(), ["model"]
-        while waiting:
-            name = waiting.pop()
-            if name not in reached:
-                reached.add(name)
-                waiting += self.called.get(name, ())
-        for name, table in self.spec.tables.items():
-            if name not in reached:
-                self.unused(f"nothing calls {table.described}", table.path)
-
-    def unused_dims_and_dials(self) -> None:
-        for name, equation in self.spec.dims.items():
-            if name not in self.used_dims:
-                self.unused(f"nothing reads the dim `{name}`", equation.path)
-        for name, dial in self.spec.dials.items():
-            if name not in self.used_dials:
-                self.unused(f"no loop turns by the dial `{name}`", dial.path)

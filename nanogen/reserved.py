@@ -20,5 +20,5 @@ LIBRARY_NAMES = (
     *("CausalConv", "Embedding", "LayerNorm", "Linear", "Now", "RMSNorm"),
     *("l2_norm", "layer_norm", "rms_norm"),
     *("embedding", "linear"),  # with the weights of another module
-    *("attend", "gradients", "rope", "rope_table", "shift", "softcap", "softmax"),
+    *("attend", "dropout", "gradients", "noise", "rope", "rope_table", "shift", "softcap", "softmax"),
 )

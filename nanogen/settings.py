@@ -17,7 +17,7 @@ def settings_of(primitive: str) -> dict[str, attrs.Attribute]:
 
 
 def kind_of_setting(primitive: str, setting: str) -> str | None:
-    """ "size", "number", "flag", "choice", "init", "role" ..., or None where there is no such setting."""
+    """ "size", "number", "flag", "choice", "value", "init", "role" ..., or None where there is no such setting."""
     if primitive not in PRIMITIVES:
         return None
     found = settings_of(primitive).get(setting)
@@ -27,15 +27,18 @@ def kind_of_setting(primitive: str, setting: str) -> str | None:
 def signature(primitive: str) -> str:
     """Write how a primitive is called: `softcap(x, cap)`."""
     parts = list(PRIMITIVES[primitive].inputs)
+    first = [name for name, setting in settings_of(primitive).items() if setting.metadata["kind"] == "text"]
     for name, setting in settings_of(primitive).items():
+        if name in first:
+            continue
         if setting.metadata["kind"] == "sizes":
             parts.append(f"{name}...")
         else:
             parts.append(name if setting.default is attrs.NOTHING else f"{name}={_default(setting.default)}")
-    return f"{primitive}({', '.join(parts).replace(', ...', ', ..')})"
+    return f"{primitive}({', '.join(first + parts).replace(', ...', ', ..')})"
 
 
 def _default(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return "none" if value is None else f"{value}"
+    return "none" if value is None else f"{value:.3g}" if isinstance(value, float) else f"{value}"

@@ -13,7 +13,7 @@ from nanogen.arithmetic import Unknown
 from nanogen.diagnostics import Reject, Stop
 from nanogen.expression import Attribute, Expression, Name
 from nanogen.expression import Call as CallExpression
-from nanogen.graph import Apply, Borrowed, Call, Climb, Enter, Loop, Node, nodes, owns
+from nanogen.graph import Apply, Borrowed, Call, Node, Unit, nodes, owner_of, owns
 from nanogen.inside import AT, lending_layer
 
 if TYPE_CHECKING:
@@ -43,9 +43,16 @@ def lend(at: Evaluator, guest: Apply | Call, owner: Expression) -> Borrowed:
 
 
 def _of_model(frame: Frame, guest: Apply | Call, line: str) -> Borrowed:
-    root = frame.builder.root
+    builder, root = frame.builder, frame.builder.root
     assert root is not None
-    node = _owner(root, line)
+    waiting, builder.active = (
+        builder.active,
+        [root.table],
+    )  # tables that wait for these weights are not entered by it
+    try:
+        node = _owner(root, line)
+    finally:
+        builder.active = waiting
     if isinstance(node, Borrowed):
         return _of_model(frame, guest, node.name)
     _agree(guest, node, line)
@@ -61,14 +68,29 @@ def _of_layer(frame: Frame, guest: Apply | Call, line: str, layer: int) -> Borro
     unit = frame.ascent.layers[layer]
     found = next((each.node for each in unit.lines if each.name == line), None)
     owner = _owner_in(found) if found is not None else None
+    if owner is None and isinstance(found, Apply | Call) and found.weights is not None:
+        return _of_lender(frame, guest, unit, found.weights, layer)
     if owner is None:
         raise Reject("NG316", f"`{line}` owns no weights in layer {layer}", "name a layer that owns them")
     _agree(guest, owner, line)
     return Borrowed(frame.loan(line, layer).name, lent=True)
 
 
+def _of_lender(frame: Frame, guest: Apply | Call, unit: Unit, lent: Borrowed, layer: int) -> Borrowed:
+    """The weights that a line of an earlier layer borrows itself."""
+    if not lent.lent:
+        return _of_layer(frame, guest, lent.name, layer)
+    loan = next(loan for loan in unit.loans if loan.name == lent.name)
+    if loan.layer is None:
+        return _of_model(frame, guest, loan.line)
+    return _of_layer(frame, guest, loan.line, loan.layer)
+
+
 def _owner(frame: Frame, line: str) -> Apply | Call | Borrowed:
     """The call of a line that owns weights, or whose weights it uses itself."""
+    if line in frame.waiting:
+        help = "let this call own them, or borrow from an equation that does not need it"
+        raise Reject("NG203", f"`{line}` waits for this call, and so cannot lend it weights", help)
     found = frame.equation(line)
     if isinstance(found, Unknown):
         raise Stop(None)
@@ -88,39 +110,40 @@ def _owner_in(node: Node) -> Apply | Call | None:
 
 def _agree(guest: Apply | Call, owner: Apply | Call, line: str) -> None:
     """Refuse weights that the guest could not compute with."""
+    if not _shapes(guest):
+        raise Reject("NG316", "this call needs no weights", "leave `weights=` out")
+    if type(guest) is not type(owner):
+        raise Reject("NG316", f"`{line}` is a call of another kind", "share weights between like calls")
+    _fit(_shapes(guest), _shapes(owner), line)
+    _used_alike(guest, owner, line)
+
+
+def _used_alike(guest: Node | None, owner: Node | None, line: str) -> None:
+    """Refuse weights of another kind of call, or under other settings, however deep inside they stand."""
     match guest, owner:
         case Apply(), Apply():
-            _fit(_shapes(guest), _shapes(owner), line)
-            if not _alike(guest, owner) and not guest.primitive.borrows:
+            theirs, ours = (node.primitive.construct(*node.values) for node in (owner, guest))
+            if theirs != ours and not guest.primitive.borrows:
                 message = f"`{line}` is called with other settings, or is another primitive"
                 raise Reject("NG316", message, "shared weights are used as their owner uses them")
-        case Enter(), Enter():
-            _fit(_paths(guest), _paths(owner), line)
-        case Climb(), Climb():
-            if [u.alike for u in guest.layers] != [u.alike for u in owner.layers]:
-                raise Reject("NG316", f"the layers of `{line}` differ from these", "call both stacks alike")
-        case Loop(), Loop():
-            if guest.body.alike != owner.body.alike:
-                raise Reject("NG316", f"the body of `{line}` differs from this one", "call both loops alike")
+        case Call(), Call() if type(guest) is type(owner):
+            for (_, ours), (_, theirs) in zip(guest.members, owner.members, strict=False):
+                for part in ours.lines:
+                    if (node := owner_of(part)) is not None:
+                        _used_alike(node, owner_of(theirs.line(part.name)), f"{line}.{part.name}")
         case _:
             raise Reject("NG316", f"`{line}` is a call of another kind", "share weights between like calls")
 
 
-def _alike(guest: Apply, owner: Apply) -> bool:
-    return guest.primitive.construct(*guest.values) == owner.primitive.construct(*owner.values)
-
-
-def _shapes(node: Apply) -> dict[str, tuple[int, ...]]:
-    return {p.name: p.shape for p in node.used}
-
-
-def _paths(node: Enter) -> dict[str, tuple[int, ...]]:
-    return {placed.path: placed.parameter.shape for placed in of_unit(node.unit)}
+def _shapes(node: Apply | Call) -> dict[str, tuple[int, ...]]:
+    """What a call computes with, by path inside it."""
+    if isinstance(node, Apply):
+        return {p.name: p.shape for p in node.used}
+    placed = (p for part, unit in node.members for p in of_unit(unit, f"{part}."))
+    return {p.path.lstrip("."): p.parameter.shape for p in placed}
 
 
 def _fit(guest: dict[str, tuple[int, ...]], owner: dict[str, tuple[int, ...]], line: str) -> None:
-    if not guest:
-        raise Reject("NG316", "this call needs no weights", "leave `weights=` out")
     for path, shape in guest.items():
         if path not in owner:
             raise Reject("NG316", f"`{line}` has no `{path}`, which this call needs", "call both alike")

@@ -8,7 +8,7 @@ from pathlib import Path
 from nanogen.diagnostics import Diagnostic, Place, Refusal, nearest
 from nanogen.document import Document, read_document
 
-FOLDERS = {"model": "", "run": "runs"}
+FOLDERS = {"model": ("", "zoo"), "run": ("runs",), "hardware": ("hardware",)}
 
 
 def shelf() -> Path:
@@ -24,7 +24,7 @@ def find(name: str, kind: str, *, beside: Path | None = None) -> Path:
     near = [beside / written] if beside is not None and not written.is_absolute() else []
     file = _toml(written)
     candidates = [*near, *map(_toml, near), written, file]
-    candidates += [shelf() / FOLDERS[kind] / file, shelf() / file]
+    candidates += [shelf() / folder / file for folder in (*FOLDERS[kind], "")]
     for path in candidates:
         if _is_file(path):
             return path
@@ -37,7 +37,8 @@ def read_used(folder: Path | None, key: str) -> tuple[Document, list[Diagnostic]
     places = [folder / written] if folder is not None else []
     path = next((p for p in [*places, shelf() / written] if _is_file(p)), None)
     if path is None:
-        help = "paths go from the file that uses it; `std/` ships with nanogen: " + ", ".join(library())
+        shipped = f"; with nanogen there are {', '.join(library())}" if library() else ""
+        help = f"paths go from the file that uses it{shipped}"
         return Document(key, "", {}), [Diagnostic("NG001", f"there is no file `{key}`", Place(), help=help)]
     return read_document(path, key)
 
@@ -78,4 +79,4 @@ def _is_file(path: Path) -> bool:
 
 def shipped(kind: str) -> list[str]:
     """Names of the specs of a kind that ship."""
-    return sorted(p.stem for p in (shelf() / FOLDERS[kind]).glob("*.toml"))
+    return sorted(p.stem for folder in FOLDERS[kind] for p in (shelf() / folder).glob("*.toml"))

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from attrs import define, field
 
-from nanogen.answers.state import unit_sees_past
+from nanogen.answers.state import unit_has_branch
 from nanogen.dials import Dial
 from nanogen.graph import Apply, Climb, Graph, Loop, Node, Unit, owner_of, owns
 from nanogen.primitives import Table
@@ -38,10 +38,11 @@ class Emitter:
     held: set[Unit] = field(factory=set)  # layers that stand in a ModuleList
     informed: set[Unit] = field(factory=set)  # layers of a stack in which one reads `now`: all are given it
     lenders: dict[tuple[Unit, str], list[Node]] = field(factory=dict)  # whose weights a loan of a unit is
+    spoken: set[str] = field(factory=set)  # names of the spec's values: no class hides one
 
     def file(self) -> str:
         self.name_tables()
-        self.look_at_stacks()
+        self.look_around()
         self.class_of(self.graph.model)
         body = "\n\n\n".join(self.texts)
         head = ['"""Written by nanogen. B rows, T positions."""', "", "import torch"]
@@ -59,15 +60,17 @@ class Emitter:
                     found.append(table)
         self.tables = {t: "rope" if len(found) == 1 else f"rope_{i + 1}" for i, t in enumerate(found)}
 
-    def look_at_stacks(self) -> None:
-        """Note which layers are held as modules, which are told of the past, and who lends to whom."""
+    def look_around(self) -> None:
+        """Note which names are taken, which layers are held as modules, which are told of the past, who lends."""
         for unit in units(self.graph.model):
+            self.spoken.update(name for name, _ in unit.inputs)
+            self.spoken.update(line.name for line in unit.lines)
             for loan in unit.loans:
                 if loan.layer is None:
                     self.lend(unit, loan.name, self.graph.model, loan.line)
             for node in unit.nodes:
                 if isinstance(node, Climb):
-                    self.held.update(node.layers if owns(node) or node.weights else ())
+                    self.held.update(node.layers if owns(node) else ())
                     self.informed.update(node.layers if any(map(needs_now, node.layers)) else ())
                     for layer in node.layers:
                         for loan in layer.loans:
@@ -100,13 +103,23 @@ class Emitter:
             self.names[unit, lender] = self.classes[text]
         return self.names[unit, lender]
 
+    def same(self, unit: Unit, other: Unit) -> bool:
+        """Whether two units are one class. What is written to find out, and is not, goes again."""
+        if unit is other:
+            return True
+        written = dict(self.classes), list(self.texts), dict(self.names)
+        equal = self.class_of(unit) == self.class_of(other)
+        self.classes, self.texts, self.names = written
+        return equal
+
     def free_name(self, unit: Unit, guest: bool) -> str:
         name = camel(unit.name)
         if unit.kind == "stack":
             name += "".join(camel(m) for m in unit.modules.values()) or "Layer"
         name += "Sharing" if guest else ""
         model = () if unit.kind == "model" else ("Model",)
-        taken = {*self.classes.values(), *LIBRARY_NAMES, *LOCALS, *model}
+        spoken = self.spoken if model else ()  # nothing calls the model
+        taken = {*self.classes.values(), *spoken, *LIBRARY_NAMES, *LOCALS, *model}
         if name not in taken:
             return name
         number = 2
@@ -121,7 +134,7 @@ class Emitter:
 
 def needs_now(unit: Unit) -> bool:
     """Whether a unit reads positions, rotary tables, the dtype, a dial or the past."""
-    return unit_sees_past(unit) or any(map(_reads_now, unit.nodes)) or any(map(needs_now, unit.calls))
+    return unit_has_branch(unit) or any(map(_reads_now, unit.nodes)) or any(map(needs_now, unit.calls))
 
 
 def _reads_now(node: Node) -> bool:

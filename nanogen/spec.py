@@ -16,6 +16,7 @@ from nanogen.diagnostics import Diagnostic, Findings, Note, Place
 from nanogen.dials import Dial
 from nanogen.document import Document, Origin, parse_document
 from nanogen.file_reader import FileReader, Parts
+from nanogen.imports import ImportTable, read_imports
 from nanogen.tables import DialTable, Equation, Table
 
 Opener = Callable[[str], tuple[Document, list[Diagnostic]]]  # key of a used file -> its document
@@ -33,6 +34,7 @@ class Spec:
     defaults: dict[str, dict[str, Equation]]
     meta: dict[str, Any]
     expect: dict[str, int]
+    imports: dict[str, ImportTable]
     written: dict[str, Equation]  # dims as the file has them, before `--set`
     overrides: dict[str, Any]  # dims that `--set` gave
     used: dict[str, Document] = field(factory=dict)  # files that it uses, by their path from this one
@@ -63,14 +65,27 @@ def read_spec(
 
     `open_file` gives the documents of used files; without it, none can be used.
     """
+    overrides = overrides or {}
     reader = FileReader(document, overrides)
     parts = reader.parts()
     findings = Findings()
-    findings.extend(reader.findings.all)
-    gathered = _Gathered(parts, findings, open_file)
+    gathered = _Gathered(parts, findings, open_file, overrides)
     if reader.readable:
         gathered.use(parts, "")
+    known = {*parts.dims, *parts.dials, *reader.refused, *gathered.refused}
+    if reader.readable and not gathered.lacking:
+        for name in (n for n in overrides if n not in known):
+            reader.unknown_override(name, parts)
+    findings.extend(reader.findings.all)
     assert parts.model is not None
+    refused = frozenset(reader.refused | gathered.refused)
+    imports, faults = read_imports(
+        reader.section("import"),
+        reader.keys.get("import", "import"),
+        {*parts.dims},
+        {*parts.tables, *refused},
+    )
+    findings.extend(faults)
     spec = Spec(
         document=document,
         dims=parts.dims,
@@ -80,10 +95,11 @@ def read_spec(
         defaults=parts.defaults,
         meta=parts.meta,
         expect=parts.expect,
+        imports=imports,
         written=parts.written,
-        overrides=dict(overrides or {}),
+        overrides=dict(overrides),
         used=gathered.documents,
-        refused=frozenset(reader.refused | gathered.refused),
+        refused=refused,
         readable=reader.readable and not gathered.lacking,
     )
     return spec, findings.all
@@ -96,6 +112,7 @@ class _Gathered:
     parts: Parts
     findings: Findings
     open_file: Opener | None
+    overrides: dict[str, Any]
     documents: dict[str, Document] = field(factory=dict)
     refused: set[str] = field(factory=set)
     lacking: bool = False  # a file could not be read: what it has is not known
@@ -115,7 +132,7 @@ class _Gathered:
                 place = Place(origin, offset=fault.place.offset) if document.text else Place(path)
                 self.findings.note(fault.code, fault.message, place, help=fault.help)
                 continue
-            reader = FileReader(document, base=(Origin(document),), library=True)
+            reader = FileReader(document, self.overrides, base=(Origin(document),), library=True)
             found = reader.parts()
             self.findings.extend(reader.findings.all)
             self.refused |= reader.refused
@@ -139,7 +156,7 @@ class _Gathered:
         for name, dim in found.dims.items():  # those of the file that uses it hold
             self.parts.dims.setdefault(name, dim)
             if self.parts.written:
-                self.parts.written.setdefault(name, dim)
+                self.parts.written.setdefault(name, found.written.get(name, dim))
 
     def twice(self, name: str, path: tuple, first: tuple) -> None:
         note = Note(Place(first, on_key=True), "and this is its name too")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from nanogen.graph import Apply
-from nanogen.load import Value
 from nanogen.primitives.pointwise import Arithmetic
 
 LINE = 110
@@ -21,12 +20,6 @@ def variable(name: str) -> str:
     """A variable for a name of the graph: `at.attn.v`, of another layer, is `attn_v_at`."""
     head, _, rest = name.partition(".")
     return f"{rest.replace('.', '_')}_at" if head == "at" and rest else name.replace(".", "_")
-
-
-def shape(value: Value) -> str:
-    if value.dtype == "ids":
-        return "B T ids" if value.timed else "id"
-    return f"{value} float32" if value.dtype == "float32" else str(value)
 
 
 def indent(lines: Iterable[str], depth: int) -> list[str]:

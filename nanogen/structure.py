@@ -25,7 +25,9 @@ from nanogen.locate import KeyPath
 Settings = TypeVar("Settings")
 Count = NewType("Count", int)  # a number of things, in TOML also as text: "2G", "500K", "1.5M"
 
-_COUNT = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)")
+COUNT_PATTERN = r"(\d+(?:\.\d+)?)([KMGT]?)"
+
+_COUNT = re.compile(COUNT_PATTERN)
 _SCALE = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
@@ -37,11 +39,12 @@ def structure(
     try:
         return _CONVERTER.structure(data, cls), []
     except ClassValidationError as error:
-        return None, list(_explain(error, cls, path))
+        return None, list(_explain(error, path))
 
 
-def _explain(error: ClassValidationError, cls: type, path: KeyPath) -> Iterator[Diagnostic]:
+def _explain(error: ClassValidationError, path: KeyPath) -> Iterator[Diagnostic]:
     """Walk cattrs' error tree; each leaf becomes one diagnostic at its key."""
+    cls = error.cl
     for leaf in error.exceptions:
         at = path
         for note in getattr(leaf, "__notes__", ()):
@@ -61,16 +64,42 @@ def _explain(error: ClassValidationError, cls: type, path: KeyPath) -> Iterator[
                 "NG102", f"the setting `{leaf.args[0]}` is missing", Place(path), help="it has no default"
             )
         elif isinstance(leaf, ClassValidationError):
-            yield from _explain(leaf, cls, at)
+            yield from _explain(leaf, at)
         else:
             message = str(leaf).split("\n")[0]
-            yield Diagnostic("NG704", message, Place((*at, *_blamed(message, cls)) if at == path else at))
+            at = (*at, *_blamed(message, cls, at[len(path) :]))
+            yield Diagnostic("NG704", message, Place(at), help=_unsaid(cls, at[len(path) :]))
 
 
-def _blamed(message: str, cls: type) -> KeyPath:
-    """A validator's refusal opens with the setting it is about."""
+def _unsaid(cls: type, at: KeyPath) -> str:
+    """What holds without the setting; of a fault in several, which there are."""
+    owner = _owner(cls, at[:-1])
+    if owner is None or not at or at[-1] not in attrs.fields_dict(owner):
+        return "settings here: " + ", ".join(f"`{f.name}`" for f in attrs.fields(owner or cls))
+    default = attrs.fields_dict(owner)[at[-1]].default
+    if default is attrs.NOTHING:
+        return "it has no default"
+    return "it may be left out" if default in (None, (), "") else f"left out, it is {_shown(default)}"
+
+
+def _owner(cls: type, inner: KeyPath) -> Any:
+    """The class of the settings that stand under keys; None where there is none."""
+    owner: Any = cls
+    for key in inner:
+        field = attrs.fields_dict(attrs.resolve_types(owner)).get(key)
+        if field is None or field.type is None or not attrs.has(field.type):
+            return None
+        owner = field.type
+    return owner
+
+
+def _blamed(message: str, cls: type, inner: KeyPath) -> KeyPath:
+    """A validator's refusal opens with the setting it is about, of the class or of one in it."""
+    owner = _owner(cls, inner)
+    if owner is None:
+        return ()
     found = re.match(r"`(\w+)`", message)
-    return (found[1],) if found and found[1] in attrs.fields_dict(cls) else ()
+    return (found[1],) if found and found[1] in attrs.fields_dict(owner) else ()
 
 
 def _exactly(wanted: type):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
+from nanogen.answers.draws import draws
 from nanogen.answers.regions import runs_layers
 from nanogen.answers.state import slots
 from nanogen.call_source import CallWriter
@@ -21,6 +22,7 @@ from nanogen.graph import (
     Node,
     Read,
     Unit,
+    called,
     nodes,
     owner_of,
     owns,
@@ -28,7 +30,7 @@ from nanogen.graph import (
 from nanogen.load import Value
 from nanogen.primitives import Site
 from nanogen.reserved import LIBRARY_NAMES, LOCALS
-from nanogen.spelling import ATOM, LINE, binding, indent, needed, shape, variable, wrap
+from nanogen.spelling import ATOM, LINE, binding, indent, needed, variable, wrap
 
 if TYPE_CHECKING:
     from nanogen.source import Emitter
@@ -54,17 +56,17 @@ class UnitWriter:
     def __attrs_post_init__(self) -> None:
         """Name the variables as the spec does, save where that would hide what the source calls.
 
-        A result that replaces an input beside others gets a name of its own: they leave together.
+        A result that replaces an input has a name of its own where others leave with it, or are computed after it.
         """
         unit = self.unit
         handed = [n for n, _ in unit.inputs] + [r.name for r in unit.reaches]
         handed += [loan.name for loan in unit.loans]
         inputs, lines = {n for n, _ in unit.inputs}, [line.name for line in unit.lines]
-        hidden = {*LOCALS, "enumerate", "range", "list", *LIBRARY_NAMES, *self.called_names(), self.me}
+        hidden = {*LOCALS, "enumerate", "range", "list", *LIBRARY_NAMES, self.me}
         self.taken = {*hidden, *inputs, *lines}
         plain = {n: variable(n) for n in [*handed, *lines]}
         self.arguments = {n: n if n in inputs and n not in hidden else self.free(plain[n]) for n in handed}
-        apart = sum(n in inputs for n in unit.results) > 1
+        apart = sum(n in inputs for n in lines) > 1 or any(n in inputs for n in lines[:-1])
         for name in lines:
             if name in inputs:
                 self.locals[name] = self.free(f"{name}_out") if apart else self.arguments[name]
@@ -72,12 +74,6 @@ class UnitWriter:
                 self.locals[name] = self.free(plain[name])
             else:
                 self.locals[name] = name
-
-    def called_names(self) -> set[str]:
-        """Classes and functions of what it calls, which are written first."""
-        if self.lender is None:
-            return {self.emitter.class_of(unit) for unit in self.unit.calls}
-        return set()
 
     @property
     def me(self) -> str:
@@ -92,6 +88,7 @@ class UnitWriter:
         return name
 
     def text(self) -> str:
+        self.write_below()
         forward = self.forward()
         if self.lender is not None or self.emitter.is_function(self.unit):
             weights = ["weights"] if self.lender is not None else []
@@ -119,11 +116,17 @@ class UnitWriter:
             *indent(logits, 1),
         ]
 
+    def write_below(self) -> None:
+        """Write the classes and functions of what it calls, in the order of the file."""
+        calls = (n for n in self.unit.nodes if isinstance(n, Call) and n.weights is None)
+        for unit in (u for call in calls for u in called(call)) if self.lender is None else ():
+            self.emitter.class_of(unit)
+
     def docstring(self) -> str:
         unit = self.unit
         if unit.kind == "model":
             return f'"""[model]  tokens (B T) -> logits ({unit.value("logits")})"""'
-        inputs = ", ".join(f"{variable(n)} ({shape(v)})" for n, v in unit.passed)
+        inputs = ", ".join(f"{variable(n)} ({v.described})" for n, v in unit.passed)
         results = ", ".join(f"{variable(n)} ({unit.value(n)})" for n in unit.results)
         what = f"[{unit.kind}.{unit.name}]"
         modules = "".join(f"  {n} = {m}" for n, m in unit.modules.items())
@@ -174,10 +177,10 @@ class UnitWriter:
 
     def begin(self) -> None:
         """The model makes what all its parts read: positions, dtype and rotary tables."""
-        self.statements.append("now = now or Now.start(tokens)")
+        start = "now or Now.start(tokens)"
+        self.statements.append(f"now = ({start}).keyed()" if draws(self.unit) else f"now = {start}")
         for table, name in self.emitter.tables.items():
-            settings = f"base={table.base!r}, direction={table.direction}, dtype=torch.{table.dtype}"
-            call = f"rope_table(now.positions, {table.channels}, {settings})"
+            call = f"rope_table(now.positions, {table.channels}, {table.settings})"
             self.statements.append(f'now.tables["{name}"] = {call}')
         if any(n == "positions" for n, _ in self.unit.passed):
             self.say("positions = now.positions.expand(tokens.shape)", dict(self.unit.inputs)["positions"])
@@ -189,7 +192,7 @@ class UnitWriter:
     def say(self, statement: str, value: Value, depth: int = 0) -> None:
         text = "    " * depth + statement
         pad = max(2, COMMENT_COLUMN - 8 - len(text))
-        self.statements.append(f"{text}{' ' * pad}# {shape(value)}")
+        self.statements.append(f"{text}{' ' * pad}# {value.described}")
 
     def expression(self, node: Node, line: Line, slot: dict[Node, str]) -> tuple[str, int]:
         """Return the source of a node, and how tightly its text binds."""
@@ -219,7 +222,7 @@ class UnitWriter:
             past=f'now["{slot[node]}"]' if node in slot else "",
             table=f'now.tables["{self.emitter.tables[table]}"]' if table else "",
         )
-        differs = node.weights is not None and not all(map(self.constructs(node), self.owners(node)))
+        differs = not all(map(self.constructs(node), self.lenders(node, line)))
         return (primitive.borrowed(site) if differs else primitive.source(site)), binding(node)
 
     def constructs(self, node: Apply):
@@ -245,12 +248,13 @@ class UnitWriter:
             return self.arguments[name] if node.weights.lent else f"{self.me}.{name}"
         return f"{self.me}.{line.name}" if owns(node) else ""
 
-    def owners(self, node: Apply | Call) -> list:
-        """The calls that own the weights which a node borrows."""
-        assert node.weights is not None
-        if node.weights.lent:
+    def lenders(self, node: Apply | Call, line: Line) -> list:
+        """The calls that own the weights which a node computes with, where it does not itself."""
+        if node.weights is not None and node.weights.lent:
             return self.emitter.lenders[self.unit, node.weights.name]
-        return [owner_of((self.lender or self.unit).line(node.weights.name))]
+        if node.weights is not None:
+            return [owner_of((self.lender or self.unit).line(node.weights.name))]
+        return [owner_of(self.lender.line(line.name))] if self.lender is not None and owns(node) else []
 
 
 def _read_later(first: list[str], second: list[str]) -> list[str]:

@@ -16,9 +16,11 @@ from runtime.primitives import Now
 
 
 class TokenLosses(Protocol):
-    """inputs (B, T), targets (B, T), where the dials stand -> nats (B, T)."""
+    """inputs (B, T), targets (B, T), perhaps a seed, and where the dials stand -> nats (B, T)."""
 
-    def __call__(self, inputs: Tensor, targets: Tensor, dials: Dials | None = None) -> Tensor: ...
+    def __call__(
+        self, inputs: Tensor, targets: Tensor, seed: Tensor | None = None, *, dials: Dials | None = None
+    ) -> Tensor: ...
 
 
 def as_it_is(step: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,8 +32,9 @@ def token_losses(
 ) -> TokenLosses:
     """Return the function that gives the cross-entropy of every target in nats, 0 where it is ignored.
 
-    `compiled` is applied to the loss with what follows the model's layers, or with all of a model that has
-    none: the logits are the largest values there are, and need not be kept.
+    A model that draws is trained with a seed; without one it is evaluated. `compiled` is applied to the loss
+    with what follows the model's layers, or with all of a model that has none: the logits are the largest
+    values there are, and need not be kept.
     """
     halves: Any = model
     layered = hasattr(model, "_layers")
@@ -41,8 +44,11 @@ def token_losses(
 
     scored = compiled(score)
 
-    def losses(inputs: Tensor, targets: Tensor, dials: Dials | None = None) -> Tensor:
-        now = Now.start(inputs, dtype, dials=dials)
+    def losses(
+        inputs: Tensor, targets: Tensor, seed: Tensor | None = None, *, dials: Dials | None = None
+    ) -> Tensor:
+        trained = {} if seed is None else {"training": True, "seed": seed}
+        now = Now.start(inputs, dtype, dials=dials, **trained)
         return scored(halves._layers(inputs, now) if layered else (inputs, now), targets)
 
     return losses

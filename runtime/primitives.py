@@ -8,18 +8,23 @@ may be float32 and values bfloat16.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from runtime.counter import place_below, root, words
+
 
 class Now:
-    """What a forward pass knows besides its values: positions, dtype, rotary tables, and the past.
+    """What a forward pass knows besides its values: positions, dtype, rotary tables, the past, and the seed.
 
     `past` is None in training; when decoding it is the tree of tensors that the graph's state answers
     describe, and `now[name]` is the same Now at the branch of that name. Primitives write to it in place.
+    What a model draws follows from `seed`, the `rows` (B, 1; counted from 0 unless given), the positions, and
+    the `place`: the branches that led there. A model that draws nothing has no place.
     """
 
     def __init__(
@@ -29,9 +34,15 @@ class Now:
         tables: dict[str, Any],
         past: Any = None,
         dials: dict[str, int] | None = None,
+        *,
+        training: bool = False,
+        seed: int | Tensor = 0,
+        rows: Tensor | None = None,
+        place: Tensor | None = None,
     ):
         self.positions, self.dtype, self.tables, self.past = positions, dtype, tables, past
         self.dials = dials or {}
+        self.training, self.seed, self.rows, self.place = training, seed, rows, place
 
     @classmethod
     def start(
@@ -41,16 +52,38 @@ class Now:
         positions: Tensor | None = None,
         past: Any = None,
         dials: dict[str, int] | None = None,
+        *,
+        training: bool = False,
+        seed: int | Tensor = 0,
+        rows: Tensor | None = None,
     ) -> Now:
         """Begin a pass over `tokens` (B, T); `positions` (1 or B, T) count from 0 unless given."""
         if positions is None:
             positions = torch.arange(tokens.shape[1], device=tokens.device)[None]
-        return cls(positions, dtype, {}, past, dials)
+        return cls(positions, dtype, {}, past, dials, training=training, seed=seed, rows=rows)
+
+    def keyed(self) -> Now:
+        """The same at the root of all places, for a model that draws."""
+        return self._at(self.past, root(self.seed, self.positions.device))
 
     def __getitem__(self, branch: str | int) -> Now:
-        if self.past is None:
+        if self.past is None and self.place is None:
             return self
-        return Now(self.positions, self.dtype, self.tables, self.past[branch], self.dials)
+        past = None if self.past is None else self.past[branch]
+        return self._at(past, None if self.place is None else place_below(self.place, branch))
+
+    def _at(self, past: Any, place: Tensor | None) -> Now:
+        return Now(
+            self.positions,
+            self.dtype,
+            self.tables,
+            past,
+            self.dials,
+            training=self.training,
+            seed=self.seed,
+            rows=self.rows,
+            place=place,
+        )
 
     def turns(self, dial: str, default: int) -> int:
         """How often a loop turns: where its dial stands."""
@@ -59,6 +92,12 @@ class Now:
     def turn(self, number: int) -> Tensor:
         """The number of a turn as an id, so that code compiled for one turn serves all."""
         return torch.full((), number, dtype=torch.int64, device=self.positions.device)
+
+    def words(self, x: Tensor) -> Tensor:
+        """Random whole numbers below 2**32 in the shape of x (B, T, ..), which this place has to itself."""
+        assert self.place is not None, "a model that draws begins with a keyed Now"
+        rows = torch.arange(x.shape[0], device=x.device)[:, None] if self.rows is None else self.rows
+        return words(self.place, rows, self.positions, tuple(x.shape[2:]))
 
 
 class Linear(nn.Module):
@@ -164,13 +203,54 @@ def softcap(x: Tensor, cap: float) -> Tensor:
     return cap * torch.tanh(x / cap)
 
 
+def noise(x: Tensor, std: float, now: Now, cut: float | None = None) -> Tensor:
+    """Draws of normal(0, std) in the shape of x, none further out than cut · std."""
+    share = 1.0 if cut is None else math.erf(cut / math.sqrt(2))
+    middle = (now.words(x) >> 9).float() * 2**-22 - (1 - 2**-23)  # 2**23 values between -1 and 1, all exact
+    return (torch.erfinv(middle * share) * (math.sqrt(2) * std)).to(x.dtype)
+
+
+def dropout(x: Tensor, p: float, now: Now) -> Tensor:
+    """In training, zero with chance p and x / (1 - p) otherwise; else x."""
+    if not now.training:
+        return x
+    stays = now.words(x) >= round(p * 2**32)
+    return x * stays.to(x.dtype) / (1 - p)
+
+
 def rope_table(
-    positions: Tensor, channels: int, *, base: float, direction: int, dtype: torch.dtype
+    positions: Tensor,
+    channels: int,
+    *,
+    base: float,
+    direction: int,
+    dtype: torch.dtype,
+    scaling: str | None = None,
+    **numbers: float,
 ) -> tuple[Tensor, Tensor]:
-    """Cosines and sines (1 or B, T, channels / 2) of position · base^(-2j / channels)."""
+    """Cosines and sines (1 or B, T, channels / 2) of position · base^(-2j / channels), perhaps slowed."""
     pair = torch.arange(0, channels, 2, dtype=torch.float32, device=positions.device)
-    angle = positions[..., None].float() * (1.0 / base ** (pair / channels))
+    speed = 1.0 / base ** (pair / channels)
+    if scaling is not None:
+        speed = {"linear": _slowed, "llama3": _slowed_where_long}[scaling](speed, **numbers)
+    angle = positions[..., None].float() * speed
     return angle.cos().to(dtype), (angle.sin() * direction).to(dtype)
+
+
+def _slowed(speed: Tensor, factor: float) -> Tensor:
+    """All pairs turn slower by a factor."""
+    return speed / factor
+
+
+def _slowed_where_long(speed: Tensor, factor: float, low: float, high: float, original: float) -> Tensor:
+    """Llama 3.1: pairs that turn less than `low` times in `original` positions are slowed by a factor, those
+    that turn more than `high` times are not, and those between by a blend of both.
+    """
+    wave = 2 * math.pi / speed
+    share = (original / wave - low) / (high - low)
+    blend = (1 - share) * speed / factor + share * speed
+    slowed = torch.where(wave > original / low, speed / factor, speed)
+    return torch.where((wave <= original / low) & (wave >= original / high), blend, slowed)
 
 
 def rope(x: Tensor, table: tuple[Tensor, Tensor], pairs: str = "halves") -> Tensor:
@@ -212,20 +292,31 @@ def _recall(x: Tensor, name: str, now: Now) -> Tensor:
 
 
 def attend(
-    q: Tensor, k: Tensor, v: Tensor, now: Now, window: int | None = None, scale: float | None = None
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    now: Now,
+    window: int | None = None,
+    scale: float | None = None,
+    softcap: float | None = None,
+    sinks: Tensor | None = None,
 ) -> Tensor:
     """Causal attention: q (B, T, H, D), k and v (B, T, G, D) -> (B, T, H, D of v).
 
     `window` = keys that a query sees at most, its own included. When decoding, the queries see what the past
-    keeps too: every key up to their own, or those of the window before them.
+    keeps too: every key up to their own, or those of the window before them. `softcap` bounds the scores;
+    `sinks` (H) are logits that join each head's softmax and take no value.
     """
     k, v, mask = k.to(q.dtype), v.to(q.dtype), None
+    explicit = softcap is not None or sinks is not None
     if now.past is not None:
         k, v, key = _remember(k, v, now, window)
         mask = _seen(now.positions, key, window)[:, None]
-    elif window is not None and window < q.shape[1]:
+    elif explicit or (window is not None and window < q.shape[1]):
         place = torch.arange(q.shape[1], device=q.device)[None]
         mask = _seen(place, place, window)[:, None]
+    if mask is not None and explicit:
+        return _attend_by_scores(q, k, v, mask, scale, softcap, sinks)
     heads_first = (t.transpose(1, 2) for t in (q, k, v))
     mixed = F.scaled_dot_product_attention(
         *heads_first,
@@ -235,6 +326,32 @@ def attend(
         enable_gqa=q.shape[2] != k.shape[2],
     )
     return mixed.transpose(1, 2)
+
+
+def _attend_by_scores(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor,
+    scale: float | None,
+    cap: float | None,
+    sinks: Tensor | None,
+) -> Tensor:
+    """Attention written out, for what no fused kernel has; mask (1 or B, 1, T, C). Softmax in float32."""
+    rows, tokens, heads, channels = q.shape
+    groups, shared = k.shape[2], heads // k.shape[2]
+    by_group = q.unflatten(2, (groups, shared)).permute(0, 2, 3, 1, 4).flatten(2, 3)  # B, G, H / G · T, D
+    scores = (by_group @ k.permute(0, 2, 3, 1)).view(rows, heads, tokens, -1).float()
+    scores = scores * (channels**-0.5 if scale is None else scale)
+    if cap is not None:
+        scores = softcap(scores, cap)
+    scores = scores.masked_fill(~mask, -torch.inf)
+    if sinks is not None:
+        sink = sinks.float().view(1, heads, 1, 1).expand(rows, -1, tokens, -1)
+        scores = torch.cat((scores, sink), dim=-1)
+    weights = torch.softmax(scores, dim=-1)[..., : k.shape[1]].to(v.dtype)
+    mixed = weights.view(rows, groups, shared * tokens, -1) @ v.transpose(1, 2)
+    return mixed.view(rows, heads, tokens, -1).transpose(1, 2)
 
 
 def _remember(k: Tensor, v: Tensor, now: Now, window: int | None) -> tuple[Tensor, Tensor, Tensor]:

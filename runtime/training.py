@@ -22,6 +22,7 @@ from runtime.losses import TokenLosses, token_losses
 from runtime.optimizer import Optimizer
 from runtime.regions import compile_regions, compiled
 from runtime.schedule import Schedule
+from runtime.streams import seed_of
 
 
 class Batches(Protocol):
@@ -59,7 +60,8 @@ class Trainer:
     compiled: bool
     regions: Sequence[str] = ()  # paths of the modules that are compiled each by itself
     dials: Declared = field(factory=dict)
-    seed: int = 0  # of what training draws
+    draws: bool = False  # whether the model draws random numbers: each micro-batch has a seed of its own
+    seed: int = 0  # of all that training draws
     step: int = 0
     losses: TokenLosses = field(init=False)
 
@@ -73,6 +75,12 @@ class Trainer:
     def move(self, batch: Batch) -> Batch:
         return batch[0].to(self.device), batch[1].to(self.device)
 
+    def seeds(self, micro: int) -> tuple[Tensor, ...]:
+        """The seed of a micro-batch, where the model draws: a tensor, so that no step is compiled anew."""
+        if not self.draws:
+            return ()
+        return (torch.tensor(seed_of(self.seed, "draws", self.step, micro), device=self.device),)
+
     def run_step(self) -> StepResult:
         """Make one optimizer step; a loss that is not finite stops before the weights change.
 
@@ -84,8 +92,9 @@ class Trainer:
         micros = range(self.accumulation)
         dials = tuple(draw_dials(self.dials, seed=self.seed, step=self.step, micro=m) for m in micros)
         total = 0.0
-        for (inputs, targets), stand in zip(batches, dials, strict=True):
-            loss = self.losses(inputs, targets, stand).sum() / max(tokens, 1)
+        for micro, (inputs, targets) in enumerate(batches):
+            losses = self.losses(inputs, targets, *self.seeds(micro), dials=dials[micro])
+            loss = losses.sum() / max(tokens, 1)
             loss.backward()
             total += float(loss.detach())
         if not math.isfinite(total):

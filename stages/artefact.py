@@ -25,6 +25,16 @@ if TYPE_CHECKING:
 
 
 @frozen
+class Loaded:
+    """A model that was loaded, in evaluation mode, with or without a tokenizer beside it."""
+
+    compiled: Compiled
+    model: nn.Module
+    manifest: dict[str, Any]
+    tokenizer_digest: str | None
+
+
+@frozen
 class Artefact:
     """A model that was loaded, in evaluation mode, with the tokenizer it was trained with."""
 
@@ -35,30 +45,49 @@ class Artefact:
 
 
 def write_artefact(
-    folder: Path, compiled: Compiled, weights: dict[str, Tensor], tokenizer: Tokenizer
+    folder: Path, compiled: Compiled, weights: dict[str, Tensor], tokenizer: Tokenizer | None
 ) -> None:
-    """Write all that the model needs to be used elsewhere; the caller's manifest comes last."""
+    """Write all that the model needs to be used elsewhere; the caller's manifest comes last.
+
+    Published weights come without a tokenizer.
+    """
     from runtime.checkpoint import write_tensors
 
     write_tensors(folder / "weights.safetensors", weights)
     (folder / "model.toml").write_text(compiled.document.text, encoding="utf-8")
     (folder / "model.py").write_text(compiled.source, encoding="utf-8")
-    tokenizer.save(folder / "tokenizer.json")
+    if tokenizer is not None:
+        tokenizer.save(folder / "tokenizer.json")
     facts = {
         "set": compiled.spec.overrides,
+        "used": compiled.used,
         "source_sha256": _digest(compiled.source),
-        "tokenizer_sha256": tokenizer.digest,
+        "tokenizer_sha256": tokenizer.digest if tokenizer is not None else None,
         "blueprint": compiled.blueprint,
     }
     (folder / "model.json").write_bytes(to_json(facts))
 
 
 def read_artefact(folder: Path, *, device: str = "cpu") -> Artefact:
-    """Load a model; raises Fault where a file is missing, altered, or made by another compiler."""
+    """Load a model and its tokenizer; raises Fault as `read_model` does, and where the tokenizer is not its own."""
+    from runtime.tokenizer import Tokenizer
+
+    found = read_model(folder, device=device)
+    if found.tokenizer_digest is None:
+        message = f"`{folder}` holds a model without a tokenizer: its weights were imported"
+        raise Fault(message, "text needs the tokenizer that the model was trained with")
+    tokenizer = Tokenizer.load(folder / "tokenizer.json")
+    if tokenizer.digest != found.tokenizer_digest:
+        message = f"the tokenizer is {tokenizer.digest[:12]}, and the model was trained with {found.tokenizer_digest[:12]}"
+        raise Fault(message, "put the right `tokenizer.json` back")
+    return Artefact(found.compiled, found.model, tokenizer, found.manifest)
+
+
+def read_model(folder: Path, *, device: str = "cpu") -> Loaded:
+    """Load a model alone; raises Fault where a file is missing, altered, or made by another compiler."""
     from safetensors.torch import load_file
 
     from runtime.model import build
-    from runtime.tokenizer import Tokenizer
     from runtime.training import load_weights
 
     manifest = read_manifest(folder)
@@ -67,19 +96,15 @@ def read_artefact(folder: Path, *, device: str = "cpu") -> Artefact:
     check_files(folder, manifest)
     facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     compiled = _compiled_again(folder, facts)
-    tokenizer = Tokenizer.load(folder / "tokenizer.json")
-    if tokenizer.digest != facts["tokenizer_sha256"]:
-        message = f"the tokenizer is {tokenizer.digest[:12]}, and the model was trained with {facts['tokenizer_sha256'][:12]}"
-        raise Fault(message, "put the right `tokenizer.json` back")
     model = build(compiled.source, compiled.blueprint, device=device)
     load_weights(model, load_file(folder / "weights.safetensors"))
-    return Artefact(compiled, model.eval(), tokenizer, manifest)
+    return Loaded(compiled, model.eval(), manifest, facts["tokenizer_sha256"])
 
 
 def _compiled_again(folder: Path, facts: dict[str, Any]) -> Compiled:
     text = (folder / "model.toml").read_text(encoding="utf-8")
     try:
-        compiled = compile_text(text, facts["set"], name=str(folder / "model.toml"))
+        compiled = compile_text(text, facts["set"], name=str(folder / "model.toml"), used=facts["used"])
     except Refusal as refusal:
         raise Fault(f"the spec of `{folder}` does not compile any more: {refusal}") from None
     found, wanted = _digest(compiled.source), facts["source_sha256"]

@@ -1,4 +1,4 @@
-"""Settings of stages: kinds of fields, and validators whose refusals people can read."""
+"""Settings of stages: their fields, and the bounds that these have."""
 
 from __future__ import annotations
 
@@ -6,39 +6,16 @@ from typing import Any
 
 import attrs
 
+from nanogen.bounds import at_least, one_of, positive, share
 
-def one_of(*words: str):
-    """The setting is one of a few words."""
-
-    def check(_: Any, attribute: Any, value: Any) -> None:
-        if value not in words:
-            raise ValueError(f"`{attribute.name}` is one of {', '.join(words)}, found `{value}`")
-
-    return check
+__all__ = ["at_least", "one_of", "positive", "quiet", "setting", "share"]
 
 
-def share(_: Any, attribute: Any, value: float) -> None:
-    """The setting is a share of a whole."""
-    if not 0 < value < 1:
-        raise ValueError(f"`{attribute.name}` is a share between 0 and 1, found {value}")
+def setting(help: str, **kw: Any) -> Any:
+    """A setting, and what it says in one line."""
+    return attrs.field(metadata={"help": help}, **kw)
 
 
-def at_least(lowest: float):
-    """The setting has a lower bound; a setting that is absent has none."""
-
-    def check(_: Any, attribute: Any, value: float | None) -> None:
-        if value is not None and value < lowest:
-            raise ValueError(f"`{attribute.name}` is at least {lowest:g}, found {value:g}")
-
-    return check
-
-
-def positive(_: Any, attribute: Any, value: float | None) -> None:
-    """The setting is above zero, where it is given."""
-    if value is not None and value <= 0:
-        raise ValueError(f"`{attribute.name}` is above 0, found {value:g}")
-
-
-def quiet(**kw: Any) -> Any:
+def quiet(help: str, **kw: Any) -> Any:
     """A setting that changes how a stage works, not what comes out."""
-    return attrs.field(metadata={"result": False}, **kw)
+    return attrs.field(metadata={"help": help, "result": False}, **kw)

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import frozen
 
 from nanogen.structure import Count
-from stages.choices import one_of, positive, quiet, share
+from stages.choices import one_of, positive, quiet, setting, share
 from stages.sources.limit import limited
 
 if TYPE_CHECKING:
@@ -32,13 +32,19 @@ WHOLE = 256 * 2**20  # bytes; of a larger file the two ends of half this size st
 
 @frozen
 class Settings:
-    source: str = field(validator=one_of("python_docs", *FOLDERS))
-    path: str | None = quiet(
-        default=None
-    )  # of a folder or a file, from the run file; what counts is its content
-    column: str = "text"  # of jsonl and parquet
-    characters: Count | None = field(default=None, validator=positive)
-    validation: float = field(default=0.01, validator=share)  # share of the documents
+    source: str = setting(
+        "the docstrings of this Python's packages, or files of one kind",
+        validator=one_of("python_docs", *FOLDERS),
+    )
+    # what counts is the content, not where it lies
+    path: str | None = quiet("the folder or file to read, counting from the run file", default=None)
+    column: str = setting("the column of the text, in jsonl and parquet", default="text")
+    characters: Count | None = setting(
+        "how much text to take at most; unsaid, all", default=None, validator=positive
+    )
+    validation: float = setting(
+        "share of the documents that is kept for validation", default=0.01, validator=share
+    )
 
     def __attrs_post_init__(self) -> None:
         if self.source in FOLDERS and self.path is None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import frozen
 
-from stages.choices import at_least, one_of, positive
+from stages.choices import at_least, one_of, positive, setting
 
 if TYPE_CHECKING:
     from stages.artefact import Artefact
@@ -23,11 +23,20 @@ SHOWN = 600  # characters of a sample in the terminal
 
 @frozen
 class Settings:
-    prompts: tuple[str, ...] = PROMPTS  # an empty one is the start of a document, or of a part of one
-    tokens: int = field(default=120, validator=positive)  # of each sample
-    temperature: float = field(default=0.8, validator=at_least(0))  # 0 is greedy
-    top_k: int = field(default=50, validator=positive)
-    long_documents: str = field(default="split", validator=one_of("crop", "split"))
+    prompts: tuple[str, ...] = setting(
+        "what samples begin with; an empty one is the start of a document, or of a part of one",
+        default=PROMPTS,
+    )
+    tokens: int = setting("tokens of each sample", default=120, validator=positive)
+    temperature: float = setting(
+        "how freely samples are drawn; 0 is greedy", default=0.8, validator=at_least(0)
+    )
+    top_k: int = setting("how many of the likeliest tokens are drawn from", default=50, validator=positive)
+    long_documents: str = setting(
+        "crop what does not fit a row, or split it into parts that each open a row",
+        default="split",
+        validator=one_of("crop", "split"),
+    )
 
 
 def run(work: Work) -> None:

@@ -11,14 +11,14 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from attrs import field, frozen
+from attrs import frozen
 
 from nanogen.answers.flops import training
 from nanogen.load import Load
 from nanogen.structure import Count
 from runtime.faults import Fault
 from runtime.roles import REFERENCE_WIDTH, check_role
-from stages.choices import at_least, one_of, positive, quiet
+from stages.choices import at_least, one_of, positive, quiet, setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,29 +40,44 @@ LOGGED_EVERY = 10  # steps
 
 @frozen
 class Settings:
-    # how long: one of the three
-    steps: int | None = field(default=None, validator=positive)
-    tokens: Count | None = field(default=None, validator=positive)
-    tokens_per_parameter: float | None = field(default=None, validator=positive)
-    # how much at once
-    batch_tokens: Count = field(default=Count(524_288), validator=positive)
-    length: int | None = field(default=None, validator=positive)  # unsaid, the context
-    rows: int | None = quiet(default=None, validator=positive)  # a micro-batch; unsaid, up to 8
-    # what does not fit a row is cropped, or split into parts that each open a row of their own
-    long_documents: str = field(default="crop", validator=one_of("crop", "split"))
-    # how
-    embedding_lr: float = field(default=0.2, validator=at_least(0))
-    head_lr: float = field(default=0.004, validator=at_least(0))
-    matrix_lr: float = field(default=0.02, validator=at_least(0))
-    warmup: float = field(default=0.0, validator=at_least(0))  # share of the steps
-    warmdown: float = field(default=0.2, validator=at_least(0))
-    final: float = field(default=0.0, validator=at_least(0))  # share of the rates that is left at the end
-    # what is measured and kept on the way
-    evaluate_every: int = field(default=250, validator=at_least(0))  # steps; 0 is start and end only
-    evaluate_tokens: Count = field(default=Count(1_000_000), validator=positive)
-    save_minutes: float = quiet(default=10.0, validator=positive)
-    dtype: str = field(default="auto", validator=one_of("auto", "float32", "bfloat16"))
-    compile: str = quiet(default="auto", validator=one_of("auto", "yes", "no"))
+    steps: int | None = setting("steps to train", default=None, validator=positive)
+    tokens: Count | None = setting("tokens to train on, in place of steps", default=None, validator=positive)
+    tokens_per_parameter: float | None = setting(
+        "tokens to train on a parameter, in place of steps; 20 where none of the three is said",
+        default=None,
+        validator=positive,
+    )
+    batch_tokens: Count = setting("tokens of a step", default=Count(524_288), validator=positive)
+    length: int | None = setting("tokens of a row; unsaid, the context", default=None, validator=positive)
+    rows: int | None = quiet("rows computed at once; unsaid, up to 8", default=None, validator=positive)
+    long_documents: str = setting(
+        "crop what does not fit a row, or split it into parts that each open a row",
+        default="crop",
+        validator=one_of("crop", "split"),
+    )
+    embedding_lr: float = setting("learning rate of embeddings", default=0.2, validator=at_least(0))
+    head_lr: float = setting("learning rate of the head", default=0.004, validator=at_least(0))
+    matrix_lr: float = setting("learning rate of all else", default=0.02, validator=at_least(0))
+    warmup: float = setting("share of the steps in which the rates rise", default=0.0, validator=at_least(0))
+    warmdown: float = setting(
+        "share of the steps in which the rates fall", default=0.2, validator=at_least(0)
+    )
+    final: float = setting("share of the rates that is left at the end", default=0.0, validator=at_least(0))
+    evaluate_every: int = setting(
+        "steps between evaluations; 0 is start and end only", default=250, validator=at_least(0)
+    )
+    evaluate_tokens: Count = setting("tokens of an evaluation", default=Count(1_000_000), validator=positive)
+    save_minutes: float = quiet("minutes between saves", default=10.0, validator=positive)
+    dtype: str = setting(
+        "what training computes in; auto is what the machine is good at",
+        default="auto",
+        validator=one_of("auto", "float32", "bfloat16"),
+    )
+    compile: str = quiet(
+        "compile the source with torch; auto is where that works",
+        default="auto",
+        validator=one_of("auto", "yes", "no"),
+    )
 
     def __attrs_post_init__(self) -> None:
         given = [n for n in ("steps", "tokens", "tokens_per_parameter") if getattr(self, n) is not None]
@@ -206,6 +221,7 @@ class _Session:
             compiled=self.machine.compiles,
             regions=compiled.blueprint["regions"],
             dials=compiled.blueprint["dials"],
+            draws=compiled.blueprint["draws"],
             seed=self.work.seed,
         )
 
@@ -334,7 +350,7 @@ def flops_by_dials(graph: Graph, plan: Pace) -> Callable[[tuple[tuple[str, int],
 
     @cache
     def count(dials: tuple[tuple[str, int], ...]) -> int:
-        return training(graph, Load(plan.rows, plan.length, dials=dict(dials)))
+        return training(graph, Load(plan.rows, plan.length, dials=dict(dials))).matmul
 
     return count
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from nanogen.figures import columns, seconds_text
+from stages.choices import setting
 from stages.report_page import Section, as_html, as_markdown
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ SEED = False
 
 @frozen
 class Settings:
-    title: str | None = None  # unsaid, the run's name
+    title: str | None = setting("the page's title; unsaid, the run's name", default=None)
 
 
 def run(work: Work) -> None:
@@ -41,6 +42,7 @@ def run(work: Work) -> None:
 def gather(work: Work) -> list[Section]:
     """The sections that the inputs can fill, in the order in which people ask."""
     from nanogen.card import card
+    from runtime import optimizer_memory
 
     by_kind: dict[str, list[Input]] = {}
     for found in work.inputs:
@@ -49,7 +51,7 @@ def gather(work: Work) -> list[Section]:
     for found in by_kind.get("pretrain", []):
         sections.append(_training(found))
     if work.compiled is not None:
-        sections.insert(1, Section("Model", text=card(work.compiled)))
+        sections.insert(1, Section("Model", text=card(work.compiled, optimizer_memory)))
     sections += [_evaluation(found) for found in by_kind.get("evaluate", [])]
     data = [_corpus(found) for found in by_kind.get("dataset", [])]
     data += [_tokenizer(found) for found in by_kind.get("tokenizer", [])]

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import frozen
 
 from nanogen.structure import Count
 from runtime.faults import Fault
-from stages.choices import positive
+from stages.choices import positive, setting
 from stages.sources.limit import limited
 
 if TYPE_CHECKING:
@@ -29,9 +29,13 @@ MEASURED = 2_000_000  # characters of the validation split that compression is m
 
 @frozen
 class Settings:
-    vocab: int | None = None  # with the special tokens; unsaid, the model's
-    characters: Count = field(default=Count(2_000_000_000), validator=positive)
-    document_characters: Count = field(default=Count(10_000), validator=positive)  # of each document
+    vocab: int | None = setting("ids, special tokens included; unsaid, the model's", default=None)
+    characters: Count = setting(
+        "how much text to learn from at most", default=Count(2_000_000_000), validator=positive
+    )
+    document_characters: Count = setting(
+        "how much of each document to learn from at most", default=Count(10_000), validator=positive
+    )
 
 
 def of_model(compiled: Compiled) -> int:

@@ -17,6 +17,7 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.locate",  # where each key of a TOML text stands
     "nanogen.diagnostics",  # faults as data
     "nanogen.document",  # TOML text and its values
+    "nanogen.explanations",  # what each code teaches
     "nanogen.draw",  # faults as people read them
     "nanogen.arithmetic",  # numbers
     "nanogen.expression",  # equations
@@ -27,6 +28,7 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.reader",
     "nanogen.dial_reader",
     "nanogen.table_reader",
+    "nanogen.imports",  # where published checkpoints keep what a model has
     "nanogen.file_reader",  # one document, typed
     "nanogen.spec",  # a model's document and the files it uses
     "nanogen.load",  # what a model is asked to do
@@ -36,7 +38,9 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.settings",
     "nanogen.graph",
     "nanogen.answers",  # graph to numbers
+    "nanogen.equation",  # a graph's equations as text
     "nanogen.inside",
+    "nanogen.unused",
     "nanogen.names",  # who reads whom
     "nanogen.sharing",
     "nanogen.binding",
@@ -45,6 +49,9 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.layers",
     "nanogen.ascent",
     "nanogen.build",  # spec to graph
+    "nanogen.advice",  # graph to warnings
+    "nanogen.mapping",  # import tables, settled for one graph
+    "nanogen.fitting",  # and held against a published checkpoint
     "nanogen.spelling",
     "nanogen.call_source",
     "nanogen.unit_source",
@@ -54,8 +61,24 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.compiler",  # the passes in their order
     "nanogen.figures",
     "nanogen.card",
+    "nanogen.show",  # every layer and equation with its share
+    "nanogen.difference",  # what sets two models apart
+    "nanogen.flow",  # boxes and arrows in their places
+    "nanogen.packing",
+    "nanogen.svg",
+    "nanogen.picture",  # graph to SVG
+    "nanogen.bounds",  # of settings
     "nanogen.structure",
     "nanogen.run",
+    "nanogen.glossary",  # what words mean
+    "nanogen.schema",  # the same keys and kinds, for editors
+    "nanogen.hardware",
+    "nanogen.rewrite",  # TOML text with other values
+    "nanogen.search",
+    "nanogen.match",  # a spec that costs what another costs
+    "nanogen.budget",
+    "nanogen.comparison",  # specs side by side
+    "nanogen.cost_curve",
     "runtime",
     "nanogen.lowering",  # graph to module: the only file of the compiler that imports torch
     "stages",
@@ -171,9 +194,27 @@ def nanogen(*args: str, env: dict | None = None) -> subprocess.CompletedProcess:
         ["check", "saint_iberis_d20", "nanochat_2025", "quickstart"],
         ["check", "tests/nanogen/bad/NG301-uneven-split.toml", "--json"],
         ["flops", "saint_iberis_d20", "nanochat_2025"],
+        [
+            "flops",
+            "saint_iberis_d20",
+            "nanochat_2025",
+            "--match",
+            "width",
+            "--budget",
+            "4e19",
+            "--hardware",
+            "h100x8",
+        ],
+        ["show", "saint_iberis_d20"],
+        ["diff", "saint_iberis_d20", "nanochat_2025"],
+        ["graph", "saint_iberis_d20"],
+        ["explain", "NG203"],
         ["run", "--help"],
         ["sample", "--help"],
+        ["schema"],
+        ["schema", "run"],
         ["compile", "--help"],
+        ["import", "--help"],
     ],
     ids=" ".join,
 )

@@ -1,9 +1,10 @@
 """Count the FLOPs of a graph under a load. Knows nothing of torch, files or time.
 
 Two counts, never mixed up. The exact one takes each matmul as it is, attention over the keys that a causal
-query sees, windows included; training is three times the matmuls of the forward pass. The convention that
-the field quotes, 6N + 12·layers·width·T (PaLM, arXiv 2204.02311, appendix B), takes N = weights that
-multiply (embeddings apart), and attention as if every query saw all T keys.
+query sees, windows included; training adds the backward of each matmul that the logits depend on, which is two
+more: every value depends on parameters, so both sides have a gradient. The convention that the field quotes,
+6N + 12·layers·width·T (PaLM, arXiv 2204.02311, appendix B), takes N = weights that multiply (embeddings apart),
+and attention as if every query saw all T keys.
 """
 
 from __future__ import annotations
@@ -12,12 +13,11 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
+from nanogen.answers.backward import TIMES, backward
 from nanogen.graph import Apply, Call, Graph, Unit
 from nanogen.load import Flops, Load
 from nanogen.primitives import Parameter
 from nanogen.primitives.lookup import Bare, Embedding
-
-BACKWARD = 2  # times the forward pass: gradients of the weights and of the inputs
 
 Dials = Mapping[str, int]
 
@@ -42,15 +42,14 @@ def of_unit(unit: Unit, load: Load, memo: dict[Unit, Flops] | None = None) -> Fl
     return memo[unit]
 
 
-def training(graph: Graph, load: Load) -> int:
-    """Exact matmul FLOPs of a forward pass and of its backward, which ends where gradients do."""
-    reached = forward(graph, evolve(load, reached=True))
-    return forward(graph, load).matmul + BACKWARD * reached.matmul
+def training(graph: Graph, load: Load) -> Flops:
+    """Exact FLOPs of a forward pass and of its backward, which ends where gradients do."""
+    return forward(graph, load) + backward(graph, load)
 
 
 def training_per_token(graph: Graph, tokens: int, dials: Dials | None = None) -> float:
     """Exact matmul FLOPs of training, a token, in rows of `tokens`."""
-    return training(graph, Load(1, tokens, dials=dials or {})) / tokens
+    return training(graph, Load(1, tokens, dials=dials or {})).matmul / tokens
 
 
 def convention_per_token(
@@ -63,7 +62,7 @@ def convention_per_token(
     """
     load = Load(1, tokens, square=True, dials=dials or {})
     reached = evolve(load, reached=truncated)
-    return (_by_convention(graph, load) + BACKWARD * _by_convention(graph, reached)) // tokens
+    return (_by_convention(graph, load) + TIMES * _by_convention(graph, reached)) // tokens
 
 
 def _by_convention(graph: Graph, load: Load) -> int:

@@ -16,6 +16,7 @@ class Placed:
 
     path: str
     parameter: Parameter
+    within: tuple[str, ...] = ()  # tables that were entered on the way, the owner last
 
 
 def parameters(graph: Graph) -> list[Placed]:
@@ -42,13 +43,14 @@ def by_role(graph: Graph) -> dict[str, int]:
     return found
 
 
-def of_unit(unit: Unit, prefix: str = "") -> Iterator[Placed]:
-    """The parameters of one module or layer that are its own."""
+def of_unit(unit: Unit, prefix: str = "", within: tuple[str, ...] = ()) -> Iterator[Placed]:
+    """The parameters of one module or layer that are its own; `within` are the tables around it."""
+    within = (*within, unit.name)
     for line in unit.lines:
         path = prefix + line.name
         for node in nodes(line.node):
             if isinstance(node, Apply):
-                yield from (Placed(f"{path}.{p.name}".rstrip("."), p) for p in node.owned)
+                yield from (Placed(f"{path}.{p.name}".rstrip("."), p, within) for p in node.owned)
             elif isinstance(node, Call) and node.weights is None:
                 for suffix, inner in node.members:
-                    yield from of_unit(inner, f"{path}{suffix}.")
+                    yield from of_unit(inner, f"{path}{suffix}.", within)

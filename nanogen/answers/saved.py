@@ -1,8 +1,6 @@
 """Activations that training keeps for backward, when run eagerly: each value once, however many read it.
 
-Not counted: weights and what is computed from them alone, rotary tables, the mask of a window, and the
-float32 copies that norms and softmax make of narrower values (none where the run's dtype is float32).
-Attention is counted as a fused kernel keeps it; where PyTorch has none, it keeps all scores as well.
+Not counted: weights and what is computed from them alone, rotary tables, and the mask of a window. Attention is counted as a fused kernel keeps it; where PyTorch has none, it keeps all scores as well.
 """
 
 from __future__ import annotations
@@ -42,6 +40,7 @@ class _Walk:
 
     unit: Unit
     load: Load
+    narrow: bool
     memo: dict[Unit, _Walk]
     total: Kept = field(factory=Kept)
     kept: dict[object, Value] = field(factory=dict)  # by identity of a node, or by name of an input
@@ -111,14 +110,14 @@ class _Walk:
                     self.climb(node)
                 elif isinstance(node, Loop):
                     self.turn(node)
-        own = {k: v for k, v in self.kept.items() if isinstance(k, Node)}
-        for value in own.values():
-            self.total += self.of(value)
+        for key, value in self.kept.items():
+            if not isinstance(key, str):  # an input is counted where it comes from
+                self.total += self.of(value)
         return self
 
     def of(self, value: Value) -> Kept:
         elements = self.load.elements(value)
-        if not value.timed:
+        if not value.timed and value.dtype != "ids":
             return Kept()  # a parameter: weights, not activations
         return {"ids": Kept(ids=elements), "float32": Kept(wide=elements)}.get(
             value.dtype, Kept(run=elements)
@@ -126,10 +125,11 @@ class _Walk:
 
     def apply(self, node: Apply) -> None:
         found = node.primitive.saved(self.load, node.value, *node.values)
-        for place in found.inputs:
-            self.keep(node.inputs[place])
-        if found.output:
-            self.keep(node)
+        for kept in (*(node.inputs[place] for place in found.inputs), *[node] * found.output):
+            if found.widened and self.narrow and kept.value.dtype == "run":
+                self.total += Kept(wide=self.load.elements(kept.value) * kept.value.timed)
+            else:
+                self.keep(kept)
         self.total += Kept(run=found.run, wide=found.wide)
 
     def enter(self, node: Enter) -> None:
@@ -181,6 +181,8 @@ class _Walk:
         for (name, _), given in zip(node.body.inputs, node.inputs, strict=False):
             if name in inner.kept and (first or name not in results):
                 self.keep(given)
+        if "turn" in inner.kept:  # one number a turn
+            self.total += Kept(ids=turns)
         for name in results:  # what a turn left and the next one keeps
             if name in inner.kept and not self.keeps(inner, name):
                 self.total += self.of(dict(node.body.inputs)[name]).times(turns - first)
@@ -189,16 +191,20 @@ class _Walk:
 
     def keeps(self, inner: _Walk, result: str) -> bool:
         """Whether a unit keeps the result itself, so that whoever reads it need not."""
-        return inner.source(inner.unit.line(result).node)[0] in inner.kept
+        key, value = inner.source(inner.unit.line(result).node)
+        return key in inner.kept or value is COUNTED
 
     def inner(self, unit: Unit) -> _Walk:
         if unit not in self.memo:
-            self.memo[unit] = _Walk(unit, self.load, self.memo).run()
+            self.memo[unit] = _Walk(unit, self.load, self.narrow, self.memo).run()
         return self.memo[unit]
 
 
-def saved(graph: Graph, load: Load) -> Kept:
-    """What one forward pass keeps for its backward; token ids that the model is given are counted once."""
-    walk = _Walk(graph.model, load, {}).run()
+def saved(graph: Graph, load: Load, *, narrow: bool = False) -> Kept:
+    """What one forward pass keeps for its backward; token ids that the model is given are counted once.
+
+    `narrow` says that the run's dtype is less than float32: norms and softmax then keep wide copies.
+    """
+    walk = _Walk(graph.model, load, narrow, {}).run()
     given = {k: v for k, v in walk.kept.items() if isinstance(k, str)}
     return sum((walk.of(v) for v in given.values()), walk.total)

@@ -53,22 +53,23 @@ def _of_node(node: Node) -> Any:
 
 
 def slots(line: Line) -> dict[Node, str]:
-    """The nodes of a line that see the past, each with the name its state has: the line's, then numbered.
+    """The nodes of a line that see the past or draw, each with its branch of `now`: the line's name, then numbered.
 
     The number stands behind a dot, which no name of a spec has.
     """
-    seers = [node for node in nodes(line.node) if sees_past(node)]
+    seers = [node for node in nodes(line.node) if has_branch(node)]
     return {node: line.name if place == 0 else f"{line.name}.{place}" for place, node in enumerate(seers)}
 
 
-def sees_past(node: Node) -> bool:
+def has_branch(node: Node) -> bool:
+    """Whether a node is handed a branch of `now`: it sees the past, or draws, keyed by the branches' names."""
     if isinstance(node, Apply):
-        return node.primitive.past
-    return isinstance(node, Call) and any(map(unit_sees_past, called(node)))
+        return node.primitive.past or node.primitive.draws
+    return isinstance(node, Call) and any(map(unit_has_branch, called(node)))
 
 
-def unit_sees_past(unit: Unit) -> bool:
-    return any(map(sees_past, unit.nodes))
+def unit_has_branch(unit: Unit) -> bool:
+    return any(map(has_branch, unit.nodes))
 
 
 def leaves(tree: Any, load: Load) -> list[State]:
@@ -86,6 +87,12 @@ def elements_per_row(graph: Graph, context: int, load: Load | None = None) -> in
     return sum(leaf.elements(context) for leaf in leaves(state(graph), load or Load()))
 
 
-def elements_per_token(graph: Graph, load: Load | None = None) -> int:
-    """Numbers that the last position of the context adds; a window that is full by then adds none."""
-    return elements_per_row(graph, graph.context, load) - elements_per_row(graph, graph.context - 1, load)
+def bytes_per_row(graph: Graph, context: int, run_bytes: int = 2, load: Load | None = None) -> int:
+    """Bytes kept for a row once `context` positions were seen, with a number of the run's dtype in `run_bytes`."""
+    return sum(leaf.bytes(context, run_bytes) for leaf in leaves(state(graph), load or Load()))
+
+
+def bytes_per_token(graph: Graph, context: int, run_bytes: int = 2, load: Load | None = None) -> int:
+    """Bytes that the last of `context` positions adds; a window that is full by then adds none."""
+    before = bytes_per_row(graph, context - 1, run_bytes, load)
+    return bytes_per_row(graph, context, run_bytes, load) - before

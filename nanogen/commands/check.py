@@ -1,4 +1,4 @@
-"""`nanogen check`: every fault of specs and runs, without torch."""
+"""`nanogen check`: every fault of specs, runs and hardware files, without torch."""
 
 from __future__ import annotations
 
@@ -6,24 +6,28 @@ from pathlib import Path
 
 import click
 
-from nanogen.commands.faults import USER, show, tally
+from nanogen.commands.faults import USER, more, show, tally
 from nanogen.commands.options import set_option
 from nanogen.diagnostics import Diagnostic, Refusal
 from nanogen.document import Document, read_document
 from nanogen.draw import as_json
 from nanogen.shelf import absent, find
 
+KINDS = ("model", "run", "hardware")
+
 
 @click.command("check")
 @click.argument("files", nargs=-1, required=True)
 @set_option
-@click.option("--json", "json_lines", is_flag=True, help="One JSON object a diagnostic, for editors.")
-def command(files: tuple[str, ...], overrides: dict, json_lines: bool) -> None:
-    """Check FILES, specs and runs alike: all faults at once, each with its place and what to do.
+@click.option("--json", "json_lines", is_flag=True, help="Print one JSON object a diagnostic, for editors.")
+@click.option("--strict", is_flag=True, help="Let a warning fail too: exit code 1.")
+def command(files: tuple[str, ...], overrides: dict, json_lines: bool, strict: bool) -> None:
+    """Check FILES, specs, runs and hardware alike: all faults at once, each with its place and what to do.
 
     \b
     nanogen check specs/saint_iberis_d20.toml
     nanogen check my_model.toml --set depth=12
+    nanogen check my_model.toml --strict
     nanogen check my_model.toml --json
     """
     found: list[Diagnostic] = []
@@ -38,14 +42,16 @@ def command(files: tuple[str, ...], overrides: dict, json_lines: bool) -> None:
     if not json_lines:
         files_text = f"{len(files)} file{'s' if len(files) > 1 else ''} read"
         click.echo(f"{files_text}, {tally(found) or 'no faults'}", err=bool(found))
-    if errors:
+    if found and not json_lines:
+        click.echo(more(found), err=True)
+    if errors or (strict and found):
         raise click.exceptions.Exit(USER)
 
 
 def check_file(name: str, overrides: dict) -> tuple[Document, list[Diagnostic]]:
     """Return a document and all that is wrong with it, whatever kind of file it is."""
     from nanogen.compiler import compile_file
-    from stages.load import load_run
+    from nanogen.hardware import load_hardware
 
     try:
         path = _path(name)
@@ -53,16 +59,21 @@ def check_file(name: str, overrides: dict) -> tuple[Document, list[Diagnostic]]:
         if not faults and document.data.get("kind") == "run":
             if overrides:
                 raise click.UsageError("`--set` is for specs: a run has a table `[set]`")
+            from stages.load import load_run  # a spec does not pay for it
+
             return document, list(load_run(path, name=name).warnings)
+        if not faults and document.data.get("kind") == "hardware":
+            load_hardware(path, name)
+            return document, []
         return document, list(compile_file(path, overrides, name=name).warnings)
     except Refusal as refusal:
         return refusal.document, refusal.diagnostics
 
 
 def _path(name: str) -> Path:
-    for kind in ("model", "run"):
+    for kind in KINDS:
         try:
             return find(name, kind)
         except Refusal:
             continue
-    raise absent(name, "model", "run")
+    raise absent(name, *KINDS)

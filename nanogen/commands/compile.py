@@ -8,6 +8,7 @@ import click
 
 from nanogen.commands.faults import show
 from nanogen.commands.options import compile_spec, set_option
+from runtime import optimizer_memory
 from runtime.faults import Fault
 
 
@@ -18,13 +19,21 @@ from runtime.faults import Fault
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the PyTorch source here."
 )
 @click.option("--source", is_flag=True, help="Print the PyTorch source.")
-def command(spec: str, overrides: dict, output: Path | None, source: bool) -> None:
+@click.option(
+    "--prove",
+    "traced",
+    is_flag=True,
+    help="Trace training and decoding, and hold their FLOPs against those counted.",
+)
+def command(spec: str, overrides: dict, output: Path | None, source: bool, traced: bool) -> None:
     """Compile SPEC, a TOML file or the name of one that ships, and print its card.
 
-    The emitted source is built without memory, and its parameters are held against those counted.
+    The emitted source is built without memory for its tensors, and its parameters and decoding state are held
+    against those counted; with --prove its matmuls too, which takes a second or two.
 
     \b
     nanogen compile saint_iberis_d20
+    nanogen compile saint_iberis_d20 --prove
     nanogen compile nanochat_2025 --set depth=12
     nanogen compile my_model.toml -o my_model.py
     """
@@ -32,16 +41,23 @@ def command(spec: str, overrides: dict, output: Path | None, source: bool) -> No
 
     compiled = compile_spec(spec, overrides)
     show(compiled.document, list(compiled.warnings))
-    from nanogen.lowering import prove
+    from nanogen.lowering import prove, prove_flops, prove_state
 
-    prove(compiled)
+    model = prove(compiled)
+    prove_state(compiled)
+    proof = prove_flops(compiled, model) if traced else None
     if source:
         click.echo(compiled.source)
         return
-    click.echo(card(compiled))
+    click.echo(card(compiled, optimizer_memory))
     click.echo(
         f"  proven       the source builds with {compiled.blueprint['count']:,} parameters, path by path"
     )
+    if proof is not None:
+        click.echo(
+            f"               and computes {proof.forward + proof.backward:,} FLOPs to train on {proof.tokens:,} tokens, "
+            f"{proof.decoding:,} for token {proof.past + 1:,}"
+        )
     if output is not None:
         try:
             output.write_text(compiled.source, encoding="utf-8")

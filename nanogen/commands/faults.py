@@ -32,11 +32,18 @@ def tally(diagnostics: list[Diagnostic]) -> str:
     return ", ".join(f"{n} {s}{'s' if n > 1 else ''}" for s, n in counts.items() if n)
 
 
+def more(diagnostics: list[Diagnostic]) -> str:
+    """Where to read on: the code of the first error, or else of the first warning."""
+    first = min(diagnostics, key=lambda d: d.severity != "error")
+    return f"`nanogen explain {first.code}` says more"
+
+
 def explain(error: Exception) -> int:
     """Print an error and return its exit code: faults are told, bugs are shown."""
     if isinstance(error, Refusal):
         show(error.document, error.diagnostics)
         click.echo(f"\n{tally(error.diagnostics)}: nothing was compiled", err=True)
+        click.echo(more(error.diagnostics), err=True)
         return USER
     if isinstance(error, Fault):
         click.echo(f"{style('error', 'error')}: {error.message}", err=True)

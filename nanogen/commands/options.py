@@ -30,6 +30,17 @@ set_option = click.option(
 )
 
 
+def set_option_of(spec: str):
+    """The same option for one of several specs: `--set-a`."""
+    return click.option(
+        f"--set-{spec.lower()}",
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=_overrides,
+        help=f"Give a dim of {spec} another value. May be repeated.",
+    )
+
+
 def _dials(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
     found = {}
     for value in values:

@@ -13,7 +13,11 @@ from nanogen.shelf import find
 @click.command("run")
 @click.argument("run")
 @click.option(
-    "--runs", type=click.Path(file_okay=False, path_type=Path), default="runs", help="Where runs are kept."
+    "--runs",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="runs",
+    show_default=True,
+    help="Where runs are kept.",
 )
 def command(run: str, runs: Path) -> None:
     """Run RUN, a TOML file or the name of one that ships.
@@ -36,9 +40,10 @@ def command(run: str, runs: Path) -> None:
     if loaded.compiled is not None:
         from nanogen.card import card
         from nanogen.lowering import prove
+        from runtime import optimizer_memory
 
         prove(loaded.compiled)
-        tell.block(card(loaded.compiled))
+        tell.block(card(loaded.compiled, optimizer_memory))
         tell.line()
     folder = execute(loaded, runs, tell)
     report = folder / "report.html"

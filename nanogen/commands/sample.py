@@ -15,7 +15,9 @@ from nanogen.shelf import find
 @click.option(
     "-p", "--prompt", default="", help="What the text begins with; unsaid, the start of a document."
 )
-@click.option("-n", "--samples", type=click.IntRange(1, 64), default=1, show_default=True, help="How many.")
+@click.option(
+    "-n", "--samples", type=click.IntRange(1, 64), default=1, show_default=True, help="How many texts."
+)
 @click.option(
     "--tokens", type=click.IntRange(1), default=200, show_default=True, help="Most tokens of a sample."
 )
@@ -26,7 +28,11 @@ from nanogen.shelf import find
 @click.option("--seed", type=int, default=42, show_default=True, help="The same seed writes the same text.")
 @dial_option
 @click.option(
-    "--runs", type=click.Path(file_okay=False, path_type=Path), default="runs", help="Where runs are kept."
+    "--runs",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="runs",
+    show_default=True,
+    help="Where runs are kept.",
 )
 def command(
     run: str,

@@ -4,6 +4,8 @@ from nanogen.primitives import (  # noqa: F401
     attend,
     axes,
     causal_conv,
+    draws,
+    einsum,
     linear,
     lookup,
     norms,
@@ -11,6 +13,6 @@ from nanogen.primitives import (  # noqa: F401
     rope,
     shift,
 )
-from nanogen.primitives.base import PRIMITIVES, Parameter, Primitive, Site, Table
+from nanogen.primitives.base import PRIMITIVES, Parameter, Primitive, Site, Table, Variant
 
-__all__ = ["PRIMITIVES", "Parameter", "Primitive", "Site", "Table"]
+__all__ = ["PRIMITIVES", "Parameter", "Primitive", "Site", "Table", "Variant"]

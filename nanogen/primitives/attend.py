@@ -2,20 +2,34 @@
 
 from nanogen.diagnostics import Reject
 from nanogen.load import Flops, Load, Saved, State, Value
-from nanogen.primitives.base import Parameter, Primitive, Site, number, primitive, want_time, window
+from nanogen.primitives.axes import divisors
+from nanogen.primitives.base import (
+    Parameter,
+    Primitive,
+    Site,
+    number,
+    primitive,
+    value,
+    want_numbers,
+    want_time,
+    window,
+)
 
 
 @primitive("attend", inputs=("q", "k", "v"), past=True)
 class Attend(Primitive):
     """Softmax of scale · q·k over the keys seen, times v; q (H, d), k (G, d), v (G, e) give (H, e).
 
-    Head h reads group h // (H / G). Always causal.
+    Head h reads group h // (H / G). Always causal. `sinks` (H) are logits that join each head's softmax and
+    take no value.
     """
 
     window: int | None = window("keys a query sees at most, its own included")
     scale: float | None = number("factor on the scores; unsaid, d ** -0.5", default=None, kw_only=True)
+    softcap: float | None = number("bound c on the scores: c · tanh(scores / c)", default=None, kw_only=True)
+    sinks: int | None = value("a logit a head that joins its softmax")
 
-    def shape(self, q: Value, k: Value, v: Value) -> Value:
+    def shape(self, q: Value, k: Value, v: Value, sinks: Value | None = None) -> Value:
         for place, x in enumerate((q, k, v)):
             want_time("attend", x, place)
             if len(x.axes) != 2:
@@ -29,21 +43,38 @@ class Attend(Primitive):
             raise Reject("NG312", message, "each key head has a value head", 2)
         if q.axes[0] % k.axes[0]:
             message = f"{q.axes[0]} query heads do not share {k.axes[0]} key heads evenly"
-            raise Reject("NG312", message, "the query heads are a multiple of the key heads", 1)
+            raise Reject("NG312", message, f"{divisors(q.axes[0], k.axes[0])} key heads would", 1)
+        if self.softcap is not None and self.softcap <= 0:
+            message = f"a cap is above 0, found {self.softcap}"
+            raise Reject("NG306", message, "scores are often capped at 50", "softcap")
+        if sinks is not None:
+            self._check_sinks(sinks, q.axes[0])
         return q.with_axes(q.axes[0], v.last)
 
-    def parameters(self, q: Value, k: Value, v: Value) -> tuple[Parameter, ...]:
+    def _check_sinks(self, sinks: Value, heads: int) -> None:
+        want_numbers("sinks", sinks, self.sinks)
+        if sinks.timed:
+            help = f"a parameter has none: `parameter({heads}, init=zeros)`"
+            raise Reject("NG304", "sinks are the same at every position, and this has time", help, self.sinks)
+        if sinks.axes != (heads,):
+            message = f"sinks of shape {sinks} for {heads} query heads"
+            raise Reject("NG312", message, "each query head has a sink", self.sinks)
+
+    def parameters(self, *inputs: Value) -> tuple[Parameter, ...]:
         return ()
 
-    def flops(self, load: Load, out: Value, q: Value, k: Value, v: Value) -> Flops:
+    def flops(self, load: Load, out: Value, q: Value, k: Value, v: Value, *sinks: Value) -> Flops:
         pairs = load.pairs(self.window)
         heads = q.axes[0]
-        return Flops(pairs=2 * pairs * heads * (q.last + v.last), vector=5 * pairs * heads)
+        return Flops(
+            pairs=2 * pairs * heads * (q.last + v.last),
+            vector=(5 if self.softcap is None else 11) * pairs * heads,
+        )
 
-    def saved(self, load: Load, out: Value, q: Value, k: Value, v: Value) -> Saved:
+    def saved(self, load: Load, out: Value, q: Value, k: Value, v: Value, *sinks: Value) -> Saved:
         return Saved(inputs=(0, 1, 2), output=True, wide=load.rows * load.tokens * q.axes[0])  # log-sum-exp
 
-    def state(self, q: Value, k: Value, v: Value) -> tuple[State, ...]:
+    def state(self, q: Value, k: Value, v: Value, *sinks: Value) -> tuple[State, ...]:
         if self.window == 1:
             return ()
         before = None if self.window is None else self.window - 1  # the query's own key comes with it
@@ -52,4 +83,6 @@ class Attend(Primitive):
     def source(self, site: Site) -> str:
         settings = [f"window={self.window}"] if self.window is not None else []
         settings += [f"scale={self.scale!r}"] if self.scale is not None else []
-        return f"attend({', '.join((*site.inputs, site.past, *settings))})"
+        settings += [f"softcap={self.softcap!r}"] if self.softcap is not None else []
+        settings += [f"sinks={site.inputs[self.sinks]}"] if self.sinks is not None else []
+        return f"attend({', '.join((*site.inputs[:3], site.past, *settings))})"

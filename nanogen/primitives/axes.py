@@ -89,7 +89,7 @@ class Outer(Free):
         return f"{left}[..., {behind}] * {right}[{before}]"
 
 
-@primitive("concat", inputs=("a", "..."))
+@primitive("concat", inputs=("a", "b", "..."))
 class Concat(Free):
     """Values joined along the last axis; their other axes are equal."""
 

@@ -27,6 +27,7 @@ class Parameter:
     init: Law
     role: str  # the optimizer group
     dtype: str | None = None  # how it is stored; None is the run's choice
+    cast: bool = False  # backward keeps a copy of it in the run's dtype
 
     @property
     def count(self) -> int:
@@ -37,6 +38,14 @@ class Parameter:
 
 
 @frozen
+class Variant:
+    """A word with numbers of its own, as a setting: `llama3(factor=8, low=1, high=4, original=8192)`."""
+
+    name: str
+    numbers: tuple[tuple[str, int | float], ...]
+
+
+@frozen
 class Table:
     """Cosines and sines by position that rotary embeddings of equal settings share."""
 
@@ -44,6 +53,16 @@ class Table:
     base: float
     direction: int
     dtype: str
+    scaling: Variant | None = None
+
+    @property
+    def settings(self) -> str:
+        """The settings as the emitted source gives them."""
+        text = f"base={self.base!r}, direction={self.direction}, dtype=torch.{self.dtype}"
+        if self.scaling is None:
+            return text
+        numbers = "".join(f", {name}={number!r}" for name, number in self.scaling.numbers)
+        return f'{text}, scaling="{self.scaling.name}"{numbers}'
 
 
 @frozen
@@ -54,7 +73,7 @@ class Site:
     values: tuple[Value, ...]  # shape of each input
     out: Value
     owner: str = ""  # `self.q`, for a call that owns parameters
-    past: str = ""  # `now["mix"]`, for a call that sees earlier positions
+    past: str = ""  # `now["mix"]`, for a call that sees earlier positions, or draws
     table: str = ""  # `now.tables["rope"]`
 
 
@@ -62,9 +81,10 @@ class Primitive(ABC):
     """The rules of one primitive; an instance is one call's settings."""
 
     name: ClassVar[str] = ""
-    inputs: ClassVar[tuple[str, ...]] = ("x",)  # ("a", "...") takes any number
+    inputs: ClassVar[tuple[str, ...]] = ("x",)  # ("a", "...") takes one or more
     past: ClassVar[bool] = False  # sees earlier positions
     borrows: ClassVar[bool] = False  # computes with the weights of another primitive, by `borrowed`
+    draws: ClassVar[bool] = False  # draws random numbers, keyed by its place in the model
     postfix: ClassVar[bool] = False  # its source puts something behind an input's text
     binding: ClassVar[int] = 9  # how tightly its source binds: 1 as a sum, 2 as a product, 9 as a name
 
@@ -120,12 +140,12 @@ PRIMITIVES: dict[str, type[Primitive]] = {}
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(attrs.field,))
-def primitive(name: str, *, inputs: Sequence[str] = ("x",), past: bool = False):
+def primitive(name: str, *, inputs: Sequence[str] = ("x",), past: bool = False, draws: bool = False):
     """Register a class as the primitive `name`; its fields become the settings of the call."""
 
     def register(cls: type) -> Any:
         made = frozen(cls)
-        made.name, made.inputs, made.past = name, tuple(inputs), past
+        made.name, made.inputs, made.past, made.draws = name, tuple(inputs), past, draws
         assert name not in PRIMITIVES, name
         PRIMITIVES[name] = made
         return made
@@ -147,6 +167,7 @@ def sizes(help: str) -> Any:
 
 
 def number(help: str, **kw: Any) -> Any:
+    """A number."""
     return field(metadata={"kind": "number", "help": help}, **kw)
 
 
@@ -156,6 +177,7 @@ def window(help: str) -> Any:
 
 
 def flag(help: str, default: bool = False) -> Any:
+    """`true`, `false`, or a condition."""
     return field(metadata={"kind": "flag", "help": help}, default=default, kw_only=True)
 
 
@@ -164,15 +186,33 @@ def choice(help: str, *names: str) -> Any:
     return field(metadata={"kind": "choice", "help": help, "names": names}, default=names[0], kw_only=True)
 
 
+def variant(help: str, **forms: tuple[str, ...]) -> Any:
+    """One of a few words, each with numbers of these names; or `none`."""
+    return field(metadata={"kind": "variant", "help": help, "forms": forms}, default=None, kw_only=True)
+
+
+def text(help: str) -> Any:
+    """Text in quotes, which stands before the inputs."""
+    return field(metadata={"kind": "text", "help": help})
+
+
+def value(help: str) -> Any:
+    """A further input, given by name, or `none`; the field holds its place among the inputs."""
+    return field(metadata={"kind": "value", "help": help}, default=None, kw_only=True)
+
+
 def init(help: str = "the initial law", **kw: Any) -> Any:
+    """An initial law."""
     return field(metadata={"kind": "init", "help": help}, kw_only=True, **{"default": None, **kw})
 
 
 def role(default: str) -> Any:
+    """A word that the run's recipe knows."""
     return field(metadata={"kind": "role", "help": "the optimizer group"}, default=default, kw_only=True)
 
 
 def stored() -> Any:
+    """A dtype of parameters: `float32`, `bfloat16` or `float16`; unsaid, the run's."""
     help, names = "how the parameters are stored", ("float32", "bfloat16", "float16")
     return field(metadata={"kind": "stored", "help": help, "names": names}, default=None, kw_only=True)
 
@@ -180,11 +220,9 @@ def stored() -> Any:
 # Refusals that several primitives share.
 
 
-def want_numbers(name: str, x: Value, position: int = 0) -> None:
+def want_numbers(name: str, x: Value, position: int | None = 0) -> None:
     if x.dtype == "ids":
-        raise Reject(
-            "NG304", f"`{name}` takes numbers, found token ids", "look them up with `embedding`", position
-        )
+        raise Reject("NG304", f"`{name}` takes numbers, found ids", "look them up with `embedding`", position)
 
 
 def want_features(name: str, x: Value, position: int = 0) -> None:

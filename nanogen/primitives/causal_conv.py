@@ -34,7 +34,7 @@ class CausalConv(Primitive):
 
     def parameters(self, x: Value) -> tuple[Parameter, ...]:
         law = self.init if self.init is not None else conv_law(self.kernel)
-        weight = Parameter("weight", (x.width, 1, self.kernel), law, self.role, self.dtype)
+        weight = Parameter("weight", (x.width, 1, self.kernel), law, self.role, self.dtype, cast=True)
         bias = Parameter("bias", (x.width,), ZEROS, "bias", self.dtype)
         return (weight, bias) if self.bias else (weight,)
 

@@ -34,7 +34,7 @@ class Linear(Primitive):
 
     def parameters(self, x: Value) -> tuple[Parameter, ...]:
         law = self.init if self.init is not None else linear_law(self.n, x.last)
-        weight = Parameter("weight", (self.n, x.last), law, self.role, self.dtype)
+        weight = Parameter("weight", (self.n, x.last), law, self.role, self.dtype, cast=True)
         bias = Parameter("bias", (self.n,), ZEROS, "bias", self.dtype)
         return (weight, bias) if self.bias else (weight,)
 

@@ -80,7 +80,7 @@ class Bare(Primitive):
 
     def parameters(self) -> tuple[Parameter, ...]:
         group = self.role or {0: "scalar", 2: "matrix"}.get(len(self.axes), "vector")
-        return (Parameter("", self.axes, self.init, group, self.dtype),)
+        return (Parameter("", self.axes, self.init, group, self.dtype, cast=True),)
 
     def flops(self, load: Load, out: Value) -> Flops:
         return Flops()  # it is there already

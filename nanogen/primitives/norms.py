@@ -39,7 +39,9 @@ class RmsNorm(Primitive):
 
     def saved(self, load: Load, out: Value, x: Value) -> Saved:
         normed = load.elements(x) if self.gain else 0  # what the gain multiplies
-        return Saved(inputs=(0,), wide=load.elements(x) // x.last + normed)  # and one root a vector
+        return Saved(
+            inputs=(0,), wide=load.elements(x) // x.last + normed, widened=True
+        )  # and one root a vector
 
     def state(self, x: Value) -> tuple[State, ...]:
         return ()
@@ -78,7 +80,7 @@ class LayerNorm(Primitive):
         return Flops(vector=load.elements(x) * (5 + self.gain + self.bias))
 
     def saved(self, load: Load, out: Value, x: Value) -> Saved:
-        return Saved(inputs=(0,), wide=2 * load.elements(x) // x.last)  # mean and root a vector
+        return Saved(inputs=(0,), wide=2 * load.elements(x) // x.last, widened=True)  # mean and root a vector
 
     def state(self, x: Value) -> tuple[State, ...]:
         return ()
@@ -108,7 +110,7 @@ class L2Norm(Free):
         return Flops(vector=3 * load.elements(x))
 
     def saved(self, load: Load, out: Value, x: Value) -> Saved:
-        return Saved(inputs=(0,), wide=load.elements(x) // x.last)
+        return Saved(inputs=(0,), wide=load.elements(x) // x.last, widened=True)
 
     def source(self, site: Site) -> str:
         return f"l2_norm({site.inputs[0]}, eps={self.eps!r})"

@@ -29,7 +29,9 @@ class Pointwise(Free):
         return Flops(vector=self.cost * load.elements(x))
 
     def saved(self, load: Load, out: Value, x: Value) -> Saved:
-        return Saved(inputs=(0,)) if self.keeps == "input" else Saved(output=True)
+        if self.keeps == "input":
+            return Saved(inputs=(0,))
+        return Saved(output=True, widened=self.name == "softmax")
 
     def source(self, site: Site) -> str:
         return self.text.format(x=site.inputs[0])

@@ -45,7 +45,7 @@ def test_operators(op, left, right, result):
         ("**", 10, 10**9, "10 ** 1000000000 is too large"),
         ("**", 1e200, 1e200, "1e+200 ** 1e+200 is too large"),
         ("**", 0.5, -(10**18), "0.5 ** -1000000000000000000 is too large"),
-        ("**", -8, 0.5, "-8 ** 0.5 is not a real number"),
+        ("**", -8, 0.5, "(-8) ** 0.5 is not a real number"),
         ("*", 2**40, 2**40, f"{2**40} * {2**40} is too large"),
         ("*", 1e200, 1e200, "1e+200 * 1e+200 is too large"),
     ],

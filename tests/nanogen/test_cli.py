@@ -7,10 +7,13 @@ import click
 import pytest
 
 from nanogen import cli
+from nanogen.answers.flops import decoding_per_token, training_per_token
 from nanogen.cli import COMMANDS, main
+from nanogen.compiler import compile_file
 
 BAD = Path(__file__).parent / "bad"
 GOOD = Path(__file__).parent / "good"
+SPECS = Path(__file__).parents[2] / "specs"
 
 
 @pytest.fixture
@@ -44,6 +47,27 @@ def test_every_command_has_help_with_examples(nanogen, name):
     assert out.startswith(f"Usage: nanogen {name}")
     assert f"  nanogen {name} " in out
     assert nanogen(name, "-h")[1] == out
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_is_a_screen_of_sentences(nanogen, monkeypatch, name):
+    monkeypatch.setenv("COLUMNS", "200")
+    lines = nanogen(*([name] if name else []), "--help")[1].splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 100
+    text = " ".join(" ".join(lines[2:]).split())
+    assert text.index(". ") < 200, "the first sentence says what it does"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_has_a_sentence(name):
+    command = cli.cli.get_command(click.Context(cli.cli), name)
+    assert command is not None
+    for option in command.params:
+        if isinstance(option, click.Option):
+            assert option.help
+            assert option.help[0].isupper() or option.help[0].isdigit(), option.help
+            assert option.help.endswith("."), option.help
 
 
 def test_version(nanogen):
@@ -101,7 +125,7 @@ def test_check_tells_of_every_file(nanogen):
     assert [line[:12] for line in err.split("\n") if line.startswith("error")] == [
         "error[NG301]", "error[NG002]", "error[NG001]",
     ]  # fmt: skip
-    assert err.endswith("4 files read, 3 errors\n")
+    assert err.endswith("4 files read, 3 errors\n`nanogen explain NG301` says more\n")
     assert f"--> {names[0]}:12:24" in err
 
 
@@ -109,7 +133,9 @@ def test_warnings_are_no_failure(nanogen):
     code, _, err = nanogen("check", str(BAD / "NG403-division-leaves-rest.toml"))
     assert code == 0
     assert err.startswith("warning[NG403]: 768 // 10 leaves a rest of 8\n")
-    assert err.endswith("1 file read, 1 warning\n")
+    assert err.endswith("1 file read, 1 warning\n`nanogen explain NG403` says more\n")
+    assert nanogen("check", str(BAD / "NG403-division-leaves-rest.toml"), "--strict")[0] == 1
+    assert nanogen("check", "nanochat_2025", "--strict")[0] == 0
 
 
 def test_json_lines(nanogen):
@@ -141,28 +167,10 @@ def test_no_colour_in_a_pipe(nanogen):
 # -- flops and compile
 
 
-def test_flops_side_by_side(nanogen):
-    code, out, err = nanogen("flops", "saint_iberis_d20", "nanochat_2025", "--tokens", "2048")
-    assert (code, err) == (0, "")
-    rows = {
-        line.split("  ")[0].strip() or line.split("  ")[1].strip(): line.split()[-2:]
-        for line in out.splitlines()
-    }
-    assert rows["at 2,048 tokens"] == ["saint_iberis_d20", "nanochat_2025"]
-    assert rows["parameters"] == ["542,035,200", "560,988,160"]
-    assert rows["6N + 12·layers·width·T"] == ["2,969,095,680", "3,491,758,080"]
-
-
-def test_flops_of_another_depth(nanogen):
-    code, out, _ = nanogen("flops", "nanochat_2025", "--set", "depth=12")
-    assert code == 0
-    assert "185,597,952" in out
-
-
 def test_a_faulty_spec_is_not_counted(nanogen):
     code, out, err = nanogen("flops", str(BAD / "NG201-unknown-name.toml"))
     assert (code, out) == (1, "")
-    assert err.endswith("errors: nothing was compiled\n")
+    assert err.endswith("errors: nothing was compiled\n`nanogen explain NG201` says more\n")
 
 
 def test_output_that_cannot_be_written(nanogen, monkeypatch):
@@ -179,6 +187,15 @@ def test_source_is_written(nanogen, tmp_path):
     assert (tmp_path / "model.py").read_text() == nanogen("compile", "saint_iberis_tiny", "--source")[
         1
     ].rstrip("\n") + "\n"
+
+
+def test_compile_traces_when_asked(nanogen):
+    code, out, _ = nanogen("compile", "saint_iberis_tiny", "--set", "depth=2", "--prove")
+    assert code == 0
+    graph = compile_file(SPECS / "saint_iberis_tiny.toml", {"depth": 2}).graph
+    training, step = round(training_per_token(graph, 256) * 256), decoding_per_token(graph, 255)
+    assert f"computes {training:,} FLOPs to train on 256 tokens, {step:,} for token 256\n" in out
+    assert "computes" not in nanogen("compile", "saint_iberis_tiny", "--set", "depth=2")[1]
 
 
 # -- what ends a command

@@ -113,7 +113,7 @@ def test_an_expected_count_must_hold_for_the_file_as_written():
     wrong = text.replace("560988160", "560988161")
     fault = refused(wrong).diagnostics
     assert [(d.code, d.message) for d in fault] == [
-        ("NG401", "560,988,161 parameters are expected, and the graph has 560,988,160, -1")
+        ("NG401", "560,988,161 parameters are expected, and the graph has 560,988,160: 1 fewer")
     ]
     assert compile_text(wrong, {"depth": 12}).blueprint["count"] == 185_597_952
 

@@ -175,9 +175,9 @@ def test_empty_and_blank():
     ],
 )
 def test_long_and_deep_text_is_refused_at_once(text):
-    begin = time.perf_counter()
+    begin = time.process_time()
     refusal(text)
-    assert time.perf_counter() - begin < 0.5
+    assert time.process_time() - begin < 0.5
 
 
 def test_what_people_write_fits():

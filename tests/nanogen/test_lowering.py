@@ -9,10 +9,14 @@ import attrs
 import pytest
 import torch
 
-from nanogen.compiler import Compiled, compile_file
-from nanogen.lowering import prove
+from nanogen.answers.flops import TIMES, backward, decoding_per_token, forward, training_per_token
+from nanogen.compiler import Compiled, compile_file, compile_text
+from nanogen.load import Load, State
+from nanogen.lowering import prove, prove_flops, prove_state
+from nanogen.primitives.attend import Attend
 from runtime.model import build, initialize
 from runtime.primitives import Now
+from runtime.trace import trace_decoding, trace_training
 
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.toml"))
 TINY = SPECS[0].parent / "saint_iberis_tiny.toml"
@@ -82,3 +86,83 @@ def test_torch_compiles_the_whole_model_without_a_break(path: Path, depth: int):
     assert torch.allclose(whole(tokens), logits(tokens), atol=1e-5)
     whole(tokens).sum().backward()
     assert all(p.grad is not None for p in model.parameters())
+
+
+GOOD = sorted((Path(__file__).parent / "good").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", [*SPECS, *GOOD], ids=lambda p: p.stem)
+def test_flops_and_state_are_proven(path: Path):
+    """At the size as shipped: backward is twice the forward pass of what gradients reach, exactly."""
+    compiled = compile_file(path)
+    prove_state(compiled)
+    proof = prove_flops(compiled, prove(compiled))
+    reached = forward(compiled.graph, Load(1, proof.tokens, reached=True)).matmul
+    assert proof.backward == TIMES * reached
+    assert proof.forward + proof.backward == training_per_token(compiled.graph, proof.tokens) * proof.tokens
+    assert proof.decoding == decoding_per_token(compiled.graph, proof.past)
+
+
+WINDOWED = """
+kind = "model"
+language = 1
+[dims]
+vocab = 11
+context = 64
+[model]
+e = "embedding(tokens, vocab, 12)"
+c = "causal_conv(e, 4)"
+q = "split(linear(c, 12), 4)"
+k = "split(linear(c, 6), 2)"
+mix = "attend(q, k, k[..., :2], window=WINDOW)"
+logits = "linear(flatten(mix), vocab)"
+"""
+
+
+@pytest.mark.parametrize("window", ["none", "1", "9", "64", "80"])
+@pytest.mark.parametrize(
+    ("rows", "tokens", "past"), [(3, 5, 0), (2, 9, 0), (1, 13, 0), (1, 1, 12), (2, 7, 5)]
+)
+def test_rows_on_either_side_of_a_window(window: str, rows: int, tokens: int, past: int):
+    compiled = compile_text(WINDOWED.replace("WINDOW", window))
+    model, load = prove(compiled), Load(rows, tokens, past)
+    counted = forward(compiled.graph, load).matmul
+    assert trace_decoding(model, compiled.blueprint, rows=rows, tokens=tokens, past=past) == counted
+    if not past:
+        assert trace_training(model, rows=rows, tokens=tokens) == (counted, 2 * counted)
+
+
+def test_what_leaves_the_last_layer_and_is_read_by_none_has_no_backward():
+    """The one case in which a forward pass is not a third of training."""
+    text = (
+        WINDOWED.split("[model]")[0]
+        + """
+[stack.trunk]
+inputs = ["x", "s"]
+layers = 3
+turned = "linear(s, 12)"
+x = "x + s"
+s = "turned"
+[model]
+e = "embedding(tokens, vocab, 12)"
+t = "trunk(e, e)"
+logits = "linear(t, vocab)"
+"""
+    )
+    compiled, load = compile_text(text), Load(1, 5)
+    whole, last = forward(compiled.graph, load).matmul, 2 * 5 * 12 * 12
+    assert trace_training(prove(compiled), rows=1, tokens=5) == (whole, 2 * whole - 2 * last)
+    assert backward(compiled.graph, load).matmul == 2 * whole - 2 * last
+    prove_flops(compiled, prove(compiled))
+
+
+def test_a_count_that_parts_from_the_source_is_refused(monkeypatch):
+    compiled = compile_text(WINDOWED.replace("WINDOW", "9"))
+    compiled.source, compiled.blueprint  # noqa: B018  as they were before a rule was changed
+    rule = Attend.flops
+    monkeypatch.setattr(Attend, "flops", lambda self, load, *v: rule(attrs.evolve(self, window=10), load, *v))
+    with pytest.raises(AssertionError, match="forward and backward"):
+        prove_flops(compiled, prove(compiled))
+    monkeypatch.setattr(Attend, "state", lambda self, q, k, v: (State("k", k.axes, 9),))
+    with pytest.raises(AssertionError, match="bytes allocated"):
+        prove_state(compiled)

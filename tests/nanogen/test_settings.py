@@ -14,7 +14,9 @@ def node(text: str, name: str = "h"):
 def test_signatures():
     assert signature("softcap") == "softcap(x, cap)"
     assert signature("linear") == "linear(x, n, bias=false, init=none, role=matrix, dtype=none)"
-    assert signature("concat") == "concat(a, ..)"
+    assert signature("concat") == "concat(a, b, ..)"
+    assert signature("einsum") == "einsum(pattern, a, ..)"
+    assert signature("attend") == "attend(q, k, v, window=none, scale=none, softcap=none, sinks=none)"
     assert signature("parameter") == "parameter(axes..., init=none, role=, dtype=none)"
 
 
@@ -23,7 +25,8 @@ def test_every_setting_has_a_kind_and_a_help(name):
     for setting in settings_of(name).values():
         assert setting.metadata["help"]
         assert kind_of_setting(name, setting.name) in {
-            *("size", "sizes", "number", "window", "flag", "choice", "stored", "init", "role")
+            *("size", "sizes", "number", "window", "flag", "choice", "stored", "init", "role"),
+            *("text", "value", "variant"),
         }
 
 
@@ -115,7 +118,7 @@ def test_what_is_no_law(small, faults, law, code):
             "NG316",
             "`weight` of `embed` is 32 by 8, and this call needs 8 by 8",
         ),
-        ("concat(embed)", "NG112", "`concat` joins two values or more"),
+        ("concat(embed)", "NG112", "`concat` takes 2 values or more, found 1"),
         ("softcap(embed, embed)", "NG207", "a number is needed here, found a value"),
         ("split(embed, 3)", "NG301", "8 channels do not split into 3 equal parts"),
         ("split(embed, 2.5)", "NG303", "`n` is 2.5, not a whole number"),

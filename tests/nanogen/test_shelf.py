@@ -7,11 +7,12 @@ from nanogen.shelf import absent, find, shelf, shipped
 
 
 def test_shipped_specs_are_found_by_name():
-    assert {"saint_iberis_d20", "nanochat_2025"} <= set(shipped("model"))
-    for kind in ("model", "run"):
+    assert {"saint_iberis_d20", "nanochat_2025", "llama3_8b"} <= set(shipped("model"))
+    for kind in ("model", "run", "hardware"):
         for name in shipped(kind):
             assert find(name, kind).is_relative_to(shelf())
     assert find("saint_iberis_d20.toml", "model") == shelf() / "saint_iberis_d20.toml"
+    assert find("llama3_8b", "model") == find("zoo/llama3_8b.toml", "model") == shelf() / "zoo/llama3_8b.toml"
 
 
 def test_a_file_of_ones_own_comes_first(tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ from nanogen.reserved import LIBRARY_NAMES
 from nanogen.source import emit
 from nanogen.spelling import LINE
 from runtime.model import load_source
-from tests.nanogen.running import HEAD, TOKENS, compiled_of, model_of, run, same
+from tests.nanogen.running import HEAD, TOKENS, compiled_of, holds, model_of, run, same
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -234,3 +234,72 @@ logits = "linear(layer(a), vocab)"
 """
     run(body)
     assert list(classes_of(compiled_of(body).source)) == ["F2", "Now2", "Layer", "Model"]
+
+
+def test_names_of_calls_loops_and_layers_hide_nothing():
+    """Equations called as classes, as functions with borrowed weights, and as what the emitter calls its variables."""
+    holds(
+        """
+[stack.trunk]
+layers = 3
+x_at = "silu(at(x, 0)) if i > 0 else x"
+layer = "linear(x + x_at, width)"
+now = "silu(layer)"
+Linear = "now + 1"
+x = "x + Linear"
+[module.m]
+inputs = ["self", "w"]
+args = { k = 1 }
+y = "linear(self, width) + k * w"
+[module.Attention]
+y = "linear(x, width)"
+[loop.think]
+inputs = ["x", "embed"]
+times = 2
+M = "m(x, embed)"
+Think = "silu(M)"
+x = "Think"
+[model]
+embed = "embedding(tokens, vocab, width)"
+M = "m(embed, embed)"
+MSharing = "m(M, M, k=2, weights=M)"
+Attention = "Attention(MSharing)"
+TrunkLayer = "trunk(Attention)"
+t_x = "silu(TrunkLayer)"
+t = "trunk(t_x)"
+t_turns = "think(t, embed)"
+turn_ = "silu(t_turns)"
+at_x = "at(t, 0)"
+x_at = "at(t, 1)"
+Model = "at_x + x_at + turn_"
+logits = "linear(Model, vocab)"
+"""
+    )
+
+
+def test_a_loop_in_a_loop_counts_its_own_turns():
+    source = compiled_of(
+        """
+[loop.low]
+inputs = ["x", "around"]
+times = 2
+t = "embedding(turn, 2, width)"
+u = "embedding(around, 3, width)"
+x = "silu(x + t + u)"
+[loop.high]
+times = 3
+x = "low(x, turn)"
+[model]
+embed = "embedding(tokens, vocab, width)"
+h = "high(embed)"
+logits = "linear(h, vocab)"
+"""
+    ).source
+    assert "for turn_ in range(2):" in source
+    assert "self.x(x_x, turn, now.turn(turn_), now)" in source
+
+
+def test_the_turn_from_which_gradients_are_recorded_is_a_number():
+    body = '[loop.again]\ntimes = 5\nbackprop = 2\nx = "silu(x)"\n[model]\nembed = "embedding(tokens, vocab, width)"\n'
+    source = compiled_of(body + 'a = "again(embed)"\nlogits = "linear(a, vocab)"').source
+    assert "with gradients(turn >= 3):" in source

@@ -165,7 +165,6 @@ def test_tables_have_names_of_their_own(name):
 
 
 def test_what_is_to_come_is_refused_by_name():
-    assert found("import = 3\n" + HEAD + MODEL) == ["NG104 `import` is not in this compiler yet"]
     own = '[loss]\nnext = "0.5 * cross_entropy(logits)"\n'
     assert found(HEAD + own + MODEL) == ["NG104 a loss of one's own is not in this compiler yet"]
     assert found(HEAD + '[loss]\nnext = "cross_entropy(logits)"\n' + MODEL) == []

@@ -48,6 +48,27 @@ def test_what_does_not_is_told_at_its_key(data, code, path, message):
     assert message in faults[0].message
 
 
+@frozen
+class Outer:
+    inner: Settings
+    word: str = "a"
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "path", "help"),
+    [
+        ({"steps": 1, "small": 10}, "NG704", ("inner", "small"), "left out, it is 1"),
+        ({"steps": 1, "nam": "x"}, "NG103", ("inner", "nam"), "did you mean `name`?"),
+        ({"steps": 1, "prompts": [2]}, "NG704", ("inner", "prompts"), "it may be left out"),
+        ({}, "NG102", ("inner",), "it has no default"),
+    ],
+)
+def test_a_table_in_a_table_is_told_of_in_its_own_words(data, code, path, help):
+    found, faults = structure(Outer, {"inner": data}, ())
+    assert found is None
+    assert [(f.code, f.place.path, f.help) for f in faults] == [(code, path, help)]
+
+
 def test_all_faults_are_told_at_once():
     _, faults = structure(Settings, {"steps": "x", "rate": "y", "other": 1}, ())
     assert len(faults) == 3

@@ -62,11 +62,7 @@ def fresh() -> Iterator[None]:
 
 
 def spec(name: str, **sizes: int) -> Compiled:
-    text = (
-        (SPECS / f"{name}.toml")
-        .read_text()
-        .replace("noise(e, std=width ** -0.5) if injection == 2 else e", "e")
-    )
+    text = (SPECS / f"{name}.toml").read_text()
     return compile_text(text, {**SIZES, **sizes})
 
 
@@ -87,7 +83,7 @@ def counted(built: Compiled) -> tuple[TokenLosses, Counter]:
 
 
 def train(losses: TokenLosses, r: int | None = None) -> None:
-    losses(TOKENS[:, :-1], TOKENS[:, 1:], {} if r is None else {"r": r}).sum().backward()
+    losses(TOKENS[:, :-1], TOKENS[:, 1:], dials={} if r is None else {"r": r}).sum().backward()
 
 
 LOOPED = {"size": 1, "width": 16}

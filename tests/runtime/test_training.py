@@ -149,9 +149,9 @@ def test_each_micro_batch_has_dials_of_its_own(monkeypatch: pytest.MonkeyPatch):
     trainer, asked = trainer_of(accumulation=4, spec=LOOPED), []
     plain = trainer.losses
 
-    def losses(inputs: Tensor, targets: Tensor, dials: dict[str, int]) -> Tensor:
+    def losses(inputs: Tensor, targets: Tensor, *, dials: dict[str, int]) -> Tensor:
         asked.append(dials)
-        return plain(inputs, targets, dials)
+        return plain(inputs, targets, dials=dials)
 
     trainer.losses = losses  # type: ignore[assignment]
     results = [trainer.run_step() for _ in range(3)]

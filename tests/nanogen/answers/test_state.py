@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nanogen.answers.state import elements_per_row, elements_per_token, leaves, state
+from nanogen.answers.state import bytes_per_row, bytes_per_token, elements_per_row, leaves, state
 from nanogen.compiler import Compiled, compile_file, compile_text
 from nanogen.load import Load, State
 from runtime.model import allocate_past
@@ -65,7 +65,9 @@ def numbers(context: int) -> int:
 @pytest.mark.parametrize("context", [1, 2, 3, 7, 8, 50, 100])
 def test_numbers_by_hand(compiled: Compiled, context: int):
     assert elements_per_row(compiled.graph, context) == numbers(context)
-    assert elements_per_token(compiled.graph) == 6
+    wide = min(context, 1) * 3
+    assert bytes_per_row(compiled.graph, context) == 2 * (numbers(context) - wide) + 4 * wide
+    assert bytes_per_token(compiled.graph, 100) == 2 * 6
 
 
 @pytest.mark.parametrize("capacity", [1, 5, 60])
@@ -73,16 +75,26 @@ def test_what_is_allocated_is_what_was_answered(compiled: Compiled, capacity: in
     past = allocate_past(compiled.blueprint, rows=3, capacity=capacity, dtype=torch.bfloat16)
     tensors = torch.utils._pytree.tree_leaves(past)
     assert sum(t.numel() for t in tensors) == 3 * elements_per_row(compiled.graph, capacity)
+    assert sum(t.nbytes for t in tensors) == 3 * bytes_per_row(compiled.graph, capacity)
     assert sum(t.dtype == torch.float32 for t in tensors) == 1  # the shift of a float32 value
     assert not any(t.any() for t in tensors)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_bytes_follow_the_dtype_and_wide_state_stays_wide(compiled: Compiled, dtype: torch.dtype):
+    past = allocate_past(compiled.blueprint, rows=3, capacity=60, dtype=dtype)
+    kept = sum(t.nbytes for t in torch.utils._pytree.tree_leaves(past))
+    assert kept == 3 * bytes_per_row(compiled.graph, 60, dtype.itemsize)
+    assert bytes_per_row(compiled.graph, 60, 2) == 2 * numbers(60) + 2 * 3
+    assert bytes_per_token(compiled.graph, 100, dtype.itemsize) == 6 * dtype.itemsize
 
 
 def test_the_shipped_specs_by_hand():
     graphs = {p.stem: compile_file(p).graph for p in SPECS.glob("*.toml")}
     assert elements_per_row(graphs["nanochat_2025"], 2048) == 20 * 2 * 1280 * 2048
-    assert elements_per_token(graphs["nanochat_2025"]) == 20 * 2 * 1280
+    assert bytes_per_token(graphs["nanochat_2025"], 2048) == 2 * 20 * 2 * 1280
     assert elements_per_row(graphs["saint_iberis_d20"], 2048) == 7 * 2 * 1280 * 2048 + 13 * 2 * 1280
-    assert elements_per_token(graphs["saint_iberis_d20"]) == 7 * 2 * 1280
+    assert bytes_per_token(graphs["saint_iberis_d20"], 2048) == 2 * 7 * 2 * 1280
     assert elements_per_row(graphs["saint_iberis_jp"], 100) == 6 * 2 * 1024 * 100 + 10 * 2 * 1024
     assert len(leaves(state(graphs["saint_iberis_d20"]), Load())) == 7 * 2 + 13
 
@@ -100,4 +112,4 @@ logits = "linear(embed, vocab)"
 """
     compiled = compile_text(text)
     assert state(compiled.graph) == {}
-    assert elements_per_row(compiled.graph, 8) == elements_per_token(compiled.graph) == 0
+    assert elements_per_row(compiled.graph, 8) == bytes_per_token(compiled.graph, 8) == 0

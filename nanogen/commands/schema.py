@@ -1,0 +1,30 @@
+"""`nanogen schema`: the JSON Schema of specs or of runs, without torch."""
+
+from __future__ import annotations
+
+import click
+
+from nanogen.schema import Schema, as_text, library_schema, model_schema, run_schema
+
+
+@click.command("schema")
+@click.argument("kind", type=click.Choice(["model", "library", "run"]), default="model")
+def command(kind: str) -> None:
+    """Print the JSON Schema of specs (model), of files they use (library) or of runs (run), with which editors complete and check them.
+
+    Editors with Taplo inside find it by the first line of a file, `#:schema PATH`; the specs that ship have one.
+
+    \b
+    nanogen schema > model.json
+    nanogen schema run > run.json
+    """
+    click.echo(as_text(schema_of(kind)))
+
+
+def schema_of(kind: str) -> Schema:
+    """The schema of a kind of file, with all stages that there are."""
+    if kind != "run":
+        return model_schema() if kind == "model" else library_schema()
+    from stages.catalogue import KINDS, load_kind
+
+    return run_schema({name: load_kind(name).Settings for name in KINDS})

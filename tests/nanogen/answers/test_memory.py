@@ -1,0 +1,133 @@
+"""The ledger against the bytes that are alive while a small model is trained."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from attrs import frozen
+
+from nanogen.answers.memory import Ledger, ledger, most_rows
+from nanogen.compiler import Compiled, compile_text
+from nanogen.load import Load
+from runtime import optimizer_memory
+from runtime.losses import token_losses
+from runtime.model import build, initialize
+from runtime.optimizer import Entry, Optimizer, Recipe
+from tests.live_bytes import LiveBytes
+
+SPECS = Path(__file__).parents[3] / "specs"
+SMALL = {"width": 64, "heads": 2, "vocab": 300, "context": 256}
+NAMES = ("nanochat_2025", "saint_iberis_d20", "saint_iberis_jp")
+DTYPES = (torch.float32, torch.bfloat16)
+
+
+def small(name: str) -> Compiled:
+    text = re.sub(r"attention = \[.*?\]", "attention = [1, 4]", (SPECS / f"{name}.toml").read_text())
+    return compile_text(re.sub(r"depth +=.*", "depth = 5", text), SMALL)
+
+
+@frozen
+class Measured:
+    """Bytes alive at each moment of the last of two steps."""
+
+    weights: int
+    optimizer: int
+    after_forward: int
+    in_backward: int  # at most
+    gradients: int
+    in_update: int  # at most
+    peak: int
+
+
+def measure(compiled: Compiled, dtype: torch.dtype, rows: int, tokens: int, micro_batches: int) -> Measured:
+    model = build(compiled.source, compiled.blueprint)
+    initialize(model, compiled.blueprint, seed=0)
+    roles = {p["path"]: p["role"] for p in compiled.blueprint["parameters"]}
+    recipe = Recipe(newton_schulz_dtype=str(dtype).removeprefix("torch."))
+    entries = [Entry(path, roles[path], p) for path, p in model.named_parameters()]
+    optimizer = Optimizer(entries, width=64, recipe=recipe)
+    losses = token_losses(model, dtype)
+    ids = torch.arange(rows * tokens).view(rows, tokens) % 7
+    live = LiveBytes(model.parameters())
+    weights = live.now
+    for tensor in optimizer.state().values():
+        live.meet(tensor)
+    fixed, tops = live.now, []
+    with live:
+        for _ in range(2 * micro_batches):
+            loss = losses(ids, ids).sum()
+            after_forward, live.peak = live.now, live.now
+            loss.backward()
+            del loss
+            gradients, in_backward, live.peak = live.now, live.peak, live.now
+            tops.append(in_backward)
+            if len(tops) % micro_batches == 0:
+                optimizer.step(1.0, 0.95)
+                in_update = live.peak
+                optimizer.zero_grad()
+    peak = max(*tops, in_update)
+    return Measured(weights, fixed - weights, after_forward, in_backward, gradients - fixed, in_update, peak)
+
+
+def counted(compiled: Compiled, dtype: torch.dtype, rows: int, tokens: int, **more: bool) -> Ledger:
+    return ledger(compiled.graph, Load(rows, tokens), dtype.itemsize, optimizer_memory, **more)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("name", NAMES)
+def test_each_term_is_the_one_that_is_measured(name: str, dtype: torch.dtype):
+    compiled, rows, tokens = small(name), 3, 40
+    found = counted(compiled, dtype, rows, tokens, accumulates=False)
+    real = measure(compiled, dtype, rows, tokens, 1)
+    inputs = 2 * 8 * rows * tokens  # ids, which the embedding keeps, and the loss as its targets
+    assert found.weights == real.weights
+    assert found.gradients == pytest.approx(real.gradients, rel=0.01)  # and the ids, which the test holds
+    assert found.optimizer == pytest.approx(real.optimizer, rel=0.001)  # and AdamW's counts of steps
+    assert found.workspace == pytest.approx(
+        real.in_update - real.weights - real.optimizer - real.gradients, rel=0.01
+    )
+    one = 4 * rows * tokens * compiled.graph.vocab  # the log-probabilities are kept, their gradients come
+    kept = real.after_forward - real.weights - real.optimizer - inputs
+    assert found.activations + found.casts + one == pytest.approx(kept, rel=0.01)
+    assert found.casts == (dtype.itemsize < 4) * 2 * (found.weights // 4 - compiled.graph.vocab * 64)
+    if real.in_backward - real.after_forward == 2 * one:  # or what comes later in backward is a little more
+        assert found.logits == 3 * one
+    assert real.in_backward - real.after_forward == pytest.approx(2 * one, rel=0.5)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("rows", "tokens", "micro_batches"), [(4, 96, 1), (4, 96, 2), (1, 256, 3), (1, 8, 1), (1, 8, 2)]
+)
+def test_the_total_is_the_measured_peak(name: str, dtype: torch.dtype, rows, tokens, micro_batches):
+    compiled = small(name)
+    found = counted(compiled, dtype, rows, tokens, accumulates=micro_batches > 1)
+    real = measure(compiled, dtype, rows, tokens, micro_batches)
+    assert found.total == pytest.approx(real.peak, rel=0.04)
+    if rows * tokens > 64:  # or a gradient of the head, on its way, is more than the logits
+        assert found.total == pytest.approx(real.peak, rel=0.02)
+
+
+@pytest.mark.parametrize("run_bytes", [2, 4])
+def test_the_most_rows_fit_and_one_more_does_not(run_bytes: int):
+    graph = small("saint_iberis_d20").graph
+
+    def needed(rows: int) -> int:
+        return ledger(graph, Load(rows, 100), run_bytes, optimizer_memory).total
+
+    for memory in (needed(1), needed(2) - 1, needed(9), needed(9) + 1, needed(10) - 1, 10**9):
+        rows = most_rows(graph, 100, run_bytes, optimizer_memory, memory)
+        assert needed(rows) <= memory < needed(rows + 1)
+    assert most_rows(graph, 100, run_bytes, optimizer_memory, needed(1) - 1) == 0
+
+
+def test_an_update_that_does_not_fit_leaves_no_rows():
+    graph = small("nanochat_2025").graph
+    found = ledger(graph, Load(1, 1), 4, optimizer_memory)
+    assert found.total == found.weights + found.optimizer + found.gradients + found.workspace
+    assert most_rows(graph, 1, 4, optimizer_memory, found.total - 1) == 0
+    assert most_rows(graph, 1, 4, optimizer_memory, found.total) >= 1
