@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+VARIANTS = 32  # graphs that a kind of region may have: with and without gradients, in training and evaluation
+
 Step = TypeVar("Step", bound=Callable[..., Any])
 
 
@@ -23,6 +25,7 @@ def compile_regions(
     model: nn.Module, paths: Iterable[str], backend: str | Callable[..., Any] = "inductor"
 ) -> None:
     """Compile the modules at these paths in place; parameters and their paths stay as they are."""
+    torch._dynamo.config.recompile_limit = VARIANTS
     for path in paths:
         region = model.get_submodule(path)
         region.forward = compiled(region.forward, backend)

@@ -41,6 +41,7 @@ e = "embedding(tokens, vocab, 8)"
 think = "think(e, e)"
 logits = "linear(think, vocab)"
 """
+NOISY = TURNED.replace("flatten(mix))", "flatten(mix) + noise(both, std=0.1))")
 
 
 class Counter:
@@ -83,7 +84,8 @@ def counted(built: Compiled) -> tuple[TokenLosses, Counter]:
 
 
 def train(losses: TokenLosses, r: int | None = None) -> None:
-    losses(TOKENS[:, :-1], TOKENS[:, 1:], dials={} if r is None else {"r": r}).sum().backward()
+    seed = torch.tensor(r or 0)
+    losses(TOKENS[:, :-1], TOKENS[:, 1:], seed, dials={} if r is None else {"r": r}).sum().backward()
 
 
 LOOPED = {"size": 1, "width": 16}
@@ -97,6 +99,7 @@ LOOPED = {"size": 1, "width": 16}
         # head; turns that gradients reach, and that they do not, each with both inputs one tensor (the first turn)
         # or two; and the turn at which gradients begin
         pytest.param(lambda: compile_text(TURNED), 1 + 5, id="turned"),
+        pytest.param(lambda: compile_text(NOISY), 1 + 5, id="noisy"),
     ],
 )
 def test_graphs_do_not_grow_with_the_turns(built: Callable[[], Compiled], graphs: int):
@@ -107,6 +110,17 @@ def test_graphs_do_not_grow_with_the_turns(built: Callable[[], Compiled], graphs
     for r in (2, 3, 4, 5, 3, 6):
         train(losses, r)
     assert (seen, counter.graphs) == (graphs, graphs)
+
+
+def test_evaluation_between_steps_adds_no_graph_after_its_first():
+    losses, counter = counted(compile_text(NOISY))
+    seen = []
+    for _ in range(3):
+        for r in (1, 6):
+            train(losses, r)
+        losses(TOKENS[:, :-1], TOKENS[:, 1:])
+        seen.append(counter.graphs)
+    assert seen[0] == seen[1] == seen[2]
 
 
 @pytest.mark.parametrize(
