@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
 from nanogen.answers.draws import draws
+from nanogen.answers.regions import runs_layers
 from nanogen.answers.state import slots
 from nanogen.call_source import CallWriter, needs_now
 from nanogen.graph import (
@@ -21,6 +23,7 @@ from nanogen.graph import (
     Read,
     Unit,
     called,
+    nodes,
     owner_of,
     owns,
 )
@@ -60,6 +63,7 @@ class UnitWriter:
     arguments: dict[str, str] = field(factory=dict)  # name of an input, a reach or a loan -> its variable
     locals: dict[str, str] = field(factory=dict)  # name of a line -> its variable
     kept: dict[tuple[str, str], str] = field(factory=dict)  # line, path inside its call -> variable
+    seam: int | None = None  # statements of a model up to its last stack or loop
 
     def __attrs_post_init__(self) -> None:
         """Name the variables as the spec does, save where that would hide what the source calls.
@@ -104,8 +108,25 @@ class UnitWriter:
             return "\n".join([head, f"    {self.docstring()}", *indent(forward, 1)])
         init = ["def __init__(self):", "    super().__init__()", *indent(self.attributes(), 1)]
         method = [f"def forward(self, {self.signature()}):", *indent(forward, 1)]
+        if self.seam is not None:
+            method = self.halves(forward[: self.seam], forward[self.seam :])
         head = [f"class {PLACEHOLDER}(nn.Module):", f"    {self.docstring()}", ""]
         return "\n".join([*head, *indent(init, 1), "", *indent(method, 1)])
+
+    def halves(self, layers: list[str], logits: list[str]) -> list[str]:
+        """The model as two methods, so that what follows its layers can be compiled together with a loss."""
+        reads = _read_later(layers, logits)
+        left = ", ".join(reads) if len(reads) != 1 else f"({reads[0]},)"
+        return [
+            f"def forward(self, {self.signature()}):",
+            "    return self._logits(*self._layers(tokens, now))",
+            "",
+            f"def _layers(self, {self.signature()}):",
+            *indent([*layers, f"return {left}"], 1),
+            "",
+            f"def _logits({', '.join(['self', *reads])}):",
+            *indent(logits, 1),
+        ]
 
     def write_below(self) -> None:
         """Write the classes and functions of what it calls, in the order of the file."""
@@ -164,6 +185,8 @@ class UnitWriter:
             local = self.locals[line.name]
             if text != local or isinstance(line.node, Read | Apply):
                 self.say(f"{local} = {text}", line.node.value)
+            if self.unit.kind == "model" and any(map(runs_layers, nodes(line.node))):
+                self.seam = len(self.statements)
         results = ", ".join(self.locals[name] for name in self.unit.results)
         return [*self.statements, f"return {results}"]
 
@@ -247,3 +270,12 @@ class UnitWriter:
         if node.weights is not None:
             return [owner_of(unit.line(node.weights.name)) for unit in self.form.lenders or (self.unit,)]
         return [owner_of(unit.line(line.name)) for unit in self.form.lenders] if owns(node) else []
+
+
+def _read_later(first: list[str], second: list[str]) -> list[str]:
+    """The variables of some statements that later ones read, in the order in which they were first set."""
+    names = [n for n in ast.walk(ast.parse("\n".join(first))) if isinstance(n, ast.Name)]
+    names.sort(key=lambda n: (n.lineno, n.col_offset))
+    known = dict.fromkeys(["tokens", *(n.id for n in names if isinstance(n.ctx, ast.Store))])
+    read = {n.id for n in ast.walk(ast.parse("\n".join(second))) if isinstance(n, ast.Name)}
+    return [name for name in known if name in read]

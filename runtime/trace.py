@@ -177,7 +177,8 @@ def _attention_written_out(tracer: Tracer) -> Iterator[None]:
 def _between(result: Tensor, given: Iterable[Tensor]) -> set[Any]:
     """Steps of the backward pass from a result to what it was computed from."""
     found: set[Any] = {None, *(tensor.grad_fn for tensor in given)}
-    waiting, steps = [result.grad_fn], set[Any]()
+    waiting: list[Any] = [result.grad_fn]
+    steps = set[Any]()
     while waiting:
         node = waiting.pop()
         if node not in found:

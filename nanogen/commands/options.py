@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,26 @@ def set_option_of(spec: str):
         callback=_overrides,
         help=f"Give a dim or a dial of {spec} another value. May be repeated.",
     )
+
+
+def _dials(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
+    found = {}
+    for value in values:
+        fits = re.fullmatch(r"(\w+)=([0-9]{1,9})", value)
+        if fits is None:
+            raise click.BadParameter(f"`{value}` is not NAME=NUMBER, as in r=8")
+        found[fits[1]] = int(fits[2])
+    return found
+
+
+dial_option = click.option(
+    "--dial",
+    "dials",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    callback=_dials,
+    help="Where a dial stands: --dial r=8; unsaid, at its default. May be repeated.",
+)
 
 
 def compile_spec(name: str, overrides: dict[str, Any]) -> Compiled:

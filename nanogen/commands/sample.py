@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from nanogen.commands.options import dial_option
 from nanogen.shelf import find
 
 
@@ -37,6 +38,7 @@ from nanogen.shelf import find
     show_default=True,
     help="Draw by this seed: the same one writes the same text.",
 )
+@dial_option
 @click.option(
     "--runs",
     type=click.Path(file_okay=False, path_type=Path),
@@ -45,18 +47,28 @@ from nanogen.shelf import find
     help="Read runs in this folder.",
 )
 def command(
-    run: str, prompt: str, samples: int, tokens: int, temperature: float, top_k: int, seed: int, runs: Path
+    run: str,
+    prompt: str,
+    samples: int,
+    tokens: int,
+    temperature: float,
+    top_k: int,
+    seed: int,
+    dials: dict[str, int],
+    runs: Path,
 ):
     """Sample the model that RUN trained.
 
     \b
     nanogen sample quickstart
     nanogen sample quickstart -p "The function" -n 3 --temperature 0.6
+    nanogen sample my_looped_run --dial r=8
     """
     from stages.load import load_run
 
     loaded = load_run(find(run, "run"))
     from runtime.device import machine
+    from runtime.dials import check_dials
     from runtime.faults import Fault
     from runtime.generation import Sampling
     from stages.artefact import read_artefact
@@ -70,6 +82,11 @@ def command(
         raise Fault(f"`{folder}` holds no trained model yet", f"train it: `nanogen run {run}`")
     artefact = read_artefact(folder, device=machine(dtype="float32", compiled="no").device)
     found = write(
-        artefact, prompt, samples=samples, tokens=tokens, sampling=Sampling(temperature, top_k, seed)
+        artefact,
+        prompt,
+        samples=samples,
+        tokens=tokens,
+        sampling=Sampling(temperature, top_k, seed),
+        dials=check_dials(artefact.compiled.blueprint["dials"], dials),
     )
     click.echo("\n\n---\n\n".join(prompt + text for text in found))

@@ -119,7 +119,8 @@ def test_flops_and_state_are_proven_wherever_a_dial_stands(name: str, turns: int
 
 @pytest.mark.parametrize("path", sorted(ZOO.glob("*.toml")), ids=lambda p: p.stem)
 def test_published_models_are_proven(path: Path):
-    compiled = compile_file(path, {"depth": 6})
+    lists = {"attends": [2, 5]} if "attends" in path.read_text() else {}
+    compiled = compile_file(path, {"depth": 6, **lists})
     proof = prove_flops(compiled, prove(compiled))
     assert proof.backward == 2 * proof.forward
 

@@ -69,7 +69,7 @@ def uses(path: str, compiled: Compiled) -> int:
 @pytest.mark.parametrize("path", sorted(SPECS.glob("*.toml")), ids=lambda p: p.stem)
 def test_the_shipped_specs_keep_what_was_counted(path: Path, dtype: torch.dtype):
     text = re.sub(r"depth +=.*", "depth = 5", path.read_text())
-    text = re.sub(r"attn +=\s*\[.*", "attn = [1, 4]", text, count=1)
+    text = re.sub(r"attends +=.*", "attends = [1, 4]", text, count=1)
     text = re.sub(r"head_dim += \d+", "head_dim = 16", text)
     compiled = compile_text(text, {"width": 64, "heads": 4, "vocab": 256, "context": 64})
     found = counted(compiled, dtype).bytes(dtype.itemsize)
