@@ -53,6 +53,7 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.mapping",  # import tables, settled for one graph
     "nanogen.fitting",  # and held against a published checkpoint
     "nanogen.spelling",
+    "nanogen.lending",
     "nanogen.call_source",
     "nanogen.unit_source",
     "nanogen.source",  # graph to PyTorch source
