@@ -152,9 +152,10 @@ SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL))
 @pytest.mark.parametrize("line", re.findall(r"^nanogen (.*)$", SHELL, re.MULTILINE))
 def test_the_command_line_takes_the_commands(line):
     name, *args = shlex.split(line.split(" #")[0].split(" > ")[0])
-    command = cli.cli.get_command(click.Context(cli.cli), name)
+    whole = click.Context(cli.cli, **cli.cli.context_settings)
+    command = cli.cli.get_command(whole, name)
     assert command is not None
-    command.make_context(name, args)
+    command.make_context(name, args, parent=whole)
 
 
 def test_the_commands_exist():

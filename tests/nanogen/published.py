@@ -124,6 +124,7 @@ def wanted(published: dict[str, Any], depth: int = 3, width: int = 8) -> dict[st
 def stored(text: str) -> dict[str, Stored]:
     """The tensors of the file that the comments of a spec speak of."""
     found = STORED.findall(text)
+    assert len(found) == text.count("# the file has"), "a line of these is not written as this file says"
     return {name: Stored(tuple(map(int, shape.split(" x "))), dtype) for name, shape, dtype in found}
 
 
