@@ -57,6 +57,7 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.call_source",
     "nanogen.unit_source",
     "nanogen.source",  # graph to PyTorch source
+    "nanogen.standalone",
     "nanogen.blueprint",
     "nanogen.shelf",
     "nanogen.compiler",  # the passes in their order

@@ -215,6 +215,21 @@ def test_source_is_written(nanogen, tmp_path):
     ].rstrip("\n") + "\n"
 
 
+def test_standalone_source_is_written(nanogen, tmp_path):
+    path = tmp_path / "model.py"
+    code, _, _ = nanogen("compile", "saint_iberis_tiny", "-o", str(path), "--standalone")
+    assert code == 0
+    text = path.read_text()
+    assert "\nclass Linear(nn.Module):" in text
+    assert "\nclass Model(nn.Module):" in text
+    assert "from runtime" not in text
+    assert nanogen("compile", "saint_iberis_tiny", "--source", "--standalone")[1].rstrip("\n") == text.rstrip(
+        "\n"
+    )
+    code, _, err = nanogen("compile", "saint_iberis_tiny", "--standalone")
+    assert (code, "give -o FILE, or --source" in err) == (2, True)
+
+
 def test_compile_traces_when_asked(nanogen):
     code, out, _ = nanogen("compile", "saint_iberis_tiny", "--set", "depth=2", "--prove")
     assert code == 0
