@@ -113,9 +113,7 @@ class Backward:
         names = [name for name, _ in node.members[0][1].inputs]
         return total, [part for name, part in zip(names, node.inputs, strict=False) if name in inputs]
 
-    def of_layers(
-        self, climb: Climb, wanted: Wanted
-    ) -> tuple[Flops, frozenset[str], tuple[Reached, ...]]:
+    def of_layers(self, climb: Climb, wanted: Wanted) -> tuple[Flops, frozenset[str], tuple[Reached, ...]]:
         """From the last layer down: what enters a layer is what leaves the one below."""
         names = {name for name, _ in climb.layers[0].inputs}
         left: list[set[str]] = [set() for _ in climb.layers]

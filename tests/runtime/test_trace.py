@@ -119,7 +119,10 @@ def test_attention_that_is_written_out_costs_no_more(window: int | None, groups:
     leaf = {"positions": None if window is None else window - 1, "dtype": "run"}
     state = {"k": {"axes": [groups, 2], **leaf}, "v": {"axes": [groups, 1], **leaf}}
     seen = [min(place + 1, window or 99) for place in (4, 5)]
-    assert decoded(attention(window, groups, **settings), state, tokens=2, past=4) == 2 * ROWS * 3 * sum(seen) * 3
+    assert (
+        decoded(attention(window, groups, **settings), state, tokens=2, past=4)
+        == 2 * ROWS * 3 * sum(seen) * 3
+    )
 
 
 def test_matmuls_around_attention_that_is_written_out_are_whole():
