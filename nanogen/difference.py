@@ -11,7 +11,7 @@ from nanogen import initial
 from nanogen.answers.flops import convention_per_token
 from nanogen.answers.parameters import Placed, parameters
 from nanogen.answers.saved import saved
-from nanogen.answers.shares import Shares
+from nanogen.answers.shares import Share, Shares
 from nanogen.arithmetic import shown
 from nanogen.card import HALF
 from nanogen.compiler import Compiled
@@ -135,6 +135,7 @@ def _stacks(one: Graph, other: Graph, tokens: int) -> list[Stack]:
             for index in range(max(len(ours), len(theirs)))
             if _differ(ours[index : index + 1], theirs[index : index + 1], forms)
         ]
+        layers = [layer for layer in layers if layer.kind != "changed" or layer.changes]
         if layers:
             found.append(Stack(path, (len(ours), len(theirs)), tuple(layers)))
     return found
@@ -145,7 +146,11 @@ def _differ(ours: tuple[Unit, ...], theirs: tuple[Unit, ...], forms: Forms) -> b
     if not ours or not theirs:
         return True
     a, b = ours[0], theirs[0]
-    return forms.of(a) != forms.of(b) or (a.modules, a.numbers) != (b.modules, b.numbers)
+    return (
+        forms.of(a) != forms.of(b)
+        or (a.modules, a.numbers) != (b.modules, b.numbers)
+        or (a.reaches != b.reaches or a.loans != b.loans)
+    )
 
 
 def _layer(index: int, ours: tuple[Unit, ...], theirs: tuple[Unit, ...], costs: Shares) -> Layer:
@@ -171,15 +176,26 @@ def _inside(one: Unit, other: Unit) -> list[Change]:
 
 def _equations(one: Unit, other: Unit, prefix: str) -> list[Change]:
     """Equations that are not the same, those of the modules they call included."""
-    before, after = ({line.name: line for line in unit.lines} for unit in (one, other))
+    before, after = ({line.name: line for line in unit.lines if _said(line)} for unit in (one, other))
     found: list[Change] = []
     for name in dict.fromkeys([*before, *after]):
         a, b = before.get(name), after.get(name)
         if a is None or b is None:
             found.append(Change("equation", prefix + name, a and written(a.node), b and written(b.node)))
         else:
-            found += _equation(a, b, prefix + name)
+            found += _equation(a, b, prefix + name) or _earlier((one, a), (other, b), prefix + name)
     return found
+
+
+def _said(line: Line) -> bool:
+    """Whether a spec has the line; a dotted one only hands out what others read inside a call."""
+    return "." not in line.name
+
+
+def _earlier(one: tuple[Unit, Line], other: tuple[Unit, Line], path: str) -> list[Change]:
+    """Equations that differ in nothing but the layers that they read."""
+    before, after = (written(line.node, unit=unit) for unit, line in (one, other))
+    return _pairs("equation", {path: before}, {path: after})
 
 
 def _equation(one: Line, other: Line, path: str) -> list[Change]:
@@ -213,7 +229,7 @@ def _texts(numbers: dict[str, Any]) -> dict[str, str]:
 
 def _totals(one: Graph, other: Graph, tokens: int) -> list[Total]:
     costs = Shares(tokens)
-    a, b = (costs.of_unit(graph.model) for graph in (one, other))
+    a, b = (sum(costs.of_model(graph).values(), Share(tokens)) for graph in (one, other))
     kept = [saved(graph, Load(1, tokens)).bytes(HALF) for graph in (one, other)]
     convention = [convention_per_token(graph, tokens) for graph in (one, other)]
     return [

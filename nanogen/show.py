@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from nanogen import initial
 from nanogen.answers.parameters import Placed, of_unit
@@ -12,7 +12,7 @@ from nanogen.answers.shares import Share, Shares
 from nanogen.arithmetic import shown
 from nanogen.diagnostics import nearest
 from nanogen.equation import Forms, written
-from nanogen.graph import Graph, Line, Loop, Unit, called, climbs, nodes, owner_of
+from nanogen.graph import Graph, Line, Loop, Unit, called, climbs, loops, nodes, owner_of
 from nanogen.load import Load
 
 
@@ -56,6 +56,7 @@ class Stack:
     path: str
     name: str
     layers: tuple[Layer, ...]
+    loop: str  # the path of the loop that climbs it every turn, if one does: costs are of one turn
 
     @property
     def choices(self) -> list[str]:
@@ -81,6 +82,7 @@ class Inside:
     unit: Unit
     equations: tuple[Equation, ...]
     cost: Share
+    loop: str  # the path of the loop that computes it every turn, if one does: costs are of one turn
 
 
 @frozen
@@ -97,9 +99,16 @@ class Model:
 def lay_open(graph: Graph) -> Model:
     """Return every layer of a model, and the equations outside of them."""
     costs, forms = Shares(graph.context), Forms()
-    equations = tuple(_equation(graph.model, line, "", costs, deep=False) for line in graph.model.lines)
-    stacks = tuple(_stack(path, called(node), costs, forms) for path, node in climbs(graph))
-    return Model(graph.name, graph.context, equations, stacks, costs.of_unit(graph.model))
+    shares = costs.of_model(graph)
+    equations = tuple(
+        evolve(_equation(graph.model, line, "", costs, deep=False), cost=shares[line.name])
+        for line in graph.model.lines
+    )
+    stacks = tuple(
+        _stack(path, called(node), costs, forms, _loop(graph, path)) for path, node in climbs(graph)
+    )
+    whole = sum(shares.values(), Share(graph.context))
+    return Model(graph.name, graph.context, equations, stacks, whole)
 
 
 def lay_open_layer(graph: Graph, path: str) -> Inside:
@@ -107,7 +116,7 @@ def lay_open_layer(graph: Graph, path: str) -> Inside:
     whole, unit = _find(graph, path)
     costs = Shares(graph.context)
     equations = tuple(_equation(unit, line, f"{whole}.", costs, deep=True) for line in unit.lines)
-    return Inside(whole, unit, equations, costs.of_unit(unit))
+    return Inside(whole, unit, equations, costs.of_unit(unit), _loop(graph, whole))
 
 
 def _equation(unit: Unit, line: Line, prefix: str, costs: Shares, *, deep: bool) -> Equation:
@@ -124,7 +133,7 @@ def _equation(unit: Unit, line: Line, prefix: str, costs: Shares, *, deep: bool)
     value = line.node.value.described
     cost = costs.of_line(unit, line)
     turns = sum(node.turns(Load()) for node in nodes(line.node) if isinstance(node, Loop))
-    text = written(line.node, laws=False)
+    text = written(line.node, laws=False, unit=unit)
     return Equation(path, text, value, cost, tuple(owned), tuple(inside), layers, turns)
 
 
@@ -132,12 +141,18 @@ def _alone(unit: Unit, line: Line) -> Unit:
     return Unit(unit.kind, unit.name, unit.inputs, (line,), (line.name,))
 
 
-def _stack(path: str, units: tuple[Unit, ...], costs: Shares, forms: Forms) -> Stack:
+def _loop(graph: Graph, path: str) -> str:
+    """The path of the innermost loop around a path, itself included, if there is one."""
+    around = [found for found, _ in loops(graph) if f"{path}.".startswith(f"{found}.")]
+    return max(around, key=len, default="")
+
+
+def _stack(path: str, units: tuple[Unit, ...], costs: Shares, forms: Forms, loop: str) -> Stack:
     layers = tuple(
         Layer(index, forms.of(unit), unit.modules, unit.numbers, costs.of_unit(unit))
         for index, unit in enumerate(units)
     )
-    return Stack(path, units[0].name, layers)
+    return Stack(path, units[0].name, layers, loop)
 
 
 # -- paths
@@ -207,7 +222,12 @@ def model_as_json(model: Model) -> dict[str, Any]:
         "total": cost_as_json(model.cost),
         "equations": [equation_as_json(e) for e in model.equations],
         "stacks": [
-            {"path": s.path, "stack": s.name, "layers": [_layer_as_json(layer) for layer in s.layers]}
+            {
+                "path": s.path,
+                "stack": s.name,
+                "loop": s.loop or None,
+                "layers": [_layer_as_json(layer) for layer in s.layers],
+            }
             for s in model.stacks
         ],
     }
@@ -219,6 +239,7 @@ def inside_as_json(inside: Inside) -> dict[str, Any]:
         "path": inside.path,
         "kind": inside.unit.kind,
         "table": inside.unit.name,
+        "loop": inside.loop or None,
         "modules": inside.unit.modules,
         "facts": inside.unit.numbers,
         "total": cost_as_json(inside.cost),

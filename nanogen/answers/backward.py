@@ -21,6 +21,11 @@ def backward(graph: Graph, load: Load) -> Flops:
     return _Backward(load).of_unit(graph.model, frozenset(graph.model.results))[0]
 
 
+def backward_by_line(graph: Graph, load: Load) -> dict[str, Flops]:
+    """The same, line by line of the model; a line without a gradient has none."""
+    return _Backward(load).of_lines(graph.model, frozenset(graph.model.results))[0]
+
+
 @frozen
 class _Backward:
     """Units walked from their results to their inputs."""
@@ -31,23 +36,28 @@ class _Backward:
     def of_unit(self, unit: Unit, wanted: frozenset[str]) -> tuple[Flops, frozenset[str]]:
         """FLOPs of what the `wanted` lines depend on, and the inputs and reaches that they depend on."""
         if (unit, wanted) not in self.memo:
-            given = {name for name, _ in unit.inputs} | {reach.name for reach in unit.reaches}
-            total, inputs = Flops(), set[str]()
-            main, inner = set(wanted), dict[str, Wanted]()  # lines wanted, and what is wanted inside them
-            for line in reversed(unit.lines):
-                waiting = self.start(line, main, inner)
-                while waiting:
-                    node, results = waiting.pop()
-                    if isinstance(node, Read):
-                        (inputs if node.name in given else main).add(node.name)
-                    elif isinstance(node, Inside):
-                        inner.setdefault(node.call.name, set()).add((node.path, node.layer))
-                    else:
-                        flops, more = self.of_node(node, results)
-                        total += flops
-                        waiting += [(part, set()) for part in more]
-            self.memo[unit, wanted] = total, frozenset(inputs)
+            lines, inputs = self.of_lines(unit, wanted)
+            self.memo[unit, wanted] = sum(lines.values(), Flops()), inputs
         return self.memo[unit, wanted]
+
+    def of_lines(self, unit: Unit, wanted: frozenset[str]) -> tuple[dict[str, Flops], frozenset[str]]:
+        """The same, a number for each line that has a gradient."""
+        given = {name for name, _ in unit.inputs} | {reach.name for reach in unit.reaches}
+        counted, inputs = dict[str, Flops](), set[str]()
+        main, inner = set(wanted), dict[str, Wanted]()  # lines wanted, and what is wanted inside them
+        for line in reversed(unit.lines):
+            waiting = self.start(line, main, inner)
+            while waiting:
+                node, results = waiting.pop()
+                if isinstance(node, Read):
+                    (inputs if node.name in given else main).add(node.name)
+                elif isinstance(node, Inside):
+                    inner.setdefault(node.call.name, set()).add((node.path, node.layer))
+                else:
+                    flops, more = self.of_node(node, results)
+                    counted[line.name] = counted.get(line.name, Flops()) + flops
+                    waiting += [(part, set()) for part in more]
+        return counted, frozenset(inputs)
 
     def start(self, line: Line, main: set[str], inner: dict[str, Wanted]) -> list[tuple[Node, Wanted]]:
         """Where the walk of a line begins, if it has a gradient at all."""

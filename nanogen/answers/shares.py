@@ -1,6 +1,7 @@
 """What one unit or one equation costs: its share of the parameters, FLOPs and decoding state of a model.
 
-Shares add up: the lines of a unit to the unit, the lines of the model to the numbers of its card.
+Shares add up: the lines of a unit to the unit, the lines of the model to the numbers of its card. A unit is counted with
+gradients in all that it gives; only the lines of the model know what is read of it, so that they may be less.
 """
 
 from __future__ import annotations
@@ -8,11 +9,11 @@ from __future__ import annotations
 from attrs import define, evolve, field, frozen
 
 from nanogen.answers import flops
-from nanogen.answers.backward import TIMES
+from nanogen.answers.backward import TIMES, backward_by_line
 from nanogen.answers.parameters import count_unit
 from nanogen.answers.state import leaves
 from nanogen.answers.state import of_unit as state_of_unit
-from nanogen.graph import Line, Unit
+from nanogen.graph import Graph, Line, Unit
 from nanogen.load import Flops, Load
 
 
@@ -23,7 +24,7 @@ class Share:
     tokens: int  # of a row
     parameters: int = 0
     row: int = 0  # FLOPs of a forward pass over a row
-    reached: int = 0  # of these, what gradients reach
+    backward: int = 0  # FLOPs of the backward pass over a row
     decoding: int = 0  # FLOPs for the last token of a row
     state: int = 0  # bytes kept for a row in bfloat16, all its tokens seen
 
@@ -32,7 +33,7 @@ class Share:
             self.tokens,
             self.parameters + other.parameters,
             self.row + other.row,
-            self.reached + other.reached,
+            self.backward + other.backward,
             self.decoding + other.decoding,
             self.state + other.state,
         )
@@ -40,7 +41,7 @@ class Share:
     @property
     def training(self) -> float:
         """FLOPs of training, a token."""
-        return (self.row + TIMES * self.reached) / self.tokens
+        return (self.row + self.backward) / self.tokens
 
 
 @define(eq=False)
@@ -59,7 +60,7 @@ class Shares:
                 self.tokens,
                 count_unit(unit),
                 self.matmuls(unit, row),
-                self.matmuls(unit, evolve(row, reached=True)),
+                TIMES * self.matmuls(unit, evolve(row, reached=True)),
                 self.matmuls(unit, step),
                 sum(leaf.bytes(self.tokens, 2) for leaf in states),
             )
@@ -70,3 +71,13 @@ class Shares:
 
     def of_line(self, unit: Unit, line: Line) -> Share:
         return self.of_unit(evolve(unit, lines=(line,)))
+
+    def of_model(self, graph: Graph) -> dict[str, Share]:
+        """Shares of the model's lines, in which nothing has a gradient that the logits do not depend on."""
+        backward = backward_by_line(graph, Load(1, self.tokens))
+        return {
+            line.name: evolve(
+                self.of_line(graph.model, line), backward=backward.get(line.name, Flops()).matmul
+            )
+            for line in graph.model.lines
+        }

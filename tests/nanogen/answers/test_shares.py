@@ -22,6 +22,7 @@ def test_lines_and_layers_add_up(path):
     lines = [costs.of_line(graph.model, line) for line in graph.model.lines]
     assert sum(lines, Share(graph.context)) == whole
     assert whole.parameters == count(graph)
-    assert whole.training == training_per_token(graph, graph.context)
+    read = sum(costs.of_model(graph).values(), Share(graph.context))
+    assert read.training == training_per_token(graph, graph.context)
     assert whole.decoding == decoding_per_token(graph, graph.context - 1)
     assert whole.state == bytes_per_row(graph, graph.context)
