@@ -474,7 +474,7 @@ def read_of_a_layer(body: Body) -> None:
     """What left an earlier layer, or stands in it."""
     if not body.layers:
         return
-    readable = {name: (body.sizes.width,) for name in body.carried} | body.inside
+    readable = dict.fromkeys(body.carried, (body.sizes.width,)) | body.inside
     path = body.sizes.pick(readable)
     layer, condition = body.sizes.pick(
         [
