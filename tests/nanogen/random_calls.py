@@ -86,8 +86,8 @@ def shared_by_layers(body: Body) -> None:
         body.written_out += callee.lines
         settings = settings_of(body, callee, written=True)
         other = settings if callee.shaping or not callee.arguments else f"{callee.arguments[0]}=1 + i"
-        first = called(body, callee, settings)
-        again = called(body, callee, other, f"at({body.next_name}, {earlier})")
+        first = called(body, callee, settings)  # both read the same, so that all layers have what they read
+        again = first.replace(settings, other)[:-1] + f", weights=at({body.next_name}, {earlier}))"
         body.add(f"{first} if i == 0 else {again}", (body.sizes.width,), owning=True)
     elif found := body.read(lambda s: prod(s[:-1]) <= 8):
         text = f"linear({found[0]}, 3"
@@ -114,7 +114,7 @@ def read_inside(body: Body) -> None:
 
 @late
 def read_of_a_layer(body: Body) -> None:
-    """What left an earlier layer, or stands in it."""
+    """What left an earlier layer, or stands in it; it stays to be read, so that every layer has it."""
     if not body.layers:
         return
     readable = dict.fromkeys(body.carried, (body.sizes.width,)) | body.inside
@@ -128,5 +128,4 @@ def read_of_a_layer(body: Body) -> None:
         ]
     )
     text = body.sizes.pick(["at({0}, {1}) if {2} else {0}", "{0} + at({0}, {1}) if {2} else {0}"])
-    body.unread.pop(path, None)
     body.add(text.format(path, layer, condition), readable[path])

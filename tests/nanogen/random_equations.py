@@ -245,16 +245,17 @@ def axes(body: Body) -> None:
     found = body.read()
     assert found is not None
     name, shape = found
-    parts = [n for n in (2, 3, 4) if shape[-1] % n == 0]
+    last = prod(shape[-1:])
+    parts = [n for n in (2, 3, 4) if last % n == 0]
     forms: dict[str, Shape] = {
-        f"split({name}, {n})": (*shape[:-1], n, shape[-1] // n) for n in parts if len(shape) < 4
+        f"split({name}, {n})": (*shape[:-1], n, last // n) for n in parts if len(shape) < 4
     }
     forms[f"flatten({name})"] = (prod(shape),)
     if prod(shape) * 2 <= LARGEST and len(shape) < 4:
         forms[f"repeat({name}, 2)"] = (2, *shape)
         forms[f"{name}[..., None]"] = (*shape, 1)
-    if shape[-1] > 1:
-        forms[f"{name}[..., 1:]"] = (*shape[:-1], shape[-1] - 1)
+    if last > 1:
+        forms[f"{name}[..., 1:]"] = (*shape[:-1], last - 1)
     if len(shape) > 1:
         forms[f"{name}[-1]"] = shape[1:]
     text = body.sizes.pick(forms)
