@@ -60,9 +60,9 @@ def _written(node: Node, laws: bool, earlier: dict[str, str]) -> tuple[str, int]
 
 
 def _elsewhere(name: str) -> str:
-    """A name of the graph as a spec writes it: `at.x` stands in an earlier layer, and `weights.x` owns weights there."""
+    """A name of the graph as a spec writes it: `at.x` stands in an earlier layer, and `lent.x` owns weights there."""
     head, _, rest = name.partition(".")
-    return f"at({rest}, ..)" if head in ("at", "weights") and rest else name
+    return f"at({rest}, ..)" if head in ("at", "lent") and rest else name
 
 
 def _weights(node: Apply | Call, earlier: dict[str, str]) -> list[str]:
