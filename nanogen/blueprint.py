@@ -9,6 +9,7 @@ from attrs import asdict
 from nanogen.answers.draws import draws
 from nanogen.answers.flops import convention_per_token, training_per_token
 from nanogen.answers.parameters import count, parameters
+from nanogen.answers.regions import regions
 from nanogen.answers.state import Turns, state
 from nanogen.graph import Graph
 from nanogen.load import State
@@ -32,6 +33,7 @@ def blueprint(graph: Graph) -> dict[str, Any]:
             for placed in parameters(graph)
         ],
         "state": _tree(state(graph)),
+        "regions": regions(graph),
         "dials": {name: asdict(dial) for name, dial in graph.dials.items()},
         "draws": draws(graph.model),
         "flops_per_token": {

@@ -325,13 +325,19 @@ class Builder:
         def compute(equation: Equation, index: int | None) -> Result:
             return self.outside(table.name, index).value_of(equation)
 
-        settled = Claims(count, compute, self.findings, self.resized(table, count))
+        settled = Claims(count, compute, self.findings, self.resized(table, count), self.written_lists())
         claims: list[dict[str, str]] = [{} for _ in range(count)]
         for choice in table.choices.values():
             for layer, module in zip(claims, settled.settle(choice), strict=True):
                 if module is not None:
                     layer[choice.name] = self.names.repairs.get((table.name, module), module)
         return claims
+
+    def written_lists(self) -> frozenset[str]:
+        """Dims that are lists, and are as the file has them."""
+        return frozenset(
+            n for n, d in self.dims.items() if isinstance(d, list) and n not in self.spec.overrides
+        )
 
     def resized(self, table: Table, count: int) -> bool:
         """Whether `--set` made the number of layers another than the file's."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from attrs import define, field
+from attrs import define, evolve, field
 
+from nanogen.answers.state import unit_has_branch
 from nanogen.dials import Dial
 from nanogen.graph import (
+    Apply,
     Call,
     Climb,
     Enter,
@@ -21,6 +23,7 @@ from nanogen.graph import (
     Read,
     Unit,
 )
+from nanogen.primitives.lookup import Bare, Embedding
 from nanogen.spelling import index_text, variable
 
 if TYPE_CHECKING:
@@ -81,22 +84,25 @@ class CallWriter:
         """A call of the module that owns the weights, or of a function that is handed them."""
         owner, sharing = self.at.owner(node, self.line), self.sharing(node, 0)
         if not owner:
-            return f"{self.at.emitter.class_of(unit)}({', '.join(args)})"
+            return f"{self.at.emitter.class_of(unit, self.at.emitter.form_of(node))}({', '.join(args)})"
         return f"{sharing}({', '.join([owner, *args])})" if sharing else f"{owner}({', '.join(args)})"
 
     def sharing(self, node: Call, place: int) -> str:
         """The function that computes a member of a call with weights of a module which computes something else."""
         emitter, unit = self.at.emitter, node.members[place][1]
-        for owner in self.at.lenders(node, self.line):
-            lender = owner.members[place][1]
-            if not emitter.same(unit, lender):
-                return emitter.class_of(unit, lender)
-        return ""
+        owners = self.at.lending(node, self.line)
+        if not owners:
+            return ""
+        form = emitter.form_of(node)
+        lenders = {owner.members[place][1]: emitter.form_of(owner) for owner in owners}
+        if all(emitter.same(unit, form, lender, theirs) for lender, theirs in lenders.items()):
+            return ""
+        return emitter.class_of(unit, evolve(form, held=False, lenders=tuple(lenders)))
 
     def now(self, node: Node, unit: Unit) -> list[str]:
         if node in self.slot:
             return [f'now["{self.slot[node]}"]']
-        return ["now"] if self.at.emitter.now_of(unit) else []
+        return ["now"] if needs_now(unit) else []
 
     # -- stacks
 
@@ -117,9 +123,9 @@ class CallWriter:
         runs: list[tuple[int, int]] = []
         before: tuple | None = None
         for index, layer in enumerate(node.layers):
-            informed, sharing = layer in self.at.emitter.informed, self.sharing(node, index)
+            sharing = self.sharing(node, index)
             lent = [(loan.line, loan.layer is None) for loan in layer.loans]
-            called = layer.results, [reach.path for reach in layer.reaches], lent, informed, sharing
+            called = layer.results, [reach.path for reach in layer.reaches], lent, sharing
             if called == before:
                 runs[-1] = (runs[-1][0], index)
             else:
@@ -167,9 +173,8 @@ class CallWriter:
         args = list(local.values())
         args += [self.reached(node, place, first, last) for place in range(len(layer.reaches))]
         args += [self.lent(node, modules, place, first, last) for place in range(len(layer.loans))]
-        informed, past = layer in self.at.emitter.informed, node in self.slot
-        if informed:
-            args.append(f'now["{self.slot[node]}"][i]' if past else "now")
+        if self.at.emitter.form_of(node).told:
+            args.append(f'now["{self.slot[node]}"][i]' if node in self.slot else "now")
         carried = [n for n, _ in layer.inputs if n in layer.results]
         extra = [path for path in layer.results if path not in carried]
         targets = [local[n] for n in carried] + [f"{self.at.kept[self.line.name, p]}[i]" for p in extra]
@@ -210,7 +215,7 @@ class CallWriter:
 
     def functions(self, climb: Climb) -> str:
         """The layers of a stack that owns nothing, as a list."""
-        kinds = [self.at.emitter.class_of(layer) for layer in climb.layers]
+        kinds = [self.at.emitter.class_of(layer, self.at.emitter.form_of(climb)) for layer in climb.layers]
         return f"([{kinds[0]}] * {len(kinds)})" if len(set(kinds)) == 1 else f"[{', '.join(kinds)}]"
 
     # -- loops
@@ -244,6 +249,19 @@ class CallWriter:
         targets = ", ".join(local[n] for n in node.body.results)
         self.at.say(f"{targets} = {self.callee(node, node.body, args)}", node.value, depth=depth)
         return local[node.body.results[0]]
+
+
+def needs_now(unit: Unit) -> bool:
+    """Whether a unit reads positions, rotary tables, the dtype, a dial or the past."""
+    return unit_has_branch(unit) or any(map(_reads_now, unit.nodes)) or any(map(needs_now, unit.calls))
+
+
+def _reads_now(node: Node) -> bool:
+    if isinstance(node, Loop):
+        return isinstance(node.times, Dial) or "turn" in dict(node.body.inputs)
+    if not isinstance(node, Apply):
+        return False
+    return isinstance(node.primitive, Embedding | Bare) or node.primitive.table_of(*node.values) is not None
 
 
 def _keep(kept: str, value: str, layers: set[int], count: int) -> str:

@@ -9,17 +9,17 @@ import sys
 import click
 
 COMMANDS = {  # name: (module, one line for the list)
-    "check": ("nanogen.commands.check", "Find every fault of specs and runs."),
+    "check": ("nanogen.commands.check", "Find every fault of specs, runs and hardware files."),
     "compile": ("nanogen.commands.compile", "Compile a spec: its card, and its PyTorch source."),
-    "show": ("nanogen.commands.show", "Show every layer of a spec, or one from within."),
+    "show": ("nanogen.commands.show", "Show every layer of a spec, or one or a loop from within."),
     "diff": ("nanogen.commands.diff", "Compare two specs: layers, costs, and whether a checkpoint loads."),
     "graph": ("nanogen.commands.graph", "Draw a spec as an SVG."),
     "explain": ("nanogen.commands.explain", "Explain the code of a diagnostic."),
-    "flops": ("nanogen.commands.flops", "Count FLOPs of specs, side by side."),
+    "flops": ("nanogen.commands.flops", "Count what specs cost, side by side; match, spend, plot."),
     "import": ("nanogen.commands.import_", "Import published weights as a trained model."),
-    "run": ("nanogen.commands.run", "Run a run file: from text to a model that speaks."),
+    "run": ("nanogen.commands.run", "Run a run file: from text to a model that writes."),
     "sample": ("nanogen.commands.sample", "Let a trained model write."),
-    "schema": ("nanogen.commands.schema", "Print the JSON Schema of specs or of runs, for editors."),
+    "schema": ("nanogen.commands.schema", "Print the JSON Schema of specs, libraries or runs, for editors."),
 }
 
 
@@ -65,15 +65,16 @@ def cli() -> None:
     """Language models declared in TOML: checked, counted, compiled to PyTorch, trained.
 
     \b
-    nanogen compile saint_iberis_d20            what a spec is, and what it costs
-    nanogen show saint_iberis_d20 --layer 3     every equation of a layer, with its share
-    nanogen diff nanochat_2025 saint_iberis_d20 what sets two specs apart
-    nanogen graph saint_iberis_d20 -o model.svg a picture of it
-    nanogen flops nanochat_2025 saint_iberis_d20
-    nanogen run quickstart                      train a small model from start to report
-    nanogen sample quickstart -p "The function"
-    nanogen COMMAND -h                          what a command does, with examples
-    nanogen explain NG203                       what a diagnostic means, and how it is put right
+    nanogen check my_model.toml                  every fault, with its place and what to do
+    nanogen explain NG203                        what a fault means, and how it is put right
+    nanogen compile saint_iberis_d20             what a spec is, and what it costs
+    nanogen show saint_iberis_d20 --layer 3      every equation of a layer, with its share
+    nanogen diff nanochat_2025 saint_iberis_d20  what sets two specs apart
+    nanogen graph saint_iberis_d20 -o model.svg  a picture of it
+    nanogen flops looped --dial r=1,4,16         what it costs at several numbers of turns
+    nanogen run quickstart                       train a small model from start to report
+    nanogen sample quickstart -p "The function"  let it write
+    nanogen COMMAND -h                           what a command does, with examples
     """
 
 

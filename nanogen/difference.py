@@ -8,15 +8,16 @@ from typing import Any
 from attrs import asdict, frozen
 
 from nanogen import initial
+from nanogen.answers.backward import Reached
 from nanogen.answers.flops import convention_per_token
 from nanogen.answers.parameters import Placed, parameters
 from nanogen.answers.saved import saved
-from nanogen.answers.shares import Share, Shares
+from nanogen.answers.shares import Shares
 from nanogen.arithmetic import shown
 from nanogen.card import HALF
 from nanogen.compiler import Compiled
 from nanogen.equation import Forms, written
-from nanogen.graph import Graph, Line, Unit, called, climbs, nodes
+from nanogen.graph import Graph, Line, Unit, called, nodes
 from nanogen.layers import ranges
 from nanogen.load import Load
 from nanogen.primitives import Parameter
@@ -125,8 +126,8 @@ def _name(compiled: Compiled) -> str:
 
 
 def _stacks(one: Graph, other: Graph, tokens: int) -> list[Stack]:
-    before, after = ({path: called(node) for path, node in climbs(graph)} for graph in (one, other))
     forms, costs = Forms(), Shares(tokens)
+    before, after = (costs.stacks(graph) for graph in (one, other))
     found = []
     for path in dict.fromkeys([*before, *after]):
         ours, theirs = before.get(path, ()), after.get(path, ())
@@ -141,11 +142,11 @@ def _stacks(one: Graph, other: Graph, tokens: int) -> list[Stack]:
     return found
 
 
-def _differ(ours: tuple[Unit, ...], theirs: tuple[Unit, ...], forms: Forms) -> bool:
+def _differ(ours: tuple[Reached, ...], theirs: tuple[Reached, ...], forms: Forms) -> bool:
     """Whether one of two layers is not there, or they are not made of the same."""
     if not ours or not theirs:
         return True
-    a, b = ours[0], theirs[0]
+    a, b = ours[0].unit, theirs[0].unit
     return (
         forms.of(a) != forms.of(b)
         or (a.modules, a.numbers) != (b.modules, b.numbers)
@@ -153,10 +154,10 @@ def _differ(ours: tuple[Unit, ...], theirs: tuple[Unit, ...], forms: Forms) -> b
     )
 
 
-def _layer(index: int, ours: tuple[Unit, ...], theirs: tuple[Unit, ...], costs: Shares) -> Layer:
+def _layer(index: int, ours: tuple[Reached, ...], theirs: tuple[Reached, ...], costs: Shares) -> Layer:
     kind = "changed" if ours and theirs else "removed" if ours else "added"
-    changes = _inside(ours[0], theirs[0]) if ours and theirs else []
-    a, b = (costs.of_unit(unit[0]) if unit else None for unit in (ours, theirs))
+    changes = _inside(ours[0].unit, theirs[0].unit) if ours and theirs else []
+    a, b = (costs.of_unit(found[0]) if found else None for found in (ours, theirs))
     return Layer(
         index,
         kind,
@@ -229,7 +230,7 @@ def _texts(numbers: dict[str, Any]) -> dict[str, str]:
 
 def _totals(one: Graph, other: Graph, tokens: int) -> list[Total]:
     costs = Shares(tokens)
-    a, b = (sum(costs.of_model(graph).values(), Share(tokens)) for graph in (one, other))
+    a, b = (costs.of_model(graph) for graph in (one, other))
     kept = [saved(graph, Load(1, tokens)).bytes(HALF) for graph in (one, other)]
     convention = [convention_per_token(graph, tokens) for graph in (one, other)]
     return [

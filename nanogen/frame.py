@@ -185,7 +185,7 @@ class Frame:
             same = sum(
                 loan.line == line and (loan.layer is None) == (layer is None) for loan in self.loans.values()
             )
-            name = f"{'model' if layer is None else 'at'}.{line}" + (f".{same + 1}" if same else "")
+            name = f"{'model' if layer is None else 'lent'}.{line}" + (f".{same + 1}" if same else "")
             self.loans[line, layer] = Loan(name, line, layer)
         return self.loans[line, layer]
 

@@ -16,7 +16,7 @@ SECTIONS = {
     "stack": "Bodies that are computed `layers` times, with own weights each time.",
     "loop": "Bodies that are computed `times` times, with the same weights each time.",
     "model": "The equations from `tokens` and `positions` to `logits`.",
-    "loss": "What only training computes; scalars that no other equation reads are summed.",
+    "loss": "What training makes small: the mean cross-entropy of the next token, which need not be said.",
     "import": "How a published checkpoint's tensors are called.",
 }
 

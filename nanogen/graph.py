@@ -288,6 +288,20 @@ def owner_of(line: Line) -> Node | None:
     return next((node for node in nodes(line.node) if owns(node)), None)
 
 
+def units(unit: Unit) -> list[Unit]:
+    """The unit and all below it, each once."""
+    seen: dict[Unit, None] = {}
+
+    def visit(u: Unit) -> None:
+        if u not in seen:
+            seen[u] = None
+            for inner in u.calls:
+                visit(inner)
+
+    visit(unit)
+    return list(seen)
+
+
 def climbs(graph: Graph) -> list[tuple[str, Climb]]:
     """Every call of a stack by the path of its equation; inside alike layers it is told once."""
     return [(path, call) for path, call in calls_of(graph) if isinstance(call, Climb)]

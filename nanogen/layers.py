@@ -20,14 +20,16 @@ from nanogen.tables import Choice, Equation, Rule
 class Claims:
     """The choices of one stack of `count` layers being settled.
 
-    `compute(equation, index)` gives a rule's value, for one layer or for all; `resized` says that `--set`
-    made the number of layers another than the file's, so that a literal list no longer holds.
+    `compute(equation, index)` gives a rule's value, for one layer or for all. `resized` says that `--set`
+    made the number of layers another than the file's, so that lists written for it no longer hold: those in
+    rules, and those of the dims `lists`.
     """
 
     count: int
     compute: Callable[[Equation, int | None], Any]
     findings: Findings
     resized: bool = False
+    lists: frozenset[str] = frozenset()
 
     def settle(self, choice: Choice) -> list[str | None]:
         """Return the module of each layer; None where a fault left none."""
@@ -67,6 +69,13 @@ class Claims:
         return self._listed(rule, [int(n) for n in found], literal)
 
     def _following(self, rule: Rule, layers: Equation) -> list[int]:
+        if self.resized and (
+            read := sorted(self.lists & {p.id for p in walk(layers.expression) if isinstance(p, Name)})
+        ):
+            help = f"set it too: `--set '{read[0]}=[..]'`"
+            message = f"`{read[0]}` lists layers of a stack that has another number of them than {self.count}"
+            self.findings.note("NG324", message, Place(rule.path), help=help)
+            return []
         holds = [self.compute(layers, index) for index in range(self.count)]
         if any(isinstance(h, Unknown) for h in holds):
             return []

@@ -48,25 +48,28 @@ class Traced:
     decoding: int
 
 
-def prove_flops(compiled: Compiled, model: nn.Module) -> Traced:
+def prove_flops(compiled: Compiled, model: nn.Module, dials: dict[str, int] | None = None) -> Traced:
     """Hold the matmuls that a model of `prove` computes against those counted: in training, and decoding."""
+    dials = dials or {}
     graph = compiled.graph
     tokens, past = min(TRACED_TOKENS, graph.context), graph.context - 1
-    load, step = Load(1, tokens), Load(1, 1, past)
+    load, step = Load(1, tokens, dials=dials), Load(1, 1, past, dials=dials)
     counted = forward(graph, load).matmul, backward(graph, load).matmul
-    traced = trace_training(model, rows=1, tokens=tokens)
+    traced = trace_training(model, rows=1, tokens=tokens, dials=dials)
     assert traced == counted, f"forward and backward: {traced} FLOPs traced, {counted} counted"
-    decoding = trace_decoding(model, compiled.blueprint, rows=1, tokens=1, past=past)
+    decoding = trace_decoding(model, compiled.blueprint, rows=1, tokens=1, past=past, dials=dials)
     wanted = forward(graph, step).matmul
     assert decoding == wanted, f"token {past + 1:,}: {decoding:,} FLOPs traced, {wanted:,} counted"
     return Traced(tokens, *traced, past, decoding)
 
 
-def prove_state(compiled: Compiled) -> None:
+def prove_state(compiled: Compiled, dials: dict[str, int] | None = None) -> None:
     """Hold the bytes that decoding allocates against those answered, in every dtype of values."""
-    context = compiled.graph.context
+    context, load = compiled.graph.context, Load(dials=dials or {})
     for dtype in DTYPES.values():
-        past = allocate_past(compiled.blueprint, rows=1, capacity=context, dtype=dtype, device="meta")
+        past = allocate_past(
+            compiled.blueprint, rows=1, capacity=context, dtype=dtype, device="meta", dials=dials
+        )
         kept = sum(tensor.nbytes for tensor in tree_leaves(past))
-        answered = bytes_per_row(compiled.graph, context, dtype.itemsize)
+        answered = bytes_per_row(compiled.graph, context, dtype.itemsize, load)
         assert kept == answered, f"state in {dtype}: {kept:,} bytes allocated, {answered:,} answered"

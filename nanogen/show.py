@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from nanogen import initial
+from nanogen.answers.backward import Reached
 from nanogen.answers.parameters import Placed, of_unit
 from nanogen.answers.shares import Share, Shares
 from nanogen.arithmetic import shown
 from nanogen.diagnostics import nearest
 from nanogen.equation import Forms, written
-from nanogen.graph import Graph, Line, Loop, Unit, called, climbs, loops, nodes, owner_of
+from nanogen.graph import Call, Graph, Line, Loop, Node, Unit, called, climbs, loops, nodes, owner_of
 from nanogen.load import Load
 
 
@@ -99,39 +100,35 @@ class Model:
 def lay_open(graph: Graph) -> Model:
     """Return every layer of a model, and the equations outside of them."""
     costs, forms = Shares(graph.context), Forms()
-    shares = costs.of_model(graph)
-    equations = tuple(
-        evolve(_equation(graph.model, line, "", costs, deep=False), cost=shares[line.name])
-        for line in graph.model.lines
-    )
+    whole = Reached.whole(graph)
+    equations = tuple(_equation(whole, line, "", costs, deep=False) for line in graph.model.lines)
     stacks = tuple(
-        _stack(path, called(node), costs, forms, _loop(graph, path)) for path, node in climbs(graph)
+        _stack(path, layers, costs, forms, _loop(graph, path)) for path, layers in costs.stacks(graph).items()
     )
-    whole = sum(shares.values(), Share(graph.context))
-    return Model(graph.name, graph.context, equations, stacks, whole)
+    return Model(graph.name, graph.context, equations, stacks, costs.of_unit(whole))
 
 
 def lay_open_layer(graph: Graph, path: str) -> Inside:
     """Return the equations of one layer or module; raises NoSuchLayer."""
-    whole, unit = _find(graph, path)
     costs = Shares(graph.context)
-    equations = tuple(_equation(unit, line, f"{whole}.", costs, deep=True) for line in unit.lines)
-    return Inside(whole, unit, equations, costs.of_unit(unit), _loop(graph, whole))
+    whole, found = _find(graph, path, costs)
+    equations = tuple(_equation(found, line, f"{whole}.", costs, deep=True) for line in found.unit.lines)
+    return Inside(whole, found.unit, equations, costs.of_unit(found), _loop(graph, whole))
 
 
-def _equation(unit: Unit, line: Line, prefix: str, costs: Shares, *, deep: bool) -> Equation:
-    path = prefix + line.name
-    units = [inner for node in nodes(line.node) for inner in called(node)]
+def _equation(reached: Reached, line: Line, prefix: str, costs: Shares, *, deep: bool) -> Equation:
+    path, unit = prefix + line.name, reached.unit
+    units = [inner for node in nodes(line.node) for inner in _members(reached, node, costs)]
     owner = owner_of(line)
     owned = of_unit(_alone(unit, line), prefix) if owner is not None and not called(owner) else []
-    layers = sum(inner.kind == "stack" for inner in units)
+    layers = sum(inner.unit.kind == "stack" for inner in units)
     inside = [
         _equation(inner, below, f"{path}.", costs, deep=True)
         for inner in (units if deep and not layers else [])
-        for below in inner.lines
+        for below in inner.unit.lines
     ]
     value = line.node.value.described
-    cost = costs.of_line(unit, line)
+    cost = costs.of_line(reached, line)
     turns = sum(node.turns(Load()) for node in nodes(line.node) if isinstance(node, Loop))
     text = written(line.node, laws=False, unit=unit)
     return Equation(path, text, value, cost, tuple(owned), tuple(inside), layers, turns)
@@ -141,24 +138,28 @@ def _alone(unit: Unit, line: Line) -> Unit:
     return Unit(unit.kind, unit.name, unit.inputs, (line,), (line.name,))
 
 
+def _members(reached: Reached, node: Node, costs: Shares) -> tuple[Reached, ...]:
+    return costs.gradients(reached).members(node) if isinstance(node, Call) else ()
+
+
 def _loop(graph: Graph, path: str) -> str:
     """The path of the innermost loop around a path, itself included, if there is one."""
     around = [found for found, _ in loops(graph) if f"{path}.".startswith(f"{found}.")]
     return max(around, key=len, default="")
 
 
-def _stack(path: str, units: tuple[Unit, ...], costs: Shares, forms: Forms, loop: str) -> Stack:
+def _stack(path: str, found: tuple[Reached, ...], costs: Shares, forms: Forms, loop: str) -> Stack:
     layers = tuple(
-        Layer(index, forms.of(unit), unit.modules, unit.numbers, costs.of_unit(unit))
-        for index, unit in enumerate(units)
+        Layer(index, forms.of(at.unit), at.unit.modules, at.unit.numbers, costs.of_unit(at))
+        for index, at in enumerate(found)
     )
-    return Stack(path, units[0].name, layers, loop)
+    return Stack(path, found[0].unit.name, layers, loop)
 
 
 # -- paths
 
 
-def _find(graph: Graph, path: str) -> tuple[str, Unit]:
+def _find(graph: Graph, path: str, costs: Shares) -> tuple[str, Reached]:
     """The whole path and the unit that a path names; a bare number is a layer of the only stack."""
     names = path.split(".")
     if names[0].isdecimal():
@@ -169,16 +170,16 @@ def _find(graph: Graph, path: str) -> tuple[str, Unit]:
             )
             raise NoSuchLayer(message, "name one by its path: " + ", ".join(f"`{p}.0`" for p in paths[:6]))
         names = [*paths[0].split("."), *names]
-    unit, walked = graph.model, ""
+    at, walked = Reached.whole(graph), ""
     while names:
-        line = _line(unit, names.pop(0), walked)
+        line = _line(at.unit, names.pop(0), walked)
         walked = f"{walked}.{line.name}" if walked else line.name
-        units = _entered(line, walked)
-        unit = units[0]
-        if unit.kind == "stack":
-            index = _index(units, names.pop(0) if names else "", walked)
-            unit, walked = units[index], f"{walked}.{index}"
-    return walked, unit
+        members = _members(at, _entered(line, walked), costs)
+        at = members[0]
+        if at.unit.kind == "stack":
+            index = _index(len(members), names.pop(0) if names else "", walked)
+            at, walked = members[index], f"{walked}.{index}"
+    return walked, at
 
 
 def _line(unit: Unit, name: str, walked: str) -> Line:
@@ -194,17 +195,17 @@ def _calls(line: Line) -> bool:
     return any(called(node) for node in nodes(line.node))
 
 
-def _entered(line: Line, walked: str) -> tuple[Unit, ...]:
-    """Units of the call that a path goes through: the one that owns, or the first."""
+def _entered(line: Line, walked: str) -> Node:
+    """The call that a path goes through: the one that owns, or the first."""
     calling = [node for node in nodes(line.node) if called(node)]
     if not calling:
         raise NoSuchLayer(f"`{walked}` calls no module and no stack", "show the layer that it stands in")
     owner = owner_of(line)
-    return called(owner if owner is not None and owner in calling else calling[0])
+    return owner if owner is not None and owner in calling else calling[0]
 
 
-def _index(units: tuple[Unit, ...], text: str, walked: str) -> int:
-    last = len(units) - 1
+def _index(layers: int, text: str, walked: str) -> int:
+    last = layers - 1
     if not text.isdecimal() or int(text) > last:
         said = f"there is no layer `{text}` in `{walked}`" if text else f"`{walked}` is a stack of layers"
         raise NoSuchLayer(said, f"layers count from 0 to {last}: `{walked}.{last}`")

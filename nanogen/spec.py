@@ -117,10 +117,10 @@ class _Gathered:
     refused: set[str] = field(factory=set)
     lacking: bool = False  # a file could not be read: what it has is not known
 
-    def use(self, user: Parts, folder: str) -> None:
-        """Read the files that a file uses, each once, and what they use themselves."""
+    def use(self, user: Parts, folder: str, chain: tuple[str, ...] = ()) -> None:
+        """Read the files that a file uses, each once, and what they use themselves; `chain` is who uses whom."""
         for name, path in user.use.items():
-            key = posixpath.normpath(posixpath.join(folder, name))
+            key = self.key_of(folder, name)
             if key in self.documents:
                 continue
             document, faults = self.open(key)
@@ -137,15 +137,25 @@ class _Gathered:
             self.findings.extend(reader.findings.all)
             self.refused |= reader.refused
             self.lacking |= not reader.readable
-            self.join(found)
-            self.use(found, posixpath.dirname(key))
+            self.join(found, chain)
+            self.use(found, posixpath.dirname(key), (*chain, document.name))
+
+    def key_of(self, folder: str, name: str) -> str:
+        """The path of a used file: from the file that uses it, or as it stands where only that is there."""
+        near, plain = (posixpath.normpath(posixpath.join(start, name)) for start in (folder, ""))
+        if near == plain or near in self.documents or self.is_there(near):
+            return near
+        return plain if self.is_there(plain) else near
+
+    def is_there(self, key: str) -> bool:
+        return not any(fault.code == "NG001" for fault in self.open(key)[1])
 
     def open(self, key: str) -> tuple[Document, list[Diagnostic]]:
         if self.open_file is None:
             return Document(key, "", {}), [Diagnostic("NG001", f"there is no file `{key}`", Place())]
         return self.open_file(key)
 
-    def join(self, found: Parts) -> None:
+    def join(self, found: Parts, chain: tuple[str, ...]) -> None:
         for name, table in found.tables.items():
             if name in self.parts.tables:
                 self.twice(name, table.path, self.parts.tables[name].path)
@@ -154,15 +164,36 @@ class _Gathered:
         for name, dial in found.dials.items():
             self.parts.dials.setdefault(name, dial)
         for name, dim in found.dims.items():  # those of the file that uses it hold
-            self.parts.dims.setdefault(name, dim)
+            first = self.parts.dims.setdefault(name, dim)
+            if isinstance(first.path[0], Origin) and first.path[0] not in chain:
+                self.one_size(name, first, dim)
             if self.parts.written:
                 self.parts.written.setdefault(name, found.written.get(name, dim))
+
+    def one_size(self, name: str, first: Equation, second: Equation) -> None:
+        """Refuse a dim that two files give other sizes, of which neither uses the other."""
+        if _written(first) != _written(second):
+            note = Note(first.place(), "and here")
+            message, help = (
+                f"two files give `{name}` other sizes",
+                f"say it yourself: `{name} = ..` in `[dims]`",
+            )
+            self.findings.add(Diagnostic("NG107", message, second.place(), help=help, notes=(note,)))
 
     def twice(self, name: str, path: tuple, first: tuple) -> None:
         note = Note(Place(first, on_key=True), "and this is its name too")
         message = f"two tables are called `{name}`"
         place = Place(path, on_key=True)
         self.findings.add(Diagnostic("NG107", message, place, help="rename one of the two", notes=(note,)))
+
+
+def _written(dim: Equation) -> Any:
+    """A dim of a used file as its text has it."""
+    origin, *keys = dim.path
+    found: Any = origin.document.data
+    for key in keys:
+        found = found[key]
+    return found
 
 
 def read_override(text: str) -> tuple[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from nanogen.answers.draws import draws
+from nanogen.answers.regions import runs_layers
 from nanogen.answers.state import slots
-from nanogen.call_source import CallWriter
+from nanogen.call_source import CallWriter, needs_now
 from nanogen.graph import (
     Apply,
     Call,
@@ -21,6 +23,7 @@ from nanogen.graph import (
     Read,
     Unit,
     called,
+    nodes,
     owner_of,
     owns,
 )
@@ -36,18 +39,31 @@ COMMENT_COLUMN = 72
 PLACEHOLDER = "\0class\0"
 
 
+@frozen
+class Form:
+    """How a unit is written: `held` as a layer in a ModuleList, `told` of the past as other layers are.
+
+    With `lenders` it is a function that computes with the weights of any of these units' modules.
+    """
+
+    held: bool = False
+    told: bool = False
+    lenders: tuple[Unit, ...] = ()
+
+
 @define(eq=False)
 class UnitWriter:
-    """One unit being written. With a `lender` it computes with the weights of that unit's module."""
+    """One unit being written."""
 
     emitter: Emitter
     unit: Unit
-    lender: Unit | None = None
+    form: Form
     statements: list[str] = field(factory=list)
     taken: set[str] = field(factory=set)  # names that another variable may not have
     arguments: dict[str, str] = field(factory=dict)  # name of an input, a reach or a loan -> its variable
     locals: dict[str, str] = field(factory=dict)  # name of a line -> its variable
     kept: dict[tuple[str, str], str] = field(factory=dict)  # line, path inside its call -> variable
+    seam: int | None = None  # statements of a model up to its last stack or loop
 
     def __attrs_post_init__(self) -> None:
         """Name the variables as the spec does, save where that would hide what the source calls.
@@ -74,7 +90,7 @@ class UnitWriter:
     @property
     def me(self) -> str:
         """What the weights belong to."""
-        return "self" if self.lender is None else "weights"
+        return "weights" if self.form.lenders else "self"
 
     def free(self, name: str) -> str:
         """A variable that nothing else in this unit means."""
@@ -86,20 +102,38 @@ class UnitWriter:
     def text(self) -> str:
         self.write_below()
         forward = self.forward()
-        if self.lender is not None or self.emitter.is_function(self.unit):
-            weights = ["weights"] if self.lender is not None else []
+        if self.form.lenders or not (self.unit.kind == "model" or self.unit.owning or self.form.held):
+            weights = ["weights"] if self.form.lenders else []
             head = f"def {PLACEHOLDER}({', '.join([*weights, self.signature()])}):"
             return "\n".join([head, f"    {self.docstring()}", *indent(forward, 1)])
         init = ["def __init__(self):", "    super().__init__()", *indent(self.attributes(), 1)]
         method = [f"def forward(self, {self.signature()}):", *indent(forward, 1)]
+        if self.seam is not None:
+            method = self.halves(forward[: self.seam], forward[self.seam :])
         head = [f"class {PLACEHOLDER}(nn.Module):", f"    {self.docstring()}", ""]
         return "\n".join([*head, *indent(init, 1), "", *indent(method, 1)])
+
+    def halves(self, layers: list[str], logits: list[str]) -> list[str]:
+        """The model as two methods, so that what follows its layers can be compiled together with a loss."""
+        reads = _read_later(layers, logits)
+        left = ", ".join(reads) if len(reads) != 1 else f"({reads[0]},)"
+        return [
+            f"def forward(self, {self.signature()}):",
+            "    return self._logits(*self._layers(tokens, now))",
+            "",
+            f"def _layers(self, {self.signature()}):",
+            *indent([*layers, f"return {left}"], 1),
+            "",
+            f"def _logits({', '.join(['self', *reads])}):",
+            *indent(logits, 1),
+        ]
 
     def write_below(self) -> None:
         """Write the classes and functions of what it calls, in the order of the file."""
         calls = (n for n in self.unit.nodes if isinstance(n, Call) and n.weights is None)
-        for unit in (u for call in calls for u in called(call)) if self.lender is None else ():
-            self.emitter.class_of(unit)
+        for call in calls if not self.form.lenders else ():
+            for unit in called(call):
+                self.emitter.class_of(unit, self.emitter.form_of(call))
 
     def docstring(self) -> str:
         unit = self.unit
@@ -109,13 +143,15 @@ class UnitWriter:
         results = ", ".join(f"{variable(n)} ({unit.value(n)})" for n in unit.results)
         what = f"[{unit.kind}.{unit.name}]"
         modules = "".join(f"  {n} = {m}" for n, m in unit.modules.items())
-        lent = "  with the weights of another call" if self.lender is not None else ""
+        lent = "  with the weights of another call" if self.form.lenders else ""
         return f'"""{what}{modules}  {inputs} -> {results}{lent}"""'
 
     def signature(self) -> str:
         if self.unit.kind == "model":
             return "tokens, now=None"
-        return ", ".join([*self.arguments.values(), *(["now"] if self.emitter.now_of(self.unit) else [])])
+        return ", ".join(
+            [*self.arguments.values(), *(["now"] if self.form.told or needs_now(self.unit) else [])]
+        )
 
     def attributes(self) -> list[str]:
         """What the class owns, in the order of the file."""
@@ -126,13 +162,13 @@ class UnitWriter:
                 found.append(f"self.{line.name} = {owner.primitive.construct(*owner.values)}")
             elif isinstance(owner, Enter | Loop):
                 inner = owner.unit if isinstance(owner, Enter) else owner.body
-                found.append(f"self.{line.name} = {self.emitter.class_of(inner)}()")
+                found.append(f"self.{line.name} = {self.emitter.class_of(inner, Form())}()")
             elif isinstance(owner, Climb):
                 found += self.module_list(line.name, owner)
         return found
 
     def module_list(self, name: str, climb: Climb) -> list[str]:
-        kinds = [self.emitter.class_of(layer) for layer in climb.layers]
+        kinds = [self.emitter.class_of(layer, self.emitter.form_of(climb)) for layer in climb.layers]
         if len(set(kinds)) == 1:
             return [f"self.{name} = nn.ModuleList([{kinds[0]}() for _ in range({len(kinds)})])"]
         rows = wrap([f"{kind}()," for kind in kinds], LINE - 16)
@@ -149,6 +185,8 @@ class UnitWriter:
             local = self.locals[line.name]
             if text != local or isinstance(line.node, Read | Apply):
                 self.say(f"{local} = {text}", line.node.value)
+            if self.unit.kind == "model" and any(map(runs_layers, nodes(line.node))):
+                self.seam = len(self.statements)
         results = ", ".join(self.locals[name] for name in self.unit.results)
         return [*self.statements, f"return {results}"]
 
@@ -199,7 +237,7 @@ class UnitWriter:
             past=f'now["{slot[node]}"]' if node in slot else "",
             table=f'now.tables["{self.emitter.tables[table]}"]' if table else "",
         )
-        differs = not all(map(self.constructs(node), self.lenders(node, line)))
+        differs = not all(map(self.constructs(node), self.lending(node, line)))
         return (primitive.borrowed(site) if differs else primitive.source(site)), binding(node)
 
     def constructs(self, node: Apply):
@@ -225,10 +263,19 @@ class UnitWriter:
             return self.arguments[name] if node.weights.lent else f"{self.me}.{name}"
         return f"{self.me}.{line.name}" if owns(node) else ""
 
-    def lenders(self, node: Apply | Call, line: Line) -> list:
+    def lending(self, node: Apply | Call, line: Line) -> list:
         """The calls that own the weights which a node computes with, where it does not itself."""
         if node.weights is not None and node.weights.lent:
-            return self.emitter.lenders[self.unit, node.weights.name]
+            return self.emitter.lending.loans[self.unit, node.weights.name]
         if node.weights is not None:
-            return [owner_of((self.lender or self.unit).line(node.weights.name))]
-        return [owner_of(self.lender.line(line.name))] if self.lender is not None and owns(node) else []
+            return [owner_of(unit.line(node.weights.name)) for unit in self.form.lenders or (self.unit,)]
+        return [owner_of(unit.line(line.name)) for unit in self.form.lenders] if owns(node) else []
+
+
+def _read_later(first: list[str], second: list[str]) -> list[str]:
+    """The variables of some statements that later ones read, in the order in which they were first set."""
+    names = [n for n in ast.walk(ast.parse("\n".join(first))) if isinstance(n, ast.Name)]
+    names.sort(key=lambda n: (n.lineno, n.col_offset))
+    known = dict.fromkeys(["tokens", *(n.id for n in names if isinstance(n.ctx, ast.Store))])
+    read = {n.id for n in ast.walk(ast.parse("\n".join(second))) if isinstance(n, ast.Name)}
+    return [name for name in known if name in read]

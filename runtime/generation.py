@@ -9,6 +9,7 @@ import torch
 from attrs import frozen
 from torch import Tensor, nn
 
+from runtime.dials import Dials
 from runtime.model import Blueprint, allocate_past
 from runtime.primitives import Now
 from runtime.streams import stream
@@ -35,11 +36,11 @@ def generate(
     stop: frozenset[int] = frozenset(),
     never: frozenset[int] = frozenset(),
     dtype: torch.dtype = torch.float32,
-    dials: dict[str, int] | None = None,
+    dials: Dials | None = None,
 ) -> list[list[int]]:
     """Return `rows` continuations of `prompt`, each of at most `tokens` ids, ended before a stop id.
 
-    Ids in `never` are not drawn; loops turn as `dials` say.
+    Ids in `never` are not drawn. Dials that are not given stand at their defaults.
     """
     assert prompt, "a prompt has at least one token"
     device = next(model.parameters()).device

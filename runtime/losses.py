@@ -4,32 +4,62 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from runtime.batches import IGNORED, Batch
+from runtime.dials import Dials
 from runtime.primitives import Now
 
-TokenLosses = Callable[..., Tensor]  # inputs (B, T), targets (B, T), perhaps a seed -> nats (B, T)
+
+class TokenLosses(Protocol):
+    """inputs (B, T), targets (B, T), perhaps a seed, and where the dials stand -> nats (B, T)."""
+
+    def __call__(
+        self, inputs: Tensor, targets: Tensor, seed: Tensor | None = None, *, dials: Dials | None = None
+    ) -> Tensor: ...
 
 
-def token_losses(model: nn.Module, dtype: torch.dtype) -> TokenLosses:
+def as_it_is(step: Callable[..., Any]) -> Callable[..., Any]:
+    return step
+
+
+def token_losses(
+    model: nn.Module, dtype: torch.dtype, compiled: Callable[..., Any] = as_it_is
+) -> TokenLosses:
     """Return the function that gives the cross-entropy of every target in nats, 0 where it is ignored.
 
-    A model that draws is trained with a seed; without one it is evaluated.
+    A model that draws is trained with a seed; without one it is evaluated. `compiled` is applied to the loss
+    with what follows the model's layers, or with all of a model that has none: the logits are the largest
+    values there are, and need not be kept.
     """
+    halves: Any = model
+    layered = hasattr(model, "_layers")
 
-    def losses(inputs: Tensor, targets: Tensor, seed: Tensor | None = None) -> Tensor:
+    def score(left: tuple[Any, ...], targets: Tensor) -> Tensor:
+        return cross_entropy(halves._logits(*left) if layered else model(*left), targets)
+
+    scored = compiled(score)
+
+    def losses(
+        inputs: Tensor, targets: Tensor, seed: Tensor | None = None, *, dials: Dials | None = None
+    ) -> Tensor:
         trained = {} if seed is None else {"training": True, "seed": seed}
-        logits = model(inputs, Now.start(inputs, dtype, **trained)).float()
-        flat = F.cross_entropy(
-            logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none"
-        )
-        return flat.view(targets.shape)
+        now = Now.start(inputs, dtype, dials=dials, **trained)
+        return scored(halves._layers(inputs, now) if layered else (inputs, now), targets)
 
     return losses
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Nats (B, T) of every target, in float32."""
+    flat = F.cross_entropy(
+        logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none"
+    )
+    return flat.view(targets.shape)
 
 
 def bits_per_byte(losses: TokenLosses, batches: Iterable[Batch], token_bytes: Tensor) -> float:

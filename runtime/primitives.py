@@ -32,8 +32,8 @@ class Now:
         positions: Tensor,
         dtype: torch.dtype,
         tables: dict[str, Any],
-        past: Any = None,
-        dials: dict[str, int] | None = None,
+        past: Any,
+        dials: dict[str, int],
         *,
         training: bool = False,
         seed: int | Tensor = 0,
@@ -41,7 +41,7 @@ class Now:
         place: Tensor | None = None,
     ):
         self.positions, self.dtype, self.tables, self.past = positions, dtype, tables, past
-        self.dials = dials or {}
+        self.dials = dials  # not looked into here: code compiled where they stood would hold for there alone
         self.training, self.seed, self.rows, self.place = training, seed, rows, place
 
     @classmethod
@@ -60,7 +60,7 @@ class Now:
         """Begin a pass over `tokens` (B, T); `positions` (1 or B, T) count from 0 unless given."""
         if positions is None:
             positions = torch.arange(tokens.shape[1], device=tokens.device)[None]
-        return cls(positions, dtype, {}, past, dials, training=training, seed=seed, rows=rows)
+        return cls(positions, dtype, {}, past, dials or {}, training=training, seed=seed, rows=rows)
 
     def keyed(self) -> Now:
         """The same at the root of all places, for a model that draws."""
@@ -316,7 +316,7 @@ def attend(
         place = torch.arange(q.shape[1], device=q.device)[None]
         mask = _seen(place, place, window)[:, None]
     if mask is not None and explicit:
-        return _attend_by_scores(q, k, v, mask, scale, softcap, sinks)
+        return attend_by_scores(q, k, v, mask, scale, softcap, sinks)
     heads_first = (t.transpose(1, 2) for t in (q, k, v))
     mixed = F.scaled_dot_product_attention(
         *heads_first,
@@ -328,7 +328,7 @@ def attend(
     return mixed.transpose(1, 2)
 
 
-def _attend_by_scores(
+def attend_by_scores(
     q: Tensor,
     k: Tensor,
     v: Tensor,

@@ -3,20 +3,23 @@
 On the meta device that takes no memory. What the model gives back while it is traced means nothing.
 
 Knows no rule of the compiler: it sees the matmuls that torch is asked for, forward and backward, and counts a
-multiply and an add as two. Three things need more than the shapes of an operation:
+multiply and an add as two. Four things need more than the shapes of an operation:
 
 - Attention is one fused operation, which torch's own counters take as the full square. Here its pairs are those
   that the mask allows. A tensor on the meta device has no values, so whatever follows from positions alone (and
   such are masks) is computed on the CPU beside it, by the same operations.
 - Its backward is four matmuls, each of as many pairs: gradients of values, scores, queries and keys. That a fused
   kernel computes the scores once more is its own affair.
+- Attention that no fused operation computes is written out, in matmuls of all queries with all keys. These are seen
+  as any others, and of each the share of pairs is counted that the mask allows.
 - A causal convolution is a sum of shifted products: each product inside one counts as a multiply and an add.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from math import prod
 from typing import Any
 
@@ -29,6 +32,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.flop_counter import flop_registry
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from runtime import primitives
 from runtime.model import Blueprint, allocate_past
 from runtime.primitives import CausalConv, Now
 
@@ -52,13 +56,16 @@ class Tracer(TorchDispatchMode):
         super().__init__()
         self.flops = 0
         self.filtering = False
+        self.share = Fraction(1)  # of a matmul: pairs that a mask allows
         self.known: Any = WeakTensorKeyDictionary()  # tensor without memory -> its values on the CPU
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         result, operation = func(*args, **kwargs), func._overloadpacket
         if operation in MATMULS:
-            self.flops += 2 * result.numel() * args[MATMULS[operation]].shape[-1]
+            counted = 2 * result.numel() * args[MATMULS[operation]].shape[-1] * self.share
+            assert counted.denominator == 1, f"{operation} in attention has other axes than queries and keys"
+            self.flops += int(counted)
         elif operation is aten.mul and self.filtering:
             self.flops += 2 * result.numel()
         else:
@@ -143,6 +150,45 @@ class _Attention(torch.autograd.Function):
 
 
 @contextmanager
+def _attention_written_out(tracer: Tracer) -> Iterator[None]:
+    """Count matmuls inside of attention, and of its backward, by the pairs that its mask allows."""
+    compute = primitives.attend_by_scores
+
+    def traced(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, *settings: Any) -> Tensor:
+        pairs = tracer.pairs(q.transpose(1, 2), k.transpose(1, 2), mask, False)
+        share = Fraction(pairs, prod(q.shape[:-1]) * k.shape[1])
+        given = [t for t in (q, k, v, *settings) if isinstance(t, Tensor)]
+        tracer.share = share
+        mixed = compute(q, k, v, mask, *settings)
+        tracer.share = Fraction(1)
+        for node in _between(mixed, given):
+            if node.name() == "BmmBackward0":
+                node.register_prehook(lambda *_: setattr(tracer, "share", share))
+                node.register_hook(lambda *_: setattr(tracer, "share", Fraction(1)))
+        return mixed
+
+    primitives.attend_by_scores = traced
+    try:
+        yield
+    finally:
+        primitives.attend_by_scores = compute
+
+
+def _between(result: Tensor, given: Iterable[Tensor]) -> set[Any]:
+    """Steps of the backward pass from a result to what it was computed from."""
+    found: set[Any] = {None, *(tensor.grad_fn for tensor in given)}
+    waiting: list[Any] = [result.grad_fn]
+    steps = set[Any]()
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            steps.add(node)
+            waiting += [below for below, _ in node.next_functions]
+    return steps
+
+
+@contextmanager
 def tracing(model: nn.Module) -> Iterator[Tracer]:
     """Count what is computed inside."""
     tracer = Tracer()
@@ -151,30 +197,43 @@ def tracing(model: nn.Module) -> Iterator[Tracer]:
     hooks = [f.register_forward_pre_hook(lambda *_: calls.filter(True)) for f in filters]
     hooks += [f.register_forward_hook(lambda *_: calls.filter(False)) for f in filters]
     try:
-        with tracer, calls:
+        with tracer, calls, _attention_written_out(tracer):
             yield tracer
     finally:
         for hook in hooks:
             hook.remove()
 
 
-def trace_training(model: nn.Module, *, rows: int, tokens: int) -> tuple[int, int]:
+def trace_training(
+    model: nn.Module, *, rows: int, tokens: int, dials: dict[str, int] | None = None
+) -> tuple[int, int]:
     """Return the FLOPs of a forward pass from tokens to logits, and those of its backward to every parameter."""
     device = next(model.parameters()).device
     with tracing(model) as tracer:
-        logits = model(torch.zeros(rows, tokens, dtype=torch.int64, device=device))
+        ids = torch.zeros(rows, tokens, dtype=torch.int64, device=device)
+        logits = model(ids, Now.start(ids, dials=dials))
         forward = tracer.flops
         # a parameter that no logit depends on has no gradient, and costs none
         torch.autograd.grad(logits.sum(), list(model.parameters()), allow_unused=True)
     return forward, tracer.flops - forward
 
 
-def trace_decoding(model: nn.Module, blueprint: Blueprint, *, rows: int, tokens: int, past: int) -> int:
+def trace_decoding(
+    model: nn.Module,
+    blueprint: Blueprint,
+    *,
+    rows: int,
+    tokens: int,
+    past: int,
+    dials: dict[str, int] | None = None,
+) -> int:
     """Return the FLOPs of `tokens` new positions after `past` kept ones; a decoding step has one."""
     device = next(model.parameters()).device
     with tracing(model) as tracer, torch.no_grad():
         ids = torch.zeros(rows, tokens, dtype=torch.int64, device=device)
         positions = torch.arange(past, past + tokens, device=device)[None]
-        kept = allocate_past(blueprint, rows=rows, capacity=past + tokens, dtype=torch.float32, device=device)
-        model(ids, Now.start(ids, torch.float32, positions, kept))
+        kept = allocate_past(
+            blueprint, rows=rows, capacity=past + tokens, dtype=torch.float32, device=device, dials=dials
+        )
+        model(ids, Now.start(ids, torch.float32, positions, kept, dials))
     return tracer.flops

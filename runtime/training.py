@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,9 +16,11 @@ from attrs import define, field, frozen
 from torch import Tensor, nn
 
 from runtime.batches import IGNORED, Batch
+from runtime.dials import Declared, Dials, draw_dials
 from runtime.faults import Fault
 from runtime.losses import TokenLosses, token_losses
 from runtime.optimizer import Optimizer
+from runtime.regions import compile_regions, compiled
 from runtime.schedule import Schedule
 from runtime.streams import seed_of
 
@@ -41,6 +43,7 @@ class StepResult:
     tokens: int  # supervised
     seconds: float
     rate: float  # multiplier of the learning rates
+    dials: tuple[Dials, ...]  # where they stood, by micro-batch
 
 
 @define
@@ -55,14 +58,19 @@ class Trainer:
     dtype: torch.dtype
     device: str
     compiled: bool
+    regions: Sequence[str] = ()  # paths of the modules that are compiled each by itself
+    dials: Declared = field(factory=dict)
     draws: bool = False  # whether the model draws random numbers: each micro-batch has a seed of its own
-    seed: int = 0
+    seed: int = 0  # of all that training draws
     step: int = 0
     losses: TokenLosses = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        plain = token_losses(self.model, self.dtype)
-        self.losses = torch.compile(plain, dynamic=False) if self.compiled else plain  # type: ignore[assignment]
+        if self.compiled:
+            compile_regions(self.model, self.regions)
+            self.losses = token_losses(self.model, self.dtype, compiled)
+        else:
+            self.losses = token_losses(self.model, self.dtype)
 
     def move(self, batch: Batch) -> Batch:
         return batch[0].to(self.device), batch[1].to(self.device)
@@ -81,9 +89,12 @@ class Trainer:
         start = time.perf_counter()
         batches = [self.move(next(self.loader)) for _ in range(self.accumulation)]
         tokens = sum(int((targets != IGNORED).sum()) for _, targets in batches)
+        micros = range(self.accumulation)
+        dials = tuple(draw_dials(self.dials, seed=self.seed, step=self.step, micro=m) for m in micros)
         total = 0.0
         for micro, (inputs, targets) in enumerate(batches):
-            loss = self.losses(inputs, targets, *self.seeds(micro)).sum() / max(tokens, 1)
+            losses = self.losses(inputs, targets, *self.seeds(micro), dials=dials[micro])
+            loss = losses.sum() / max(tokens, 1)
             loss.backward()
             total += float(loss.detach())
         if not math.isfinite(total):
@@ -92,7 +103,7 @@ class Trainer:
         rate = self.schedule.rate(self.step)
         self.optimizer.step(rate, self.schedule.momentum_at(self.step))
         self.optimizer.zero_grad()
-        result = StepResult(self.step, total, tokens, time.perf_counter() - start, rate)
+        result = StepResult(self.step, total, tokens, time.perf_counter() - start, rate, dials)
         self.step += 1
         return result
 

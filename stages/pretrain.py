@@ -7,18 +7,24 @@ bit for bit. Matrices are moved by Muon, all else by AdamW, as the recipe of 202
 from __future__ import annotations
 
 import time
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import attrs
 from attrs import frozen
 
+from nanogen.answers.flops import training
+from nanogen.load import Load
 from nanogen.structure import Count
 from runtime.faults import Fault
 from runtime.roles import REFERENCE_WIDTH, check_role
 from stages.choices import at_least, one_of, positive, quiet, setting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nanogen.compiler import Compiled
+    from nanogen.graph import Graph
     from runtime.device import Machine
     from runtime.schedule import Schedule
     from runtime.tokenizer import Tokenizer
@@ -26,7 +32,7 @@ if TYPE_CHECKING:
     from stages.work import Work
 
 READS = ("dataset", "tokenizer")
-VERSION = 1
+VERSION = 2
 MODEL = True
 SEED = True
 LOGGED_EVERY = 10  # steps
@@ -161,6 +167,8 @@ class _Session:
         self.save = newest_save(self.saves, work.tell.line)
         self.saved_at = time.monotonic()
         self.seconds = 0.0  # of training steps, over all parts of the run
+        self.flops = 0  # of training, each micro-batch where its dials stood
+        self.micro_flops = flops_by_dials(work.model.graph, plan)
         self.first_bpb = self.last_bpb = float("nan")
 
     @property
@@ -179,7 +187,8 @@ class _Session:
         self.trainer.restore(self.save.step, groups)
         state = self.save.state
         self.metrics.cut(state["metrics_bytes"])
-        self.seconds, self.first_bpb, self.last_bpb = state["seconds"], state["first_bpb"], state["last_bpb"]
+        self.seconds, self.flops = state["seconds"], state["flops"]
+        self.first_bpb, self.last_bpb = state["first_bpb"], state["last_bpb"]
         self.work.tell.line(f"going on from the save at step {self.save.step:,} of {self.plan.steps:,}")
 
     def _trainer(self) -> Trainer:
@@ -210,6 +219,8 @@ class _Session:
             dtype=self.machine.torch_dtype,
             device=self.machine.device,
             compiled=self.machine.compiles,
+            regions=compiled.blueprint["regions"],
+            dials=compiled.blueprint["dials"],
             draws=compiled.blueprint["draws"],
             seed=self.work.seed,
         )
@@ -237,6 +248,7 @@ class _Session:
 
     def log(self, result: StepResult) -> None:
         self.seconds += result.seconds
+        self.flops += sum(self.micro_flops(tuple(dials.items())) for dials in result.dials)
         if result.step % LOGGED_EVERY == 0 or result.step == self.plan.steps - 1:
             self.metrics.log(
                 kind="step",
@@ -246,6 +258,8 @@ class _Session:
                 rate=round(result.rate, 6),
                 tokens_per_second=round(result.tokens / result.seconds, 1),
                 seconds=round(self.seconds, 3),
+                flops=self.flops,
+                **({"dials": mean_dials(result.dials)} if result.dials[0] else {}),
             )
 
     def rates(self, result: StepResult) -> str:
@@ -267,6 +281,7 @@ class _Session:
             "dtype": self.machine.dtype,
             "metrics_bytes": self.metrics.size,
             "seconds": self.seconds,
+            "flops": self.flops,
             "first_bpb": self.first_bpb,
             "last_bpb": self.last_bpb,
         }
@@ -306,12 +321,11 @@ class _Session:
         weights = dict(self.trainer.groups()["weights"])
         write_artefact(self.work.folder, self.work.model, weights, self.tokenizer)
         tokens = self.plan.steps * self.plan.step_tokens
-        flops = self.work.model.blueprint["flops_per_token"]["training"]
         result: dict[str, Any] = {
             **attrs.asdict(self.plan),
             "tokens": tokens,
             "parameters": self.work.model.blueprint["count"],
-            "flops": flops * tokens,
+            "flops": self.flops,
             "seconds": round(self.seconds, 2),
             "tokens_per_second": round(tokens / max(self.seconds, 1e-9), 1),
             "bits_per_byte": {"start": self.first_bpb, "end": self.last_bpb},
@@ -329,3 +343,18 @@ def _width(blueprint: dict[str, Any]) -> int:
     """The channels that rates scale by: those that enter the head, or of the embedding where the head is its."""
     by_role = {p["role"]: p["shape"][-1] for p in reversed(blueprint["parameters"])}
     return by_role.get("head") or by_role.get("embedding") or REFERENCE_WIDTH
+
+
+def flops_by_dials(graph: Graph, plan: Pace) -> Callable[[tuple[tuple[str, int], ...]], int]:
+    """Return the function that counts the exact FLOPs of training on a micro-batch, each place of the dials once."""
+
+    @cache
+    def count(dials: tuple[tuple[str, int], ...]) -> int:
+        return training(graph, Load(plan.rows, plan.length, dials=dict(dials))).matmul
+
+    return count
+
+
+def mean_dials(dials: tuple[dict[str, int], ...]) -> dict[str, float]:
+    """Where the dials of a step stood, over its micro-batches."""
+    return {name: sum(d[name] for d in dials) / len(dials) for name in dials[0]}

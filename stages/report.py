@@ -72,7 +72,7 @@ def _training(found: Input) -> Section:
         ("validation bits per byte", f"{bits['start']:.4f} at the start, {bits['end']:.4f} at the end"),
         ("tokens", f"{result['tokens']:,} in {result['steps']:,} steps"),
         ("tokens a parameter", f"{result['tokens'] / result['parameters']:.2f}"),
-        ("training FLOPs", f"{result['flops']:.3e}"),
+        ("training FLOPs", f"{result['flops']:.3e}, {result['flops'] / result['seconds']:.3e} a second"),
         ("time", f"{seconds_text(result['seconds'])}, {result['tokens_per_second']:,.0f} tokens/s"),
     )
     groups = [("group", "tensors", "parameters", "rate")]

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from runtime.dials import Dials
 from runtime.generation import Sampling, generate
 from stages.artefact import Artefact
 
 
-def write(artefact: Artefact, prompt: str, *, samples: int = 1, tokens: int, sampling: Sampling) -> list[str]:
+def write(
+    artefact: Artefact,
+    prompt: str,
+    *,
+    samples: int = 1,
+    tokens: int,
+    sampling: Sampling,
+    dials: Dials | None = None,
+) -> list[str]:
     """Continue `prompt` `samples` times, until the model begins another document.
 
     The special tokens of chats are never drawn: a base model has not met them.
@@ -21,6 +30,7 @@ def write(artefact: Artefact, prompt: str, *, samples: int = 1, tokens: int, sam
         sampling=sampling,
         stop=frozenset({tokenizer.bos}),
         never=frozenset(tokenizer.special.values()) - {tokenizer.bos},
+        dials=dials,
     )
     return [printable(tokenizer.decode(ids)) for ids in written]
 

@@ -45,6 +45,35 @@ uses = "report"
 needs = ["corpus", "tokenizer", "base", "evaluation"]
 """
 
+LOOPED = """
+kind = "model"
+language = 1
+[dims]
+depth = 1
+width = 8
+vocab = 64
+context = 16
+[dial.r]
+default = 2
+max = 9
+train = { draw = "lognormal_poisson", mean = 2, sigma = 0.5, max = 4 }
+[stack.deep]
+layers = "depth"
+q = "linear(x, width)"
+mix = "attend(rope(split(q, 2), 100), rope(split(x, 2), 100), split(x, 2))"
+x = "rms_norm(x + flatten(mix))"
+[loop.think]
+inputs = ["s", "e"]
+times = "r"
+backprop = 2
+both = "linear(concat(e, s), width)"
+s = "deep(both)"
+[model]
+e = "embedding(tokens, vocab, width)"
+think = "think(e, e)"
+logits = "linear(think, vocab, role=head)"
+"""
+
 
 @pytest.fixture
 def texts(tmp_path: Path) -> Path:
@@ -69,6 +98,13 @@ def write_run(tmp_path: Path, texts: Path):
         return load_run(path)
 
     return write
+
+
+@pytest.fixture
+def looped(tmp_path: Path) -> tuple[str, str]:
+    """The change that makes the run train a model with a loop."""
+    (tmp_path / "looped.toml").write_text(LOOPED)
+    return '"saint_iberis_tiny"', '"looped.toml"'
 
 
 @pytest.fixture

@@ -53,9 +53,11 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.mapping",  # import tables, settled for one graph
     "nanogen.fitting",  # and held against a published checkpoint
     "nanogen.spelling",
+    "nanogen.lending",
     "nanogen.call_source",
     "nanogen.unit_source",
     "nanogen.source",  # graph to PyTorch source
+    "nanogen.standalone",
     "nanogen.blueprint",
     "nanogen.shelf",
     "nanogen.compiler",  # the passes in their order

@@ -81,14 +81,12 @@ def ours(family: str) -> tuple[nn.Module, Blueprint, Settled]:
     meta = original(family)[1]
     config = meta["config"]
     text = (ROOT / f"specs/{SPECS[family]}.toml").read_text()
-    for layers in (
-        "[1, 4, 7, 10, 13, 16, 19]",
-        "[1, 4, 7, 10, 13, 15]",
-    ):  # the rule behind the published lists
-        text = text.replace(layers, '"i % 3 == 1 or i == depth - 1"')
     dims = tomli.loads(text)["dims"]
     sizes = {dim: config[theirs] for dim, theirs in DIMS.items() if dim in dims and theirs in config}
     sizes |= {"head_dim": config["n_embd"] // config["n_head"]} if type(dims["head_dim"]) is int else {}
+    if "attends" in dims:  # the rule behind the published lists
+        depth = config["n_layer"]
+        sizes["attends"] = [i for i in range(depth) if i % 3 == 1 or i == depth - 1]
     sizes |= {"injection": 0} if config.get("input_injection") == "passthrough" else {}
     compiled = compile_text(text, sizes)
     model = build(compiled.source, compiled.blueprint)

@@ -74,9 +74,9 @@ def keys() -> str:
 
 
 def later() -> str:
-    """What is known by name and refused."""
+    """Calls that are known by name and refused."""
     calls = [code(name) for name in sorted(names.CALLS_TO_COME - set(PRIMITIVES))]
-    return f"This compiler knows these calls and refuses them, for they are to come: {', '.join(calls)}.\n"
+    return f"  {', '.join(calls)}.\n"
 
 
 def functions() -> str:
@@ -175,7 +175,7 @@ def test_examples_compile(text):
 
 
 def test_examples_are_marked():
-    assert {kind for kind, _ in EXAMPLES} <= {None, "spec", "later"}
+    assert {kind for kind, _ in EXAMPLES} <= {None, "spec"}
     for kind, text in EXAMPLES:
         assert (kind == "spec") == ('kind     = "model"' in text), (
             "a whole spec is marked as one, and compiled"

@@ -1,13 +1,15 @@
 """Activations that training keeps for backward, when run eagerly: each value once, however many read it.
 
-Not counted: weights and what is computed from them alone, rotary tables, and the mask of a window. Attention is counted as a fused kernel keeps it; where PyTorch has none, it keeps all scores as well.
+Not counted: weights and what is computed from them alone, rotary tables, and the mask of a window.
+What enters the first turn that gradients reach is counted as if it wanted a gradient of its own.
+Attention is counted as a fused kernel keeps it; where PyTorch has none, it keeps all scores as well.
 """
 
 from __future__ import annotations
 
 from attrs import define, evolve, field, frozen
 
-from nanogen.graph import Apply, Climb, Enter, Graph, Inside, Loop, Node, Read, Unit, nodes
+from nanogen.graph import Apply, Climb, Enter, Graph, Inside, Loop, Node, Read, Unit, called, nodes
 from nanogen.load import Load, Value
 from nanogen.primitives.axes import Flatten, Pick, Repeat, Split
 
@@ -63,6 +65,9 @@ class _Walk:
         """A value inside a call is counted there, where the call keeps it; a stack of values is a copy."""
         key = (node.call.name, node.path, node.layer)
         call = self.unit.line(node.call.name).node
+        last = isinstance(call, Enter) or (isinstance(call, Climb) and node.layer == len(call.layers) - 1)
+        if last and node.path == called(call)[-1].results[0]:
+            return self.source(call)  # the result of the call itself
         if isinstance(call, Climb) and node.layer is not None:
             self.climb(call)
             counted = (node.layer, node.path) in self.left[call]
@@ -183,9 +188,12 @@ class _Walk:
                 self.keep(given)
         if "turn" in inner.kept:  # one number a turn
             self.total += Kept(ids=turns)
-        for name in results:  # what a turn left and the next one keeps
-            if name in inner.kept and not self.keeps(inner, name):
-                self.total += self.of(dict(node.body.inputs)[name]).times(turns - first)
+        for (
+            name
+        ) in results:  # what a turn left and the next one keeps; no gradient reaches the one before the first
+            if name in inner.kept:
+                entered = not first if self.keeps(inner, name) else turns - first
+                self.total += self.of(dict(node.body.inputs)[name]).times(entered)
         if self.keeps(inner, results[0]):
             self.kept.setdefault(node, COUNTED)
 

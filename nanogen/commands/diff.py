@@ -23,7 +23,7 @@ MARKS = {"added": "+", "removed": "-", "changed": "~"}
 @click.argument("b")
 @set_option_of("A")
 @set_option_of("B")
-@click.option("--json", "as_json", is_flag=True, help="The same as JSON, nothing left out.")
+@click.option("--json", "as_json", is_flag=True, help="Print the same as JSON, nothing left out.")
 def command(a: str, b: str, set_a: dict, set_b: dict, as_json: bool) -> None:
     """Compare the specs A and B: layers, equations, costs, and whether a checkpoint of A loads in B.
 

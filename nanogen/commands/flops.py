@@ -82,11 +82,9 @@ def _budget(ctx: click.Context, parameter: click.Parameter, value: float | None)
     "--tokens",
     "--context",
     type=click.IntRange(1),
-    help="Length of a row; unsaid, the shortest context of the specs.",
+    help="Count rows of this length; unsaid, the shortest context of the specs.",
 )
-@click.option(
-    "--batch", type=click.IntRange(1), default=1, help="Rows that are read and decoded; unsaid, one."
-)
+@click.option("--batch", type=click.IntRange(1), default=1, help="Read and decode so many rows; unsaid, one.")
 @click.option(
     "--dial",
     metavar="NAME=N,N",
@@ -104,15 +102,19 @@ def _budget(ctx: click.Context, parameter: click.Parameter, value: float | None)
     "--by",
     type=click.Choice(["exact", "convention", "parameters"]),
     default="exact",
-    help="The count that --match makes equal and --budget pays; unsaid, exact.",
+    help="Match and pay by this count; unsaid, exact.",
 )
 @click.option("-o", "--output", type=FILE, help="Write the matched spec here.")
 @click.option(
     "--budget", type=float, callback=_budget, metavar="FLOPS", help="Say what these training FLOPs buy."
 )
-@click.option("--batch-tokens", type=click.IntRange(1), help="Tokens of a training step; unsaid, 524,288.")
 @click.option(
-    "--hardware", metavar="FILE", help="Say the hours of the budget on h100x8, laptop_cpu, or a file."
+    "--batch-tokens", type=click.IntRange(1), help="Train on so many tokens a step; unsaid, 524,288."
+)
+@click.option(
+    "--hardware",
+    metavar="FILE",
+    help="Say the hours of the budget on a machine: h100x8, laptop_cpu, or a file.",
 )
 @click.option("--json", "json_lines", is_flag=True, help="Print one JSON object a spec, and no table.")
 @click.option(

@@ -25,7 +25,7 @@ def command(spec: str, overrides: dict, output: Path | None) -> None:
 
     \b
     nanogen graph saint_iberis_d20 -o model.svg
-    nanogen graph nanochat_2025 --set depth=12 > model.svg
+    nanogen graph looped --set injection=0 > looped.svg
     """
     from nanogen.picture import picture
 

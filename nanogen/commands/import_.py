@@ -20,10 +20,13 @@ from nanogen.diagnostics import Refusal
     required=True,
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="The folder to make; it may be there if it is empty.",
+    help="Make this folder, which may be there if it is empty.",
 )
 @click.option(
-    "--as", "table", metavar="NAME", help="The import table; unsaid, the one that fits the file best."
+    "--as",
+    "table",
+    metavar="NAME",
+    help="Read by this import table; unsaid, by the one that fits the file best.",
 )
 @set_option
 def command(spec: str, weights: Path, output: Path, table: str | None, overrides: dict) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ set_option = click.option(
     multiple=True,
     metavar="NAME=VALUE",
     callback=_overrides,
-    help="Give a dim another value, in TOML: --set depth=12, --set 'attn=[2, 5]'. May be repeated.",
+    help="Give a dim or a dial another value, in TOML: --set depth=12, --set 'attn=[2, 5]'. May be repeated.",
 )
 
 
@@ -41,8 +42,28 @@ def set_option_of(spec: str):
         multiple=True,
         metavar="NAME=VALUE",
         callback=_overrides,
-        help=f"Give a dim of {spec} another value. May be repeated.",
+        help=f"Give a dim or a dial of {spec} another value. May be repeated.",
     )
+
+
+def _dials(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
+    found = {}
+    for value in values:
+        fits = re.fullmatch(r"(\w+)=([0-9]{1,9})", value)
+        if fits is None:
+            raise click.BadParameter(f"`{value}` is not NAME=NUMBER, as in r=8")
+        found[fits[1]] = int(fits[2])
+    return found
+
+
+dial_option = click.option(
+    "--dial",
+    "dials",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    callback=_dials,
+    help="Where a dial stands: --dial r=8; unsaid, at its default. May be repeated.",
+)
 
 
 def compile_spec(name: str, overrides: dict[str, Any]) -> Compiled:

@@ -17,7 +17,7 @@ from nanogen.shelf import find
     type=click.Path(file_okay=False, path_type=Path),
     default="runs",
     show_default=True,
-    help="Where runs are kept.",
+    help="Keep runs in this folder.",
 )
 def command(run: str, runs: Path) -> None:
     """Run RUN, a TOML file or the name of one that ships.

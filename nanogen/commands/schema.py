@@ -1,4 +1,4 @@
-"""`nanogen schema`: the JSON Schema of specs or of runs, without torch."""
+"""`nanogen schema`: the JSON Schema of specs, libraries or runs, without torch."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from nanogen.schema import Schema, as_text, library_schema, model_schema, run_sc
 @click.command("schema")
 @click.argument("kind", type=click.Choice(["model", "library", "run"]), default="model")
 def command(kind: str) -> None:
-    """Print the JSON Schema of specs (model), of files they use (library) or of runs (run), with which editors complete and check them.
+    """Print the JSON Schema by which editors complete and check specs (model), files they use (library) or runs (run).
 
     Editors with Taplo inside find it by the first line of a file, `#:schema PATH`; the specs that ship have one.
 
     \b
     nanogen schema > model.json
+    nanogen schema library > library.json
     nanogen schema run > run.json
     """
     click.echo(as_text(schema_of(kind)))

@@ -27,15 +27,20 @@ PROSE = 24  # columns that an equation has at least
 @click.command("show")
 @click.argument("spec")
 @set_option
-@click.option("--layer", metavar="PATH", help="One layer or module from within: 3, trunk.3, trunk.3.mix.")
-@click.option("--fold", is_flag=True, help="One row for a run of layers that are equal.")
-@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+@click.option(
+    "--layer",
+    metavar="PATH",
+    help="Show one layer, module or loop from within: 3, trunk.3, trunk.3.mix, think.",
+)
+@click.option("--fold", is_flag=True, help="Write one row for a run of layers that are equal.")
+@click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
 def command(spec: str, overrides: dict, layer: str | None, fold: bool, as_json: bool) -> None:
     """Show every layer of SPEC: its modules, facts, parameters, FLOPs and decoding state.
 
     \b
     nanogen show saint_iberis_d20
     nanogen show saint_iberis_d20 --layer 3
+    nanogen show looped --layer think
     nanogen show nanochat_2025 --set depth=12 --fold
     """
     from nanogen.show import NoSuchLayer, inside_as_json, lay_open, lay_open_layer, model_as_json

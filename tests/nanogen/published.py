@@ -1,8 +1,19 @@
-"""A small model and a checkpoint of somebody else's making that fits it: what tests of imports share."""
+"""A small model and a checkpoint of somebody else's making that fits it: what tests of imports share.
+
+Specs that do not fit a file say in comments what it has: `# the file has wte.weight: 32 x 8, F32`.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Any
+
+from nanogen.compiler import Compiled
+from nanogen.diagnostics import Diagnostic
+from nanogen.fitting import Stored, hold
+from nanogen.mapping import settle
+
+STORED = re.compile(r"(?m)^# the file has (\S+): ([\d x]+), (\w+)$")
 
 SPEC = """\
 kind = "model"
@@ -108,3 +119,21 @@ def wanted(published: dict[str, Any], depth: int = 3, width: int = 8) -> dict[st
             f"trunk.{i}.down.weight": published[f"h.{i}.down.weight"],
         }
     return found
+
+
+def stored(text: str) -> dict[str, Stored]:
+    """The tensors of the file that the comments of a spec speak of."""
+    found = STORED.findall(text)
+    assert len(found) == text.count("# the file has"), "a line of these is not written as this file says"
+    return {name: Stored(tuple(map(int, shape.split(" x "))), dtype) for name, shape, dtype in found}
+
+
+def misfits(compiled: Compiled, text: str) -> list[Diagnostic]:
+    """Why the file that the comments of a spec speak of does not fill its parameters; nothing without a file."""
+    published = stored(text)
+    if not published:
+        return []
+    (table,) = compiled.spec.imports.values()
+    settled, faults = settle(table, compiled.spec, compiled.graph)
+    assert not faults
+    return hold(settled, published)

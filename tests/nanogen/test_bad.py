@@ -1,7 +1,7 @@
 """Every bad file says on the faulty line what is found there; no more is found, and nowhere else.
 
-A first line `# --set NAME=VALUE` is given to the compiler as it would be on the command line. How the faults
-are drawn stands in golden/drawings; `UPDATE=1 pytest tests/nanogen/test_bad.py` writes that again.
+A first line `# --set NAME=VALUE` is given to the compiler as it would be on the command line. Lines such as
+`# the file has wte.weight: 32 x 8, F32` are a file of weights, to which the spec is held. How the faults are drawn stands in golden/drawings; `UPDATE=1 pytest tests/nanogen/test_bad.py` writes that again.
 """
 
 import os
@@ -15,6 +15,8 @@ from nanogen.diagnostics import Refusal
 from nanogen.draw import draw, find
 from nanogen.spec import read_override
 from stages.load import load_run
+
+from .published import misfits
 
 HERE = Path(__file__).parent
 BAD = sorted((HERE / "bad").glob("*.toml"))
@@ -31,7 +33,7 @@ def found_in(path: Path):
             return run.document, list(run.warnings)
         overrides = dict([read_override(given[1])]) if given else {}
         done = compile_file(path, overrides, name=path.name)
-        return done.document, list(done.warnings)
+        return done.document, [*done.warnings, *misfits(done, text)]
     except Refusal as refusal:
         return refusal.document, refusal.diagnostics
 

@@ -1,6 +1,9 @@
 """The command line as people use it: what is printed, where, and the exit code. 0 clean, 1 a fault, 2 usage."""
 
 import json
+import re
+import shlex
+import shutil
 from pathlib import Path
 
 import click
@@ -68,6 +71,29 @@ def test_every_option_has_a_sentence(name):
             assert option.help
             assert option.help[0].isupper() or option.help[0].isdigit(), option.help
             assert option.help.endswith("."), option.help
+
+
+def examples(name: str) -> list[str]:
+    """The lines of a command's help that call it, without what a shell adds."""
+    command = cli.cli.get_command(click.Context(cli.cli), name)
+    assert command is not None
+    found = re.findall(rf"^ *nanogen ({name}\b.*)$", command.help or "", re.MULTILINE)
+    return [line.split(" > ")[0] for line in found]
+
+
+WITH_TORCH = ("compile", "import", "run", "sample")  # or with what nobody has at hand
+EXAMPLES = [line for name in COMMANDS if name not in WITH_TORCH for line in examples(name)]
+
+
+@pytest.mark.parametrize("line", EXAMPLES)
+def test_an_example_works_as_it_stands(nanogen, line, tmp_path, monkeypatch):
+    (tmp_path / "specs").symlink_to(SPECS)
+    for name in ("my_model", "old", "new"):
+        shutil.copy(SPECS / "nanochat_2025.toml", tmp_path / f"{name}.toml")
+    monkeypatch.chdir(tmp_path)
+    code, out, err = nanogen(*shlex.split(line))
+    assert (code, err) == (0, "")
+    assert out or "--json" in line  # a line a fault, and here is none
 
 
 def test_version(nanogen):
@@ -188,6 +214,21 @@ def test_source_is_written(nanogen, tmp_path):
     assert (tmp_path / "model.py").read_text() == nanogen("compile", "saint_iberis_tiny", "--source")[
         1
     ].rstrip("\n") + "\n"
+
+
+def test_standalone_source_is_written(nanogen, tmp_path):
+    path = tmp_path / "model.py"
+    code, _, _ = nanogen("compile", "saint_iberis_tiny", "-o", str(path), "--standalone")
+    assert code == 0
+    text = path.read_text()
+    assert "\nclass Linear(nn.Module):" in text
+    assert "\nclass Model(nn.Module):" in text
+    assert "from runtime" not in text
+    assert nanogen("compile", "saint_iberis_tiny", "--source", "--standalone")[1].rstrip("\n") == text.rstrip(
+        "\n"
+    )
+    code, _, err = nanogen("compile", "saint_iberis_tiny", "--standalone")
+    assert (code, "give -o FILE, or --source" in err) == (2, True)
 
 
 def test_compile_traces_when_asked(nanogen):

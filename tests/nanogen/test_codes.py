@@ -12,7 +12,6 @@ BAD = sorted((Path(__file__).parent / "bad").glob("*.toml"))
 SOURCES = {
     p: p.read_text() for folder in ("nanogen", "stages") for p in sorted((ROOT / folder).rglob("*.py"))
 }
-FROM_FILES = "NG51"  # faults that stand between a spec and a file of weights: no spec alone shows them
 DRAWINGS = Path(__file__).parent / "golden" / "drawings"
 
 
@@ -47,14 +46,14 @@ def test_every_code_is_in_a_block_and_they_are_in_order():
     assert {code[:3] for code in CODES} == set(BLOCKS)
 
 
-@pytest.mark.parametrize("code", [code for code in CODES if not code.startswith(FROM_FILES)])
+@pytest.mark.parametrize("code", CODES)
 def test_a_bad_file_shows_the_code(code):
     named = [p for p in BAD if p.stem.startswith(code)]
     assert named, f"tests/nanogen/bad/{code}-....toml is missing"
     assert any(f"# {code}" in p.read_text() for p in named)
 
 
-@pytest.mark.parametrize("code", [code for code in CODES if not code.startswith(FROM_FILES)])
+@pytest.mark.parametrize("code", CODES)
 def test_a_drawing_shows_the_code(code):
     drawn = [p for p in DRAWINGS.glob(f"{code}-*.txt") if f"[{code}]: " in p.read_text()]
     assert drawn, f"tests/nanogen/golden/drawings/{code}-....txt is missing"

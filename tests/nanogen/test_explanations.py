@@ -12,6 +12,8 @@ from nanogen.explanations import FILE, code_meant, explanation_of, nearest_code
 from nanogen.spec import read_override
 from stages.load import load_run
 
+from .published import misfits
+
 REST = {  # of a spec, where an example does not say otherwise
     "": {"kind": '"model"', "language": "1"},
     "[dims]": {"vocab": "32", "context": "8", "width": "8"},
@@ -46,16 +48,13 @@ def told(example: str, tmp_path) -> tuple[list[str], str]:
             found, document = run.warnings, run.document
         else:
             done = compile_text(whole(example), dict([read_override(given[1])]) if given else {})
-            found, document = done.warnings, done.document
+            found, document = [*done.warnings, *misfits(done, example)], done.document
     except Refusal as refusal:
         found, document = refusal.diagnostics, refusal.document
     return [d.code for d in found], draw(document, found)
 
 
-FROM_FILES = "NG51"  # faults that stand between a spec and a file of weights: no spec alone shows them
-
-
-@pytest.mark.parametrize("code", [code for code in CODES if not code.startswith(FROM_FILES)])
+@pytest.mark.parametrize("code", CODES)
 def test_the_wrong_example_shows_the_code_and_the_right_one_nothing(code, tmp_path):
     explanation = explanation_of(code)
     found, drawn = told(explanation.wrong, tmp_path)

@@ -120,6 +120,12 @@ NESTED = {
         "a.toml": LIBRARY
         + '[dial.r]\ndefault = 3\n[loop.lent]\ntimes = "r"\na = "linear(x, width)"\nx = "silu(a)"\n'
     },
+    "one file from a folder and from beside the model": {
+        "a.toml": LIBRARY
+        + 'use = ["lib/b.toml", "other/c.toml"]\n[module.lent]\nb = "bee(x)"\nc = "cee(b)"\ny = "c"\n',
+        "lib/b.toml": LIBRARY + 'use = ["other/c.toml"]\n[module.bee]\ny = "cee(x)"\n',
+        "other/c.toml": LIBRARY + '[module.cee]\ny = "linear(x, width)"\n',
+    },
     "weights of the model that uses it": {
         "a.toml": LIBRARY
         + '[module.lent]\na = "linear(x, vocab, weights=model.embed)"\ny = "linear(a, width)"\n'
@@ -243,3 +249,21 @@ def test_paths_go_from_the_file_that_uses(tmp_path: Path):
     (tmp_path / "parts").mkdir()
     (tmp_path / "parts" / "a.toml").write_text(LENT)
     assert shapes(compile_file(tmp_path / "model.toml"))["a.y.bias"] == [6]
+
+
+def test_a_file_in_a_folder_uses_what_ships(tmp_path: Path):
+    (tmp_path / "model.toml").write_text(USER.replace("a.toml", "parts/a.toml"))
+    (tmp_path / "parts").mkdir()
+    uses = LIBRARY + 'use = ["std/swiglu.toml"]\n[module.lent]\ny = "swiglu(x)"\n'
+    (tmp_path / "parts" / "a.toml").write_text(uses)
+    assert set(compile_file(tmp_path / "model.toml").used) == {"parts/a.toml", "std/swiglu.toml"}
+
+
+def test_two_files_give_a_dim_one_size():
+    other = LIBRARY + '[dims]\nrank = 4\n[module.more]\ny = "linear(x, rank)"\n'
+    both = USER.replace('["a.toml"]', '["a.toml", "b.toml"]')
+    said = [("b.toml", 4, "NG107", "two files give `rank` other sizes")]
+    assert faults({"a.toml": LENT, "b.toml": other}, both) == said
+    assert compiled({"a.toml": LENT, "b.toml": other.replace("4", "3")}, both)
+    own = both.replace("width = 6", "width = 6\nrank = 5")
+    assert shapes(compiled({"a.toml": LENT, "b.toml": other}, own))["a.down.weight"] == [5, 6]

@@ -78,6 +78,9 @@ def test_a_literal_list_holds_for_the_file_as_written(stack, faults):
     assert [c for c, _, _ in faults(listed, {"depth": 3})] == ["NG324"]
     assert chosen(listed, {"width": 16}) == ["one", "two", "one", "two"]
     assert chosen(ruled, {"depth": 1, "attn": [1]}) == ["two", "one"]
+    assert [m for _, _, m in faults(ruled, {"depth": 1})] == [
+        "`attn` lists layers of a stack that has another number of them than 2"
+    ]
     assert [c for c, _, _ in faults(stack('{ one = "attn", two = "rest" }', dims="attn = [9]"))] == ["NG323"]
 
 

@@ -20,6 +20,7 @@ from runtime.trace import trace_decoding, trace_training
 
 SPECS = sorted((Path(__file__).parents[2] / "specs").glob("*.toml"))
 TINY = SPECS[0].parent / "saint_iberis_tiny.toml"
+ZOO = SPECS[0].parent / "zoo"
 GPT = SPECS[0].parent / "nanochat_2025.toml"
 
 
@@ -100,6 +101,27 @@ def test_flops_and_state_are_proven(path: Path):
     assert proof.backward == backward(compiled.graph, Load(1, proof.tokens)).matmul
     assert proof.forward + proof.backward == training_per_token(compiled.graph, proof.tokens) * proof.tokens
     assert proof.decoding == decoding_per_token(compiled.graph, proof.past)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 5])
+@pytest.mark.parametrize("name", ["looped", "huginn"])
+def test_flops_and_state_are_proven_wherever_a_dial_stands(name: str, turns: int):
+    sizes = {"width": 24, "heads": 4, "head_dim": 6, "vocab": 11, "context": 16}
+    sizes |= {"reached": 2} if name == "looped" else {"hidden": 20}
+    compiled = compile_file(SPECS[0].parent / f"{name}.toml", sizes)
+    prove_state(compiled, {"r": turns})
+    proof = prove_flops(compiled, prove(compiled), {"r": turns})
+    load = Load(1, proof.tokens, dials={"r": turns})
+    assert proof.forward == forward(compiled.graph, load).matmul
+    assert (proof.backward == 2 * proof.forward) == (turns <= (2 if name == "looped" else 8))
+
+
+@pytest.mark.parametrize("path", sorted(ZOO.glob("*.toml")), ids=lambda p: p.stem)
+def test_published_models_are_proven(path: Path):
+    lists = {"attends": [2, 5]} if "attends" in path.read_text() else {}
+    compiled = compile_file(path, {"depth": 6, **lists})
+    proof = prove_flops(compiled, prove(compiled))
+    assert proof.backward == 2 * proof.forward
 
 
 WINDOWED = """

@@ -1,6 +1,6 @@
 """Whatever valid spec is written: counted is built, traced and allocated, and decoding is the full forward.
 
-`NANOGEN_RANDOM=1000 pytest tests/nanogen/test_random.py` tries more specs than the suite does.
+`NANOGEN_RANDOM=1500 pytest tests/nanogen/test_random.py` tries more specs than the suite does.
 """
 
 from __future__ import annotations
@@ -18,50 +18,79 @@ from nanogen.lowering import prove, prove_state
 from runtime.model import allocate_past, build, initialize
 from runtime.primitives import Now
 from runtime.trace import trace_decoding, trace_training
-from tests.nanogen.random_specs import specs
+from tests.nanogen.random_specs import Spec, specs
 
-CASES = int(os.environ.get("NANOGEN_RANDOM", "40"))
+SUITE = 60
+CASES = int(os.environ.get("NANOGEN_RANDOM", str(SUITE)))
 ROWS = 2
-LIMITS = {"max_examples": CASES, "deadline": None, "suppress_health_check": list(HealthCheck)}
+TORCH_COMPILED = max(1, CASES // 20)
+LIMITS = {
+    "deadline": None,
+    "derandomize": CASES == SUITE,
+    "database": None,
+    "suppress_health_check": list(HealthCheck),
+}
 
 
-@settings(derandomize=CASES == 40, **LIMITS)
-@given(specs())
-def test_counted_is_what_is_built_and_decoding_is_the_forward(text: str):
-    compiled = compile_text(text)
-    assert {d.code for d in compiled.warnings} <= {
-        "NG402"
-    }  # a module that none calls, a setting that none reads
-    prove(compiled)  # parameters, path by path
-    prove_state(compiled)
+def built(spec: Spec) -> tuple[Compiled, nn.Module]:
+    compiled = compile_text(spec.text)
     model = build(compiled.source, compiled.blueprint)
     initialize(model, compiled.blueprint, seed=0)
-    flops_are_traced(compiled, model)
-    decoding_is_the_forward(compiled, model)
+    return compiled, model
 
 
-def flops_are_traced(compiled: Compiled, model: nn.Module) -> None:
+def tokens_of(compiled: Compiled) -> Tensor:
+    generator = torch.Generator().manual_seed(3)
+    return torch.randint(compiled.graph.vocab, (ROWS, compiled.graph.context), generator=generator)
+
+
+@settings(max_examples=CASES, **LIMITS)
+@given(specs())
+def test_counted_is_what_is_built_and_decoding_is_the_forward(spec: Spec):
+    compiled, model = built(spec)
+    # a table that none calls, a setting that none reads
+    assert {d.code for d in compiled.warnings} <= {"NG402"}
+    prove(compiled)  # parameters, path by path
+    for dials in spec.dials:
+        prove_state(compiled, dials)
+        flops_are_traced(compiled, model, dials)
+        decoding_is_the_forward(compiled, model, dials)
+
+
+def flops_are_traced(compiled: Compiled, model: nn.Module, dials: dict[str, int]) -> None:
     graph, tokens = compiled.graph, compiled.graph.context
-    load = Load(ROWS, tokens)
+    load = Load(ROWS, tokens, dials=dials)
     counted = forward(graph, load).matmul, backward(graph, load).matmul
-    assert trace_training(model, rows=ROWS, tokens=tokens) == counted
+    assert trace_training(model, rows=ROWS, tokens=tokens, dials=dials) == counted
     for new, past in ((1, tokens - 1), (2, 3)):
-        traced = trace_decoding(model, compiled.blueprint, rows=ROWS, tokens=new, past=past)
-        assert traced == forward(graph, Load(ROWS, new, past)).matmul
+        traced = trace_decoding(model, compiled.blueprint, rows=ROWS, tokens=new, past=past, dials=dials)
+        assert traced == forward(graph, Load(ROWS, new, past, dials=dials)).matmul
 
 
 @torch.inference_mode()
-def decoding_is_the_forward(compiled: Compiled, model: nn.Module) -> None:
-    context, vocab = compiled.graph.context, compiled.graph.vocab
-    tokens = torch.randint(vocab, (ROWS, context), generator=torch.Generator().manual_seed(3))
-    whole = model(tokens)
+def decoding_is_the_forward(compiled: Compiled, model: nn.Module, dials: dict[str, int]) -> None:
+    context, tokens = compiled.graph.context, tokens_of(compiled)
+    whole = model(tokens, Now.start(tokens, dials=dials))
     assert torch.isfinite(whole).all()
     for sizes in ([1] * context, [context - 4, 1, 3]):
-        past = allocate_past(compiled.blueprint, rows=ROWS, capacity=context, dtype=torch.float32)
+        past = allocate_past(
+            compiled.blueprint, rows=ROWS, capacity=context, dtype=torch.float32, dials=dials
+        )
         place, pieces = 0, list[Tensor]()
         for size in sizes:
             piece, positions = tokens[:, place : place + size], torch.arange(place, place + size)[None]
-            pieces.append(model(piece, Now.start(piece, torch.float32, positions, past)))
+            pieces.append(model(piece, Now.start(piece, torch.float32, positions, past, dials)))
             place += size
         scale = max(1.0, float(whole.abs().max()))
         assert torch.allclose(torch.cat(pieces, dim=1), whole, rtol=0, atol=1e-4 * scale)
+
+
+@settings(max_examples=TORCH_COMPILED, **LIMITS)
+@given(specs())
+def test_torch_compiles_the_source_whole(spec: Spec):
+    compiled, model = built(spec)
+    tokens = tokens_of(compiled)
+    torch._dynamo.reset()
+    found = torch.compile(model, fullgraph=True, dynamic=False, backend="eager")(tokens)
+    whole = model(tokens)
+    assert torch.allclose(found, whole, rtol=0, atol=1e-4 * max(1.0, float(whole.abs().max())))

@@ -135,6 +135,23 @@ x = "x + b"
 """
     + EMBED
     + 'a = "trunk(embed)"\nlogits = "linear(a + at(a.b.h, 2), vocab)"',
+    "layers that lend to one another, in a stack that borrows and is read inside": """
+[module.low]
+a = "linear(x, width)"
+y = "silu(a) + shift(x, 1)"
+[stack.trunk]
+layers = 3
+b = "low(x) if i == 0 else low(x, weights=at(b, i - 1))"
+c = "low(b.a, weights=b)"
+x = "0.5 * c + x"
+"""
+    + EMBED
+    + """
+t = "trunk(embed)"
+v = "t.c.a"
+u = "trunk(silu(t) + at(t.b, 1), weights=t)"
+logits = "linear(u + v[0] * v[1], vocab)"
+""",
     "weights of the model, in layers of a stack in a module in a loop": """
 [stack.trunk]
 layers = 3

@@ -6,7 +6,7 @@ import torch
 
 import runtime.primitives as library
 from runtime.primitives import Now
-from tests.nanogen.running import TOKENS, model_of, run
+from tests.nanogen.running import TOKENS, holds, model_of, run
 
 ATTENTION = """
 [module.attention]
@@ -208,3 +208,47 @@ logits = "linear(b, vocab)"
     _, model = model_of(body)
     run(body)
     assert "a.y.gate.weight" in dict(model.named_parameters())
+
+
+def test_layers_that_own_nothing_are_functions_where_no_others_own():
+    """The same layer stands among modules in one place, and among functions in the other; in a loop, too."""
+    holds(
+        """
+[module.low]
+a = "linear(x, width)"
+y = "silu(a) + shift(x, 1)"
+[stack.trunk]
+layers = 3
+side = "low(x)"
+x = "tanh(x)"
+[loop.again]
+times = 2
+t = "trunk(x)"
+x = "0.5 * t"
+[model]
+embed = "embedding(tokens, vocab, width)"
+a = "trunk(embed)"
+b = "trunk(embed)"
+c = "again(embed)"
+logits = "linear(at(a.side.a, 1) + a + b + c, vocab)"
+"""
+    )
+
+
+def test_a_layer_reads_a_value_below_and_borrows_its_weights():
+    holds(
+        """
+[module.low]
+a = "linear(x, width)"
+y = "silu(a)"
+[stack.trunk]
+layers = 3
+e = "low(x) if i == 0 else low(x, weights=at(e, i - 1))"
+d = "at(e, i - 1) if i > 0 else x"
+x = "tanh(d + e)"
+[model]
+embed = "embedding(tokens, vocab, width)"
+a = "trunk(embed)"
+logits = "linear(a, vocab)"
+"""
+    )

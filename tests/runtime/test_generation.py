@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from nanogen.compiler import Compiled, compile_text
 from runtime.generation import Sampling, draw, generate
 from runtime.model import build, initialize
+from runtime.primitives import Now
 
 SPEC = """
 kind = "model"
@@ -115,6 +116,28 @@ logits = "linear(embed, vocab)"
         while len(ids) < 6:
             ids.append(int(model(torch.tensor([ids]))[0, -1].argmax()))
     assert generate(model, compiled.blueprint, [2], tokens=5, sampling=GREEDY) == [ids[1:]]
+
+
+def test_dials_set_how_often_a_loop_turns():
+    text = SPEC.replace("[stack.trunk]\nlayers = 2", '[dial.r]\ndefault = 2\n[loop.trunk]\ntimes = "r"')
+    text = text.replace("window=6 if i else none", "window=6").replace('x = "x + c"', 'x = "x + rms_norm(c)"')
+    compiled = compile_text(text)
+    model = build(compiled.source, compiled.blueprint)
+    initialize(model, compiled.blueprint, seed=3)
+
+    def written(r: int | None) -> list[int]:
+        dials = None if r is None else {"r": r}
+        found = generate(model, compiled.blueprint, PROMPT, tokens=20, sampling=GREEDY, dials=dials)
+        ids = list(PROMPT)
+        with torch.no_grad():
+            for _ in range(20):
+                tokens = torch.tensor([ids])
+                ids.append(int(model(tokens, Now.start(tokens, dials=dials))[0, -1].argmax()))
+        assert found == [ids[len(PROMPT) :]]
+        return found[0]
+
+    assert written(None) == written(2)
+    assert len({tuple(written(r)) for r in (1, 2, 5)}) == 3
 
 
 def frequencies(sampling: Sampling, logits: Tensor) -> Tensor:

@@ -85,10 +85,10 @@ def test_a_convolution_multiplies_each_tap_with_each_value(kernel: int):
     assert traced(lambda x, now, conv: conv(x * x, now) * x, conv=conv) == (each, 2 * each)
 
 
-def attention(window: int | None, groups: int = 1) -> Any:
+def attention(window: int | None, groups: int = 1, **settings: Any) -> Any:
     def compute(x: Tensor, now: Now) -> Tensor:
         q = x.unflatten(-1, (3, 2))
-        return attend(q, q[..., :groups, :], q[..., :groups, :1], now, window=window).flatten(2)
+        return attend(q, q[..., :groups, :], q[..., :groups, :1], now, window=window, **settings).flatten(2)
 
     return compute
 
@@ -108,6 +108,31 @@ def pairs_that_matter(window: int | None) -> int:
 def test_attention_costs_what_it_looks_at(window: int | None, groups: int):
     each = 2 * ROWS * 3 * pairs_that_matter(window) * (2 + 1)
     assert traced(attention(window, groups)) == (each, 2 * each)
+
+
+@pytest.mark.parametrize("window", [None, 1, 3])
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("settings", [{"softcap": 2.0}, {"sinks": torch.zeros(3, device="meta")}], ids=str)
+def test_attention_that_is_written_out_costs_no_more(window: int | None, groups: int, settings: dict):
+    each = 2 * ROWS * 3 * pairs_that_matter(window) * (2 + 1)
+    assert traced(attention(window, groups, **settings)) == (each, 2 * each)
+    leaf = {"positions": None if window is None else window - 1, "dtype": "run"}
+    state = {"k": {"axes": [groups, 2], **leaf}, "v": {"axes": [groups, 1], **leaf}}
+    seen = [min(place + 1, window or 99) for place in (4, 5)]
+    assert (
+        decoded(attention(window, groups, **settings), state, tokens=2, past=4)
+        == 2 * ROWS * 3 * sum(seen) * 3
+    )
+
+
+def test_matmuls_around_attention_that_is_written_out_are_whole():
+    def compute(x: Tensor, now: Now, a: nn.Module) -> Tensor:
+        squares = torch.matmul(x[..., None] * 2, x[..., None, :])  # of each position, in one batch
+        return attention(2, softcap=1.0)(a(x + squares.sum(-1)), now)
+
+    pairs = 2 * ROWS * 3 * pairs_that_matter(2) * 3
+    around = 2 * ROWS * TOKENS * WIDTH * WIDTH
+    assert traced(compute, a=Linear(WIDTH, WIDTH)) == (pairs + 2 * around, 2 * (pairs + 2 * around))
 
 
 def test_attention_to_keys_that_do_not_learn():

@@ -49,6 +49,16 @@ logits = "linear(trunk, vocab, role=head)"
 """
 
 
+LOOPED = (
+    SPEC.replace("[stack.trunk]\nlayers = 2", '[loop.trunk]\ntimes = "r"\nbackprop = 2')
+    + """
+[dial.r]
+default = 2
+train = { draw = "lognormal_poisson", mean = 2, sigma = 0.5, max = 6 }
+"""
+)
+
+
 class Cursor:
     """Batches that depend on their number alone, with more targets ignored in some than in others."""
 
@@ -73,8 +83,8 @@ class Cursor:
         self.place = int(state["place"][0])
 
 
-def trainer_of(accumulation: int = 2, seed: int = 1) -> Trainer:
-    compiled = compile_text(SPEC)
+def trainer_of(accumulation: int = 2, seed: int = 1, spec: str = SPEC) -> Trainer:
+    compiled = compile_text(spec)
     model = build(compiled.source, compiled.blueprint)
     initialize(model, compiled.blueprint, seed=seed)
     tensors: dict[str, Any] = dict(model.named_parameters())
@@ -89,6 +99,8 @@ def trainer_of(accumulation: int = 2, seed: int = 1) -> Trainer:
         dtype=torch.float32,
         device="cpu",
         compiled=False,
+        dials=compiled.blueprint["dials"],
+        seed=5,
     )
 
 
@@ -111,23 +123,42 @@ def test_training_lowers_the_loss_and_counts_what_it_did():
     assert all(p.grad is None for p in trainer.model.parameters())
 
 
+@pytest.mark.parametrize("spec", [SPEC, LOOPED], ids=["plain", "looped"])
 @pytest.mark.parametrize("at", [1, 4, 8])
-def test_a_resumed_run_is_the_straight_run_bit_for_bit(tmp_path: Path, at: int):
-    straight = trainer_of()
-    losses = []
+def test_a_resumed_run_is_the_straight_run_bit_for_bit(tmp_path: Path, at: int, spec: str):
+    straight = trainer_of(spec=spec)
+    done = []
     for step in range(STEPS):
         if step == at:
             write_save(tmp_path, step, straight.groups(), {})
-        losses.append(straight.run_step().loss)
-    resumed = trainer_of(seed=2)  # other weights, to be overwritten
+        result = straight.run_step()
+        done.append((result.loss, result.dials))
+    resumed = trainer_of(seed=2, spec=spec)  # other weights, to be overwritten
     save = newest_save(tmp_path, pytest.fail)
     assert save is not None
     resumed.restore(save.step, {name: save.tensors(name) for name in ("weights", "optimizer", "loader")})
-    assert [resumed.run_step().loss for _ in range(at, STEPS)] == losses[at:]
+    results = [resumed.run_step() for _ in range(at, STEPS)]
+    assert [(r.loss, r.dials) for r in results] == done[at:]
     ends = resumed.groups()
     for group, tensors in straight.groups().items():
         assert set(tensors) == set(ends[group])
         assert all(torch.equal(tensor, ends[group][name]) for name, tensor in tensors.items()), group
+
+
+def test_each_micro_batch_has_dials_of_its_own(monkeypatch: pytest.MonkeyPatch):
+    trainer, asked = trainer_of(accumulation=4, spec=LOOPED), []
+    plain = trainer.losses
+
+    def losses(inputs: Tensor, targets: Tensor, *, dials: dict[str, int]) -> Tensor:
+        asked.append(dials)
+        return plain(inputs, targets, dials=dials)
+
+    trainer.losses = losses  # type: ignore[assignment]
+    results = [trainer.run_step() for _ in range(3)]
+    assert [dials for result in results for dials in result.dials] == asked
+    assert len({tuple(d["r"] for d in result.dials) for result in results}) == 3
+    assert len({d["r"] for d in asked}) > 2
+    assert trainer_of().run_step().dials == ({}, {})
 
 
 def gradients(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> tuple[float, dict[str, Tensor]]:

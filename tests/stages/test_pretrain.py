@@ -1,7 +1,11 @@
-"""Steps and batches: what the settings say, settled or refused."""
+"""Steps and batches: what the settings say, settled or refused; and what a trained model cost."""
+
+import json
 
 import pytest
 
+from nanogen.answers.flops import training_per_token
+from runtime.dials import draw_dials
 from runtime.faults import Fault
 from stages.pretrain import Settings, pace
 
@@ -46,3 +50,33 @@ def test_training_asks_for_the_same_bits_from_the_same_numbers(write_run, told, 
     torch.use_deterministic_algorithms(False)
     execute(write_run(), tmp_path / "runs", told[0])
     assert torch.are_deterministic_algorithms_enabled()
+
+
+def test_flops_are_counted_where_the_dials_stood(write_run, looped, told, tmp_path):
+    from stages.runner import execute
+
+    run = write_run(looped)
+    folder = execute(run, tmp_path / "runs", told[0]) / "base"
+    graph, declared = run.compiled.graph, run.compiled.blueprint["dials"]
+    drawn = [
+        [draw_dials(declared, seed=run.seed, step=step, micro=micro) for micro in range(2)]
+        for step in range(6)
+    ]
+    assert len({dials["r"] for step in drawn for dials in step}) > 1
+    wanted = sum(training_per_token(graph, 16, dials) * 32 for step in drawn for dials in step)
+    assert json.loads((folder / "result.json").read_text())["flops"] == wanted
+    steps = [
+        e for line in (folder / "metrics.jsonl").read_text().splitlines() if "loss" in (e := json.loads(line))
+    ]
+    assert steps[0]["dials"] == {"r": (drawn[0][0]["r"] + drawn[0][1]["r"]) / 2}
+    assert steps[-1]["flops"] == wanted
+
+
+def test_flops_are_those_of_the_rows_that_were_trained_on(write_run, told, tmp_path):
+    from stages.runner import execute
+
+    run = write_run(("steps = 6", "steps = 1, length = 8"))
+    folder = execute(run, tmp_path / "runs", told[0]) / "base"
+    wanted = training_per_token(run.compiled.graph, 8) * 64
+    assert json.loads((folder / "result.json").read_text())["flops"] == wanted
+    assert wanted != training_per_token(run.compiled.graph, 16) * 64

@@ -53,9 +53,10 @@ def kill_after(monkeypatch, steps: int) -> None:
     monkeypatch.setattr(Trainer, "run_step", run_step)
 
 
-@pytest.mark.parametrize("steps", [3, 4])
-def test_a_killed_run_ends_as_if_it_had_not_been(write_run, told, tmp_path, steps):
-    run = write_run(("evaluate_every = 3", "evaluate_every = 3, save_minutes = 1e-9"))
+@pytest.mark.parametrize(("steps", "model"), [(3, "plain"), (4, "plain"), (4, "looped")])
+def test_a_killed_run_ends_as_if_it_had_not_been(write_run, looped, told, tmp_path, steps, model):
+    changes = [looped] if model == "looped" else []
+    run = write_run(("evaluate_every = 3", "evaluate_every = 3, save_minutes = 1e-9"), *changes)
     tell, out = told
     straight = execute(run, tmp_path / "straight", tell)
     with pytest.MonkeyPatch.context() as patch:

@@ -40,6 +40,29 @@ def test_a_run_prints_card_progress_and_where_the_report_is(here):
     )
 
 
+def test_a_looped_model_writes_where_its_dial_is_put(write_run, looped, tmp_path, monkeypatch):
+    write_run(looped)
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(cli, ["run", "small.toml"]).exit_code == 0
+
+    def sample(*args: str):
+        return CliRunner().invoke(
+            cli, ["sample", "small.toml", "-p", "The", "--tokens", "9", "--temperature", "0", *args]
+        )
+
+    texts = [sample(*args).output for args in ((), ("--dial", "r=2"), ("--dial", "r=9"))]
+    assert texts[0] == texts[1]
+    assert texts[2].startswith("The")
+    beyond = sample("--dial", "r=10")
+    assert str(beyond.exception) == "the dial `r` goes from 1 to 9, and 10 is asked for"
+    assert str(sample("--dial", "depth=2").exception) == "the model has no dial `depth`"
+    for wrong in ("r", "r=", "r=-1", "r=" + "9" * 5000):
+        assert (
+            sample("--dial", wrong).exit_code,
+            "is not NAME=NUMBER" in sample("--dial", wrong).output,
+        ) == (2, True)
+
+
 def test_sampling_before_training_says_what_to_do(here):
     done = nanogen("sample", "small.toml", cwd=here)
     assert done.returncode == 1

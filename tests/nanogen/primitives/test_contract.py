@@ -420,6 +420,6 @@ def test_the_source_keeps_the_runs_dtype_and_wide_stays_wide(example: Example):
     for g in given:
         narrow.append(g.to(torch.bfloat16) if isinstance(g, Tensor) and g.is_floating_point() else g)
         if isinstance(g, Now):
-            narrow[-1] = Now(g.positions, torch.bfloat16, g.tables, g.past, place=g.place)
+            narrow[-1] = Now(g.positions, torch.bfloat16, g.tables, g.past, g.dials, place=g.place)
     wanted = torch.float32 if value.dtype == "float32" else torch.bfloat16
     assert call(*narrow).dtype == wanted
