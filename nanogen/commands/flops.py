@@ -66,7 +66,7 @@ def _dial(
         found |= dict.fromkeys(int(n[:9]) for n in numbers.split(","))
     if len(names) > 1:
         raise click.BadParameter(f"one dial at a time, found {', '.join(f'`{n}`' for n in names)}")
-    return (*names, tuple(found)) if names else None
+    return (next(iter(names)), tuple(found)) if names else None
 
 
 def _budget(ctx: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
