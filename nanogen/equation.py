@@ -60,8 +60,9 @@ def _written(node: Node, laws: bool, earlier: dict[str, str]) -> tuple[str, int]
 
 
 def _elsewhere(name: str) -> str:
-    """A name of the graph as a spec writes it: `at.x` stands in an earlier layer."""
-    return f"at({name.removeprefix('at.')}, ..)" if name.startswith("at.") else name
+    """A name of the graph as a spec writes it: `at.x` stands in an earlier layer, and `weights.x` owns weights there."""
+    head, _, rest = name.partition(".")
+    return f"at({rest}, ..)" if head in ("at", "weights") and rest else name
 
 
 def _weights(node: Apply | Call, earlier: dict[str, str]) -> list[str]:
