@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from torch import Tensor, nn
@@ -15,10 +16,14 @@ from nanogen.answers.flops import backward, forward
 from nanogen.compiler import Compiled, compile_text
 from nanogen.load import Load
 from nanogen.lowering import prove, prove_state
+from runtime import regions
+from runtime.losses import token_losses
 from runtime.model import allocate_past, build, initialize
 from runtime.primitives import Now
+from runtime.regions import VARIANTS, compile_regions
 from runtime.trace import trace_decoding, trace_training
 from tests.nanogen.random_specs import Spec, specs
+from tests.runtime.test_regions import Counter
 
 SUITE = 60
 CASES = int(os.environ.get("NANOGEN_RANDOM", str(SUITE)))
@@ -92,5 +97,26 @@ def test_torch_compiles_the_source_whole(spec: Spec):
     tokens = tokens_of(compiled)
     torch._dynamo.reset()
     found = torch.compile(model, fullgraph=True, dynamic=False, backend="eager")(tokens)
-    whole = model(tokens)
+    whole = model(tokens).detach()
     assert torch.allclose(found, whole, rtol=0, atol=1e-4 * max(1.0, float(whole.abs().max())))
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # torch hides it, unless it is an error
+@settings(max_examples=TORCH_COMPILED, **LIMITS)
+@given(specs())
+def test_torch_compiles_the_regions_each_once_wherever_dials_stand(spec: Spec):
+    compiled, model = built(spec)
+    tokens, seed = tokens_of(compiled), torch.tensor(7)
+    plain = token_losses(model, torch.float32)
+    wanted = [plain(tokens, tokens, seed, dials=dials).detach() for dials in spec.dials]
+    torch._dynamo.reset()
+    counter = Counter()
+    compile_regions(model, compiled.blueprint["regions"], counter)
+    losses = token_losses(model, torch.float32, lambda step: regions.compiled(step, counter))
+    for _ in range(2):
+        graphs = counter.graphs
+        found = [losses(tokens, tokens, seed, dials=dials) for dials in spec.dials]
+        for one, other in zip(found, wanted, strict=True):
+            assert torch.allclose(one, other, rtol=0, atol=1e-4 * max(1.0, float(other.abs().max())))
+    assert counter.graphs == graphs
+    assert graphs <= VARIANTS * (len(set(map(type, model.modules()))) + 1)
