@@ -17,15 +17,18 @@ LAYERS, RUNS, LIMIT = 200, 5, 0.3
 
 
 def deep_spec() -> str:
-    """Saint Iberis with 200 layers of two kinds, and facts that differ in each."""
-    text = (ROOT / "specs/saint_iberis_tiny.toml").read_text()
-    text = text.replace("depth    = 4", f"depth    = {LAYERS}")
-    scaled = text.replace(
-        'h      = "x + mix"', 'scale  = "parameter(init=1 / (i + 1))"\nh      = "x + scale * mix"'
-    )
-    assert f"= {LAYERS}" in scaled
-    assert "scale *" in scaled
-    return scaled
+    """A U-net of 200 layers that see windows and the values of the first layer, with facts that differ in each."""
+    text = (ROOT / "tests/nanogen/good/unet.toml").read_text()
+    for old, new in (
+        ("depth   = 6", f"depth   = {LAYERS}"),
+        (
+            'h      = "joined + mix"',
+            'scale  = "parameter(init=1 / (i + 1))"\nh      = "joined + scale * mix"',
+        ),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    return text
 
 
 def timed(path: str) -> tuple[float, float]:

@@ -115,6 +115,11 @@ class Scene:
         """Equations that are zero at step 0, and which they have it from."""
         return self.followed(self.zero)
 
+    @cached_property
+    def asked(self) -> dict[Node, Trail | None]:
+        """What `zero` has answered: a long sum is walked once, not from each of its terms."""
+        return {}
+
     def zero(self, node: Node, zeros: dict[str, Trail | None]) -> Trail | None:
         """The equations through which a value is zero at step 0, or None where it is not."""
         if isinstance(node, Read):
@@ -124,7 +129,9 @@ class Scene:
             return None
         if isinstance(node.primitive, Linear | Embedding | Bare | CausalConv) and _starts_at_zero(node):
             return ()
-        return _kept_zero(node, [self.zero(part, zeros) for part in node.inputs])
+        if node not in self.asked:
+            self.asked[node] = _kept_zero(node, [self.zero(part, zeros) for part in node.inputs])
+        return self.asked[node]
 
 
 def _starts_at_zero(node: Apply) -> bool:

@@ -27,6 +27,8 @@ from nanogen.tables import Equation, Table
 
 MAX_LAYERS = 2_000  # of one stack
 MAX_LINES = 100_000  # of the whole model, layers and modules expanded
+MAX_DEPTH = 100  # calls one inside another
+MAX_TURNED = MOST**2  # of a body, in loops in loops
 
 
 def build(spec: Spec, names: Names) -> tuple[Graph | None, list[Diagnostic]]:
@@ -162,7 +164,7 @@ class Builder:
             frame.all_loans(),
             alike,
         )
-        return unit if self.countable(unit.expanded, table) else UNKNOWN
+        return unit if self.countable(unit.expanded, table) and self.shallow(unit, table) else UNKNOWN
 
     def want(self, frame: Frame, path: str) -> Result:
         """A value that is read from outside of its table; raises Reject where there is none."""
@@ -197,6 +199,19 @@ class Builder:
             help = "fewer layers, or fewer modules that call modules"
             self.findings.note("NG404", message, Place(table.path), help=help)
         return lines <= MAX_LINES
+
+    def shallow(self, unit: Unit, table: Table) -> bool:
+        """Whether calls in calls, and loops in loops, are no more than whoever follows them can take."""
+        message = help = ""
+        if unit.depth > MAX_DEPTH:
+            message = f"{table.described} is {unit.depth:,} calls deep, more than {MAX_DEPTH:,}"
+            help = "fewer modules that call modules; a stack repeats a body"
+        elif unit.turned > MAX_TURNED:
+            message = f"loops in loops turn a body {unit.turned:,} times, more than {MAX_TURNED:,}"
+            help = "lower `times`, or the `max` of a dial"
+        if message:
+            self.findings.note("NG404", message, Place(table.path), help=help)
+        return not message
 
     # -- calls
 

@@ -16,7 +16,6 @@ from attrs import evolve, frozen
 
 from nanogen.advice import advise
 from nanogen.answers.parameters import count
-from nanogen.blueprint import blueprint
 from nanogen.build import build
 from nanogen.diagnostics import Diagnostic, Findings, Place, Refusal
 from nanogen.document import Document, parse_document, read_document
@@ -24,7 +23,6 @@ from nanogen.graph import Graph
 from nanogen.mapping import check_imports
 from nanogen.names import check_names
 from nanogen.shelf import read_used
-from nanogen.source import emit
 from nanogen.spec import Opener, Spec, read_spec
 
 MAX_PARAMETERS = 10**15
@@ -45,6 +43,8 @@ class Compiled:
 
     @cached_property
     def source(self) -> str:
+        from nanogen.source import emit  # a check does not pay for it
+
         return emit(self.graph)
 
     @property
@@ -54,6 +54,8 @@ class Compiled:
 
     @cached_property
     def blueprint(self) -> dict[str, Any]:
+        from nanogen.blueprint import blueprint
+
         return blueprint(self.graph)
 
 

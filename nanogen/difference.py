@@ -136,6 +136,7 @@ def _stacks(one: Graph, other: Graph, tokens: int) -> list[Stack]:
             for index in range(max(len(ours), len(theirs)))
             if _differ(ours[index : index + 1], theirs[index : index + 1], forms)
         ]
+        layers = [layer for layer in layers if layer.kind != "changed" or layer.changes]
         if layers:
             found.append(Stack(path, (len(ours), len(theirs)), tuple(layers)))
     return found
@@ -146,7 +147,11 @@ def _differ(ours: tuple[Reached, ...], theirs: tuple[Reached, ...], forms: Forms
     if not ours or not theirs:
         return True
     a, b = ours[0].unit, theirs[0].unit
-    return forms.of(a) != forms.of(b) or (a.modules, a.numbers) != (b.modules, b.numbers)
+    return (
+        forms.of(a) != forms.of(b)
+        or (a.modules, a.numbers) != (b.modules, b.numbers)
+        or (a.reaches != b.reaches or a.loans != b.loans)
+    )
 
 
 def _layer(index: int, ours: tuple[Reached, ...], theirs: tuple[Reached, ...], costs: Shares) -> Layer:
@@ -172,15 +177,26 @@ def _inside(one: Unit, other: Unit) -> list[Change]:
 
 def _equations(one: Unit, other: Unit, prefix: str) -> list[Change]:
     """Equations that are not the same, those of the modules they call included."""
-    before, after = ({line.name: line for line in unit.lines} for unit in (one, other))
+    before, after = ({line.name: line for line in unit.lines if _said(line)} for unit in (one, other))
     found: list[Change] = []
     for name in dict.fromkeys([*before, *after]):
         a, b = before.get(name), after.get(name)
         if a is None or b is None:
             found.append(Change("equation", prefix + name, a and written(a.node), b and written(b.node)))
         else:
-            found += _equation(a, b, prefix + name)
+            found += _equation(a, b, prefix + name) or _earlier((one, a), (other, b), prefix + name)
     return found
+
+
+def _said(line: Line) -> bool:
+    """Whether a spec has the line; a dotted one only hands out what others read inside a call."""
+    return "." not in line.name
+
+
+def _earlier(one: tuple[Unit, Line], other: tuple[Unit, Line], path: str) -> list[Change]:
+    """Equations that differ in nothing but the layers that they read."""
+    before, after = (written(line.node, unit=unit) for unit, line in (one, other))
+    return _pairs("equation", {path: before}, {path: after})
 
 
 def _equation(one: Line, other: Line, path: str) -> list[Change]:

@@ -157,9 +157,10 @@ def _syntax(text: str, error: tomli.TOMLDecodeError) -> Diagnostic:
         return _fault("NG002", "this string is not closed", start + unclosed, help)
     for theirs, ours in _PLAINLY:
         message = message.replace(theirs, ours)
-    return _fault(
-        "NG003", message, at, "a value is a number, true or false, a list, a table, or text in quotes"
-    )
+    help = "a value is a number, true or false, a list, a table, or text in quotes"
+    if message == "this is no key":
+        help = "names have letters from a to z, digits and `_`"
+    return _fault("NG003", message, at, help)
 
 
 _PLAINLY = (  # tomli's words, and ours

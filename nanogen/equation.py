@@ -21,19 +21,29 @@ NEGATION, ATOM = 3, 9
 LAWS = ("init", "role", "stored")  # settings that change no value: how a parameter begins, who moves it
 
 
-def written(node: Node, *, laws: bool = True) -> str:
-    """Return the text of a node; without `laws`, only what says which function is computed."""
-    return _written(node, laws)[0]
+def written(node: Node, *, laws: bool = True, unit: Unit | None = None) -> str:
+    """Return the text of a node; without `laws`, only what says which function is computed.
+
+    With the `unit` that it stands in, reads of earlier layers say which; without, alike layers read alike.
+    """
+    return _written(node, laws, _earlier(unit) if unit is not None else {})[0]
 
 
-def _written(node: Node, laws: bool) -> tuple[str, int]:
+def _earlier(unit: Unit) -> dict[str, str]:
+    """What a layer reads or borrows of earlier ones, by its name in the graph."""
+    reached = {reach.name: f"at({reach.path}, {reach.layer})" for reach in unit.reaches}
+    lent = {loan.name: f"at({loan.line}, {loan.layer})" for loan in unit.loans if loan.layer is not None}
+    return reached | lent
+
+
+def _written(node: Node, laws: bool, earlier: dict[str, str]) -> tuple[str, int]:
     """The text, and how tightly it binds."""
     if isinstance(node, Read):
-        return _elsewhere(node.name), ATOM
+        return earlier.get(node.name) or _elsewhere(node.name), ATOM
     if isinstance(node, Inside):
         inside = f"{node.call.name}.{node.path}"
         return (inside if node.layer is None else f"at({inside}, {node.layer})"), ATOM
-    inputs = [_written(part, laws) for part in parts(node)]
+    inputs = [_written(part, laws, earlier) for part in parts(node)]
     if isinstance(node, Apply) and isinstance(node.primitive, Arithmetic):
         return _sum_or_product(node.primitive, inputs)
     if isinstance(node, Apply) and isinstance(node.primitive, Negate):
@@ -42,21 +52,24 @@ def _written(node: Node, laws: bool) -> tuple[str, int]:
         return f"{_bound(inputs[0], ATOM)}[{_subscript(node)}]", ATOM
     texts = [text for text, _ in inputs]
     if isinstance(node, Apply):
-        texts += _settings(node.primitive, laws and node.weights is None) + _weights(node)
+        texts += _settings(node.primitive, laws and node.weights is None) + _weights(node, earlier)
         return f"{node.primitive.name}({', '.join(texts)})", ATOM
     assert isinstance(node, Call)
     unit = called(node)[0]
-    return f"{unit.name}({', '.join(texts + _arguments(unit) + _weights(node))})", ATOM
+    return f"{unit.name}({', '.join(texts + _arguments(unit) + _weights(node, earlier))})", ATOM
 
 
 def _elsewhere(name: str) -> str:
-    """A name of the graph as a spec writes it: `at.x` stands in an earlier layer."""
-    return f"at({name.removeprefix('at.')}, ..)" if name.startswith("at.") else name
+    """A name of the graph as a spec writes it: `at.x` stands in an earlier layer, and `lent.x` owns weights there."""
+    head, _, rest = name.partition(".")
+    return f"at({rest}, ..)" if head in ("at", "lent") and rest else name
 
 
-def _weights(node: Apply | Call) -> list[str]:
+def _weights(node: Apply | Call, earlier: dict[str, str]) -> list[str]:
     """Whose weights a call borrows."""
-    return [f"weights={_elsewhere(node.weights.name)}"] if node.weights is not None else []
+    if node.weights is None:
+        return []
+    return [f"weights={earlier.get(node.weights.name) or _elsewhere(node.weights.name)}"]
 
 
 def _bound(part: tuple[str, int], needed: int) -> str:

@@ -201,9 +201,26 @@ class Unit:
         return any(map(owns, self.nodes))
 
     @cached_property
+    def parameters(self) -> int:
+        """How many numbers it owns, with all that it calls."""
+        own = sum(p.count for node in self.nodes if isinstance(node, Apply) for p in node.owned)
+        calls = (node for node in self.nodes if isinstance(node, Call) and node.weights is None)
+        return own + sum(unit.parameters for node in calls for unit in called(node))
+
+    @cached_property
     def expanded(self) -> int:
         """Lines of the unit with all that it calls written out."""
         return len(self.lines) + sum(unit.expanded for unit in self.calls)
+
+    @cached_property
+    def depth(self) -> int:
+        """How many calls stand one inside another, its own included."""
+        return 1 + max((unit.depth for unit in self.calls), default=0)
+
+    @cached_property
+    def turned(self) -> int:
+        """How often the innermost of loops in loops runs at most."""
+        return max((inner.turned * most_turns(n) for n in self.nodes for inner in called(n)), default=1)
 
     def line(self, name: str) -> Line:
         return next(line for line in self.lines if line.name == name)
@@ -233,19 +250,25 @@ class Graph:
 
 def parts(node: Node) -> tuple[Node, ...]:
     """Nodes that a node reads directly."""
-    match node:
-        case Apply(inputs=inputs) | Call(inputs=inputs):
-            return inputs
-        case Inside(call=call):
-            return (call,)
-    return ()
+    if isinstance(node, Apply | Call):
+        return node.inputs
+    return (node.call,) if isinstance(node, Inside) else ()
 
 
 def nodes(node: Node) -> Iterator[Node]:
-    """Yield a node's parts, deepest first, then the node."""
-    for part in parts(node):
-        yield from nodes(part)
-    yield node
+    """Return a node's parts, deepest first, then the node."""
+    found, waiting = [], [node]
+    while waiting:
+        found.append(waiting.pop())
+        waiting += parts(found[-1])
+    return reversed(found)
+
+
+def most_turns(node: Node) -> int:
+    """How often a node runs what it calls at most."""
+    if not isinstance(node, Loop):
+        return 1
+    return node.times if isinstance(node.times, int) else node.times.most
 
 
 def owns(node: Node) -> bool:

@@ -33,7 +33,7 @@ NOTES = (
 LEGEND = (
     ("weights", "owns weights; how many is said beside its name"),
     ("past", "looks at earlier positions"),
-    ("calls", "calls a module or a stack"),
+    ("calls", "calls a module, a stack or a loop"),
     ("plain", "other arithmetic"),
 )
 
@@ -153,7 +153,7 @@ class _Drawing:
         shapes = _shapes(units)
         room = {key: 8 + _sans(shape) for key, shape in shapes.items()}
         if unit.kind in NEXT:
-            room |= {f"={n}": max(8 + _sans(NEXT[unit.kind]), room[f"={n}"]) for n in unit.results}
+            room |= {f"={n}": max(8 + _sans(_next(unit, n)), room[f"={n}"]) for n in unit.results}
         boxes = [
             flow.Box(key, width_of(key[1:], NAME) + 28, 28.0, room.get(key, 0.0), early=True)
             for key in inputs
@@ -254,7 +254,7 @@ def _either_number(numbers: Iterable[int]) -> str:
 def _shapes(units: list[Unit]) -> dict[str, str]:
     """The shape of each input and of each equation's value, by the name of its box."""
     inputs = {
-        f">{name}": merged(dict(u.inputs)[name].described for u in units) for name, _ in units[0].passed
+        f">{name}": merged(dict(u.passed)[name].described for u in units) for name, _ in units[0].passed
     }
     names = [line.name for line in units[0].lines]
     return inputs | {f"={n}": merged(u.line(n).node.value.described for u in units) for n in names}
@@ -287,7 +287,7 @@ def _stream(unit: Unit) -> set[tuple[str, str]]:
     found: set[tuple[str, str]] = set()
     for result in unit.results:
         reached, edges = {f">{result}"}, []
-        for line in filter(_is_sum, unit.lines):
+        for line in filter(_is_residual, unit.lines):
             read = [_source(unit, p.name) for p in parts(line.node) if isinstance(p, Read)]
             edges += [(source, f"={line.name}") for source in read if source in reached]
             reached.update(f"={line.name}" for source in read if source in reached)
@@ -299,9 +299,10 @@ def _stream(unit: Unit) -> set[tuple[str, str]]:
     return found
 
 
-def _is_sum(line: Line) -> bool:
+def _is_residual(line: Line) -> bool:
+    """Whether a line is a sum, or another name for a value."""
     node = line.node
-    return (
+    return isinstance(node, Read) or (
         isinstance(node, Apply) and isinstance(node.primitive, Arithmetic) and node.primitive.operator in "+-"
     )
 
@@ -361,7 +362,7 @@ def _flow(
         if b.name[1:] in unit.results and b.name in contents:
             pieces.append(arrow([(centre, bottom), (centre, bottom + 30)], thick=b.name in carried))
             if unit.kind in NEXT:
-                labels.append(words(centre + 8, bottom + 29, NEXT[unit.kind], SMALL, "soft", "halo"))
+                labels.append(words(centre + 8, bottom + 29, _next(unit, b.name[1:]), SMALL, "soft", "halo"))
         if b.name in contents:
             pieces.append(_moved(contents[b.name].pieces, x, y))
         else:
@@ -370,6 +371,11 @@ def _flow(
         if label:
             labels.append(words(centre + 8, bottom + 15, label, SMALL, "soft", "halo"))
     return pieces + labels
+
+
+def _next(unit: Unit, result: str) -> str:
+    """Where a result of a layer or a turn goes."""
+    return NEXT[unit.kind] if any(result == name for name, _ in unit.inputs) else "read elsewhere"
 
 
 def _bar(line: Line, height: float) -> list[str]:

@@ -13,7 +13,7 @@ from nanogen.answers.shares import Share, Shares
 from nanogen.arithmetic import shown
 from nanogen.diagnostics import nearest
 from nanogen.equation import Forms, written
-from nanogen.graph import Call, Graph, Line, Loop, Node, Unit, called, climbs, nodes, owner_of
+from nanogen.graph import Call, Graph, Line, Loop, Node, Unit, called, climbs, loops, nodes, owner_of
 from nanogen.load import Load
 
 
@@ -57,6 +57,7 @@ class Stack:
     path: str
     name: str
     layers: tuple[Layer, ...]
+    loop: str  # the path of the loop that climbs it every turn, if one does: costs are of one turn
 
     @property
     def choices(self) -> list[str]:
@@ -82,6 +83,7 @@ class Inside:
     unit: Unit
     equations: tuple[Equation, ...]
     cost: Share
+    loop: str  # the path of the loop that computes it every turn, if one does: costs are of one turn
 
 
 @frozen
@@ -100,7 +102,9 @@ def lay_open(graph: Graph) -> Model:
     costs, forms = Shares(graph.context), Forms()
     whole = Reached.whole(graph)
     equations = tuple(_equation(whole, line, "", costs, deep=False) for line in graph.model.lines)
-    stacks = tuple(_stack(path, layers, costs, forms) for path, layers in costs.stacks(graph).items())
+    stacks = tuple(
+        _stack(path, layers, costs, forms, _loop(graph, path)) for path, layers in costs.stacks(graph).items()
+    )
     return Model(graph.name, graph.context, equations, stacks, costs.of_unit(whole))
 
 
@@ -109,7 +113,7 @@ def lay_open_layer(graph: Graph, path: str) -> Inside:
     costs = Shares(graph.context)
     whole, found = _find(graph, path, costs)
     equations = tuple(_equation(found, line, f"{whole}.", costs, deep=True) for line in found.unit.lines)
-    return Inside(whole, found.unit, equations, costs.of_unit(found))
+    return Inside(whole, found.unit, equations, costs.of_unit(found), _loop(graph, whole))
 
 
 def _equation(reached: Reached, line: Line, prefix: str, costs: Shares, *, deep: bool) -> Equation:
@@ -126,7 +130,7 @@ def _equation(reached: Reached, line: Line, prefix: str, costs: Shares, *, deep:
     value = line.node.value.described
     cost = costs.of_line(reached, line)
     turns = sum(node.turns(Load()) for node in nodes(line.node) if isinstance(node, Loop))
-    text = written(line.node, laws=False)
+    text = written(line.node, laws=False, unit=unit)
     return Equation(path, text, value, cost, tuple(owned), tuple(inside), layers, turns)
 
 
@@ -138,12 +142,18 @@ def _members(reached: Reached, node: Node, costs: Shares) -> tuple[Reached, ...]
     return costs.gradients(reached).members(node) if isinstance(node, Call) else ()
 
 
-def _stack(path: str, found: tuple[Reached, ...], costs: Shares, forms: Forms) -> Stack:
+def _loop(graph: Graph, path: str) -> str:
+    """The path of the innermost loop around a path, itself included, if there is one."""
+    around = [found for found, _ in loops(graph) if f"{path}.".startswith(f"{found}.")]
+    return max(around, key=len, default="")
+
+
+def _stack(path: str, found: tuple[Reached, ...], costs: Shares, forms: Forms, loop: str) -> Stack:
     layers = tuple(
         Layer(index, forms.of(at.unit), at.unit.modules, at.unit.numbers, costs.of_unit(at))
         for index, at in enumerate(found)
     )
-    return Stack(path, found[0].unit.name, layers)
+    return Stack(path, found[0].unit.name, layers, loop)
 
 
 # -- paths
@@ -213,7 +223,12 @@ def model_as_json(model: Model) -> dict[str, Any]:
         "total": cost_as_json(model.cost),
         "equations": [equation_as_json(e) for e in model.equations],
         "stacks": [
-            {"path": s.path, "stack": s.name, "layers": [_layer_as_json(layer) for layer in s.layers]}
+            {
+                "path": s.path,
+                "stack": s.name,
+                "loop": s.loop or None,
+                "layers": [_layer_as_json(layer) for layer in s.layers],
+            }
             for s in model.stacks
         ],
     }
@@ -225,6 +240,7 @@ def inside_as_json(inside: Inside) -> dict[str, Any]:
         "path": inside.path,
         "kind": inside.unit.kind,
         "table": inside.unit.name,
+        "loop": inside.loop or None,
         "modules": inside.unit.modules,
         "facts": inside.unit.numbers,
         "total": cost_as_json(inside.cost),

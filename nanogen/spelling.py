@@ -36,6 +36,37 @@ def wrap(words: list[str], width: int) -> list[str]:
     return [*rows, row]
 
 
+def broken(statement: str, room: int) -> list[str]:
+    """A statement on lines that fit `room`: the arguments of its outermost call stand below it."""
+    head, bracket, rest = statement.partition("(")
+    if len(statement) <= room or not bracket or _closing(rest) != len(rest) - 1:
+        return [statement]
+    arguments = [f"{argument}," for argument in _arguments(rest[:-1])]
+    return [f"{head}(", *indent(wrap(arguments, room - 4), 1), ")"]
+
+
+def _closing(text: str) -> int:
+    """Where the bracket closes that stands open before the text."""
+    depth = 1
+    for place, letter in enumerate(text):
+        depth += (letter in "([{") - (letter in ")]}")
+        if depth == 0:
+            return place
+    return len(text)
+
+
+def _arguments(text: str) -> list[str]:
+    """What stands between the commas that no bracket holds."""
+    found, depth = [""], 0
+    for letter in text:
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == "," and depth == 0:
+            found.append("")
+        else:
+            found[-1] += letter
+    return [argument.strip() for argument in found]
+
+
 def binding(node: Apply) -> int:
     """How tightly the source of a primitive binds."""
     primitive = node.primitive

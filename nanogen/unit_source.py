@@ -30,7 +30,7 @@ from nanogen.graph import (
 from nanogen.load import Value
 from nanogen.primitives import Site
 from nanogen.reserved import LIBRARY_NAMES, LOCALS
-from nanogen.spelling import ATOM, LINE, binding, indent, needed, variable, wrap
+from nanogen.spelling import ATOM, LINE, binding, broken, indent, needed, variable, wrap
 
 if TYPE_CHECKING:
     from nanogen.source import Emitter
@@ -205,9 +205,9 @@ class UnitWriter:
         return self.arguments.get(name) or self.locals[name]
 
     def say(self, statement: str, value: Value, depth: int = 0) -> None:
-        text = "    " * depth + statement
+        *above, text = indent(broken(statement, LINE - 8), depth)
         pad = max(2, COMMENT_COLUMN - 8 - len(text))
-        self.statements.append(f"{text}{' ' * pad}# {value.described}")
+        self.statements += [*above, f"{text}{' ' * pad}# {value.described}"]
 
     def expression(self, node: Node, line: Line, slot: dict[Node, str]) -> tuple[str, int]:
         """Return the source of a node, and how tightly its text binds."""

@@ -316,7 +316,7 @@ def attend(
         place = torch.arange(q.shape[1], device=q.device)[None]
         mask = _seen(place, place, window)[:, None]
     if mask is not None and explicit:
-        return attend_by_scores(q, k, v, mask, scale, softcap, sinks)
+        return _attend_by_scores(q, k, v, mask, scale, softcap, sinks)
     heads_first = (t.transpose(1, 2) for t in (q, k, v))
     mixed = F.scaled_dot_product_attention(
         *heads_first,
@@ -328,7 +328,7 @@ def attend(
     return mixed.transpose(1, 2)
 
 
-def attend_by_scores(
+def _attend_by_scores(
     q: Tensor,
     k: Tensor,
     v: Tensor,

@@ -152,7 +152,7 @@ class _Attention(torch.autograd.Function):
 @contextmanager
 def _attention_written_out(tracer: Tracer) -> Iterator[None]:
     """Count matmuls inside of attention, and of its backward, by the pairs that its mask allows."""
-    compute = primitives.attend_by_scores
+    compute = primitives._attend_by_scores
 
     def traced(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, *settings: Any) -> Tensor:
         pairs = tracer.pairs(q.transpose(1, 2), k.transpose(1, 2), mask, False)
@@ -167,11 +167,11 @@ def _attention_written_out(tracer: Tracer) -> Iterator[None]:
                 node.register_hook(lambda *_: setattr(tracer, "share", Fraction(1)))
         return mixed
 
-    primitives.attend_by_scores = traced
+    primitives._attend_by_scores = traced
     try:
         yield
     finally:
-        primitives.attend_by_scores = compute
+        primitives._attend_by_scores = compute
 
 
 def _between(result: Tensor, given: Iterable[Tensor]) -> set[Any]:

@@ -20,7 +20,7 @@ from stages.progress import Reporter
 from stages.work import RESULT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from torch import Tensor
 
@@ -64,6 +64,8 @@ def import_weights(
         for done, (path, tensor) in enumerate(_filled(settled, read), 1):
             tensors[path] = tensor
             bar.advance(done, path)
+    if faults := list(_not_finite(settled, tensors)):
+        raise Refusal(faults, compiled.document)
     result = _summary(settled, stored, tensors)
     tell.line(f"writing {folder}")
     _write(folder, compiled, tensors, published, result)
@@ -106,6 +108,16 @@ def _filled(settled: Settled, read: Callable[[str], Tensor]):
         parts = [(part.tensor, part.steps, part.stacked) for part in filling.parts]
         dtype = getattr(torch, filling.dtype or "float32")
         yield filling.path, assemble(read, parts, shape=filling.shape, dtype=dtype)
+
+
+def _not_finite(settled: Settled, tensors: dict[str, Tensor]) -> Iterator[Diagnostic]:
+    """Parameters that no model can compute with: a damaged file, or numbers beyond the dtype that is kept."""
+    for filling in settled.fillings:
+        if not tensors[filling.path].isfinite().all():
+            names = " and ".join(f"`{name}`" for name in dict.fromkeys(part.tensor for part in filling.parts))
+            message = f"{names} gives `{filling.path}` numbers that are not finite"
+            help = f"the file is damaged, or holds more than {filling.dtype or 'float32'} can"
+            yield Diagnostic("NG515", message, filling.parts[0].source.place, help=help)
 
 
 def _summary(settled: Settled, stored: dict[str, Stored], tensors: dict[str, Tensor]) -> Imported:

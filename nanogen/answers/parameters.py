@@ -26,12 +26,12 @@ def parameters(graph: Graph) -> list[Placed]:
 
 def count(graph: Graph) -> int:
     """Number of parameters."""
-    return sum(p.parameter.count for p in parameters(graph))
+    return graph.model.parameters
 
 
 def count_unit(unit: Unit) -> int:
     """Number of parameters of one module or layer."""
-    return sum(p.parameter.count for p in of_unit(unit))
+    return unit.parameters
 
 
 def by_role(graph: Graph) -> dict[str, int]:

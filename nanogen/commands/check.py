@@ -51,7 +51,6 @@ def command(files: tuple[str, ...], overrides: dict, json_lines: bool, strict: b
 def check_file(name: str, overrides: dict) -> tuple[Document, list[Diagnostic]]:
     """Return a document and all that is wrong with it, whatever kind of file it is."""
     from nanogen.compiler import compile_file
-    from nanogen.hardware import load_hardware
 
     try:
         path = _path(name)
@@ -63,6 +62,8 @@ def check_file(name: str, overrides: dict) -> tuple[Document, list[Diagnostic]]:
 
             return document, list(load_run(path, name=name).warnings)
         if not faults and document.data.get("kind") == "hardware":
+            from nanogen.hardware import load_hardware
+
             load_hardware(path, name)
             return document, []
         return document, list(compile_file(path, overrides, name=name).warnings)

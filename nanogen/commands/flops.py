@@ -55,14 +55,18 @@ class Asked:
 
 
 def _dial(
-    ctx: click.Context, parameter: click.Parameter, value: str | None
+    ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]
 ) -> tuple[str, tuple[int, ...]] | None:
-    if value is None:
-        return None
-    name, _, numbers = value.partition("=")
-    if not name.isidentifier() or not all(n.isascii() and n.isdecimal() for n in numbers.split(",")):
-        raise click.BadParameter(f"`{value}` is not NAME=N,N: `--dial r=1,4,8`")
-    return name, tuple(int(n[:9]) for n in numbers.split(","))
+    found: dict[int, None] = {}
+    names = dict.fromkeys(value.partition("=")[0] for value in values)
+    for value in values:
+        name, _, numbers = value.partition("=")
+        if not name.isidentifier() or not all(n.isascii() and n.isdecimal() for n in numbers.split(",")):
+            raise click.BadParameter(f"`{value}` is not NAME=N,N: `--dial r=1,4,8`")
+        found |= dict.fromkeys(int(n[:9]) for n in numbers.split(","))
+    if len(names) > 1:
+        raise click.BadParameter(f"one dial at a time, found {', '.join(f'`{n}`' for n in names)}")
+    return (next(iter(names)), tuple(found)) if names else None
 
 
 def _budget(ctx: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
@@ -84,6 +88,7 @@ def _budget(ctx: click.Context, parameter: click.Parameter, value: float | None)
 @click.option(
     "--dial",
     metavar="NAME=N,N",
+    multiple=True,
     callback=_dial,
     help="Count each spec that has this dial once for each number: --dial r=1,4,8.",
 )
@@ -135,6 +140,7 @@ def command(specs: tuple[str, ...], overrides: dict, **options: Any) -> None:
         show(c.document, list(c.warnings))
     length = asked.tokens or min(c.graph.context for c in compiled)
     _check_costs(asked, specs, compiled, length)
+    _check_dial(asked, specs, compiled)
     entries = [
         evolve(_entry(name, at, length, asked, hardware), dial=where)
         for name, c in zip(specs, compiled, strict=True)
@@ -190,6 +196,25 @@ def _check_costs(asked: Asked, specs: tuple[str, ...], compiled: list[Compiled],
     for name, c in zip(specs, compiled, strict=True):
         if wanted and not COUNTS[asked.paid_by](c.graph, length):
             raise Fault(f"`{name}` costs no FLOPs to train: it has no matmul", "leave it out")
+
+
+def _check_dial(asked: Asked, specs: tuple[str, ...], compiled: list[Compiled]) -> None:
+    """A dial that no spec has counts nothing, and numbers stay within the bounds of those that have it."""
+    if asked.dial is None:
+        return
+    name, numbers = asked.dial
+    dials = {
+        spec: c.graph.dials[name] for spec, c in zip(specs, compiled, strict=True) if name in c.graph.dials
+    }
+    if not dials:
+        known = dict.fromkeys(dial for c in compiled for dial in c.graph.dials)
+        help = f"known here: {', '.join(f'`{dial}`' for dial in known)}" if known else "leave `--dial` out"
+        raise Fault(f"no dial of these specs is called `{name}`", help)
+    for spec, dial in dials.items():
+        for number in numbers:
+            if not dial.least <= number <= dial.most:
+                message = f"`--dial {name}={number}`: the dial of `{spec}` goes from {dial.least:,} to {dial.most:,}"
+                raise Fault(message, "its `min` and `max` stand in the spec")
 
 
 def _hardware(name: str | None) -> Hardware | None:

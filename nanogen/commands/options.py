@@ -14,10 +14,15 @@ from nanogen.spec import read_override
 
 
 def _overrides(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     try:
-        return dict(read_override(v) for v in values)
+        for name, value in map(read_override, values):
+            if name in found:
+                raise click.BadParameter(f"`{name}` is given twice")
+            found[name] = value
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+    return found
 
 
 set_option = click.option(

@@ -99,7 +99,8 @@ def print_stack(console: Console, stack: Stack, fold: bool) -> None:
 
     named = "" if stack.path == stack.name else f" · stack {stack.name}"
     console.print()
-    console.print(f"{stack.path}{named} · {len(stack.layers)} layers", style="bold")
+    turn = f" · one turn of {stack.loop}" if stack.loop else ""
+    console.print(f"{stack.path}{named} · {len(stack.layers)} layers{turn}", style="bold")
     choices, facts = stack.choices, stack.facts
     runs = folded(stack.layers) if fold else [[layer] for layer in stack.layers]
     table = _table(console, ["layer", *choices], [*facts, *SHARES])
@@ -143,6 +144,7 @@ def print_inside(console: Console, inside: Inside, context: int) -> None:
 
     unit = inside.unit
     about = [f"{unit.kind} {unit.name}"]
+    about += [f"one turn of {inside.loop}"] if inside.loop else []
     about += [f"{name} = {module}" for name, module in unit.modules.items()]
     about += [f"{name} = {shown(value)}" for name, value in unit.numbers.items()]
     console.print(Text.assemble((inside.path, "bold"), (f"  {', '.join(about)}", "")), soft_wrap=True)

@@ -1,7 +1,7 @@
 """Random specs that are valid by construction: tables of random equations that call one another.
 
 A new kind of table is one function that writes a `Body` and gives its text. Kinds of equations are in
-`random_equations.py`.
+`random_equations.py` and `random_calls.py`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import Any
 from attrs import frozen
 from hypothesis import strategies as st
 
-from tests.nanogen.random_equations import Body, Called, Callee, Sizes, called, fill
+from tests.nanogen.random_calls import called
+from tests.nanogen.random_equations import Body, Called, Callee, Sizes, fill
 
-MOST_TURNS = 5
+MOST_TURNS = 4
 
 
 @frozen

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nanogen.build import MAX_LAYERS
+from nanogen.build import MAX_DEPTH, MAX_LAYERS
 from nanogen.compiler import compile_file, compile_text
 from nanogen.graph import layers_of
 
@@ -371,3 +371,23 @@ def test_hybrid_compiles_clean():
     assert "first.3.deep.y.1.step.weight" in found
     assert "again.5.mix.table.weight" in found
     assert "first.2.mix.table.weight" not in found
+
+
+def test_calls_in_calls_have_an_end(small, faults):
+    """Who follows a graph, and Python when it runs the source, goes one deeper with each call."""
+    deep = [f'[module.m{k}]\ny = "m{k - 1}(x)"\n' for k in range(1, MAX_DEPTH + 1)]
+    tables = '[module.m0]\ny = "relu(x)"\n' + "".join(deep)
+    assert not faults(small(tables=tables, model=f'h = "m{MAX_DEPTH - 1}(embed)"', last="h"))[1:]
+    found = faults(small(tables=tables, model=f'h = "m{MAX_DEPTH}(embed)"', last="h"))
+    message = f"[module.m{MAX_DEPTH}] is {MAX_DEPTH + 1} calls deep, more than {MAX_DEPTH}"
+    assert [(code, text) for code, _, text in found] == [("NG404", message)]
+
+
+def test_loops_in_loops_have_an_end(small, faults):
+    tables = "".join(f'[loop.l{k}]\ntimes = 128\nx = "l{k + 1}(x)"\n' for k in range(2))
+    tables += '[loop.l2]\ntimes = 65\nx = "x / 2"\n'
+    fits = faults(small(tables=tables.replace("65", "64"), model='h = "l0(embed)"', last="h"))
+    assert [code for code, _, _ in fits] == ["NG402"]  # `depth`
+    found = faults(small(tables=tables, model='h = "l0(embed)"', last="h"))
+    message = "loops in loops turn a body 1,064,960 times, more than 1,048,576"
+    assert [(code, text) for code, _, text in found] == [("NG404", message)]

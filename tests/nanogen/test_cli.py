@@ -111,6 +111,7 @@ def test_version(nanogen):
         (["check", "nanochat_2025", "--set", "depth"], "is not NAME=VALUE"),
         (["check", "nanochat_2025", "--set", "depth=twelve"], "`twelve` is not a TOML value"),
         (["flops", "nanochat_2025", "--set", "depth=\udcff"], "is not NAME=VALUE"),
+        (["check", "nanochat_2025", "--set", "depth=3", "--set", "depth=3"], "`depth` is given twice"),
     ],
 )
 def test_wrong_usage_is_2(nanogen, args, message):

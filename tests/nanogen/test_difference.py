@@ -142,3 +142,13 @@ def test_json_is_plain(changes):
 
     told = json.loads(json.dumps(as_json(found(*changes))))
     assert told["equal"] is not bool(changes)
+
+
+def test_a_layer_that_reads_another_layer_is_another_layer():
+    reading = ('wide = "1 + i"', 'wide = "1 + i"\nlong = "x + at(x, 0) if i == 2 else x"')
+    mixing = ('mix = "mixer(x)"', 'mix = "mixer(long)"')
+    text = SPEC.replace(*reading).replace(*mixing)
+    difference = compare(compile_text(text), compile_text(text.replace("at(x, 0)", "at(x, i - 1)")))
+    assert [(layer.index, layer.changes) for stack in difference.stacks for layer in stack.layers] == [
+        (2, (Change("equation", "long", "x + at(x, 0)", "x + at(x, 1)"),))
+    ]

@@ -262,7 +262,7 @@ def test_a_file_in_a_folder_uses_what_ships(tmp_path: Path):
 def test_two_files_give_a_dim_one_size():
     other = LIBRARY + '[dims]\nrank = 4\n[module.more]\ny = "linear(x, rank)"\n'
     both = USER.replace('["a.toml"]', '["a.toml", "b.toml"]')
-    said = [("b.toml", 4, "NG107", "two files give `rank` other sizes")]
+    said = [("a.toml", 6, "NG107", "two files give `rank` other sizes")]
     assert faults({"a.toml": LENT, "b.toml": other}, both) == said
     assert compiled({"a.toml": LENT, "b.toml": other.replace("4", "3")}, both)
     own = both.replace("width = 6", "width = 6\nrank = 5")

@@ -19,7 +19,8 @@ from nanogen.primitives import PRIMITIVES
 from tests.nanogen.conftest import SMALL
 
 HERE = Path(__file__).parent
-SPECS = sorted([*(HERE.parents[1] / "specs").glob("*.toml"), *(HERE / "good").glob("*.toml")])
+SHIPPED = HERE.parents[1] / "specs"
+SPECS = sorted([*SHIPPED.glob("*.toml"), *(SHIPPED / "zoo").glob("*.toml"), *(HERE / "good").glob("*.toml")])
 TEXTS = [path.read_text() for path in SPECS]
 CASES = int(os.environ.get("NANOGEN_FUZZ", "150"))
 SECONDS = 2.0
@@ -72,6 +73,16 @@ WORDS = [
         "ceil",
     ),
     *("inputs", "args", "layers", "rest", "kind", "use", "loop", "dial", "loss", "at", "choose", "weights"),
+    *(
+        "at(x, 0)",
+        "at(mix, i - 1)",
+        "weights=embed",
+        "weights=at(x, 0)",
+        "weights=model.embed",
+        "model.embed",
+    ),
+    *("r", "times", "backprop", "think", "dropout", "noise", "einsum", "attn.v", "trunk.mix", "turn + 1"),
+    *("import", "ignore", "{i}", "{e < 4}", ".T", "[:width]", "expect", "train", "draw", "exit"),
     *(
         "zeros",
         "eye",

@@ -105,3 +105,9 @@ def check(elements, shift: float, width: float) -> None:
                 left -= room
             assert left >= 0, element.text
             assert left + room * ("end" not in classes) <= width + 1, element.text
+
+
+def test_what_a_layer_hands_to_later_ones_is_told_apart_from_what_enters_the_next():
+    found = texts(picture(compile_file(ROOT / "tests/nanogen/good/unet.toml").graph))
+    assert found.count("read elsewhere") == 1  # the values of the first layer
+    assert "at(mix.values, ..)" in found

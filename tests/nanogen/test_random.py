@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import os
+from zlib import crc32
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from torch import Tensor, nn
 
 from nanogen.answers.flops import backward, forward
+from nanogen.answers.saved import saved
 from nanogen.compiler import Compiled, compile_text
 from nanogen.load import Load
 from nanogen.lowering import prove, prove_state
@@ -20,19 +22,26 @@ from runtime import regions
 from runtime.losses import token_losses
 from runtime.model import allocate_past, build, initialize
 from runtime.primitives import Now
-from runtime.regions import VARIANTS, compile_regions
+from runtime.regions import compile_regions
 from runtime.trace import trace_decoding, trace_training
 from tests.nanogen.random_specs import Spec, specs
 from tests.runtime.test_regions import Counter
+from tests.saved_bytes import saved_bytes
 
 SUITE = 60
 CASES = int(os.environ.get("NANOGEN_RANDOM", str(SUITE)))
 ROWS = 2
-TORCH_COMPILED = max(1, CASES // 20)
+# what torch keeps beside or in another form: copies in another order, what kernels of attention keep, padding,
+# positions once for all rows, and what follows from parameters alone
+NOT_KEPT = (
+    "einsum", "attend(", "gain=true", "positions", "turn,", "repeat(", "shift(", "causal_conv(",
+)  # fmt: skip
 LIMITS = {
+    "max_examples": CASES,
     "deadline": None,
     "derandomize": CASES == SUITE,
     "database": None,
+    "phases": [Phase.generate],
     "suppress_health_check": list(HealthCheck),
 }
 
@@ -49,17 +58,23 @@ def tokens_of(compiled: Compiled) -> Tensor:
     return torch.randint(compiled.graph.vocab, (ROWS, compiled.graph.context), generator=generator)
 
 
-@settings(max_examples=CASES, **LIMITS)
+# torch hides this one by itself, unless warnings are errors
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
+@settings(**LIMITS)
 @given(specs())
 def test_counted_is_what_is_built_and_decoding_is_the_forward(spec: Spec):
     compiled, model = built(spec)
-    # a table that none calls, a setting that none reads
-    assert {d.code for d in compiled.warnings} <= {"NG402"}
+    # a table that none calls, a setting that none reads; a window that is never left
+    assert {d.code for d in compiled.warnings} <= {"NG402", "NG601"}
     prove(compiled)  # parameters, path by path
     for dials in spec.dials:
         prove_state(compiled, dials)
         flops_are_traced(compiled, model, dials)
         decoding_is_the_forward(compiled, model, dials)
+        activations_are_kept(compiled, model, dials)
+    if crc32(spec.text.encode()) % 20 == 0:
+        torch_compiles_the_source_whole(compiled, model)
+        torch_compiles_each_region_once(compiled, model, spec.dials)
 
 
 def flops_are_traced(compiled: Compiled, model: nn.Module, dials: dict[str, int]) -> None:
@@ -90,33 +105,37 @@ def decoding_is_the_forward(compiled: Compiled, model: nn.Module, dials: dict[st
         assert torch.allclose(torch.cat(pieces, dim=1), whole, rtol=0, atol=1e-4 * scale)
 
 
-@settings(max_examples=TORCH_COMPILED, **LIMITS)
-@given(specs())
-def test_torch_compiles_the_source_whole(spec: Spec):
-    compiled, model = built(spec)
+def activations_are_kept(compiled: Compiled, model: nn.Module, dials: dict[str, int]) -> None:
+    if any(word in compiled.document.text for word in NOT_KEPT):
+        return
+    tokens = tokens_of(compiled)
+    counted = saved(compiled.graph, Load(ROWS, compiled.graph.context, dials=dials)).bytes(4)
+    assert counted == saved_bytes(model, tokens, Now.start(tokens, dials=dials))
+
+
+@torch.no_grad()
+def torch_compiles_the_source_whole(compiled: Compiled, model: nn.Module) -> None:
     tokens = tokens_of(compiled)
     torch._dynamo.reset()
     found = torch.compile(model, fullgraph=True, dynamic=False, backend="eager")(tokens)
-    whole = model(tokens).detach()
+    whole = model(tokens)
     assert torch.allclose(found, whole, rtol=0, atol=1e-4 * max(1.0, float(whole.abs().max())))
 
 
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # torch hides it, unless it is an error
-@settings(max_examples=TORCH_COMPILED, **LIMITS)
-@given(specs())
-def test_torch_compiles_the_regions_each_once_wherever_dials_stand(spec: Spec):
-    compiled, model = built(spec)
+def torch_compiles_each_region_once(
+    compiled: Compiled, model: nn.Module, stands: tuple[dict[str, int], ...]
+) -> None:
+    """The number of graphs does not follow the dials, and the losses are those of the code as it is."""
     tokens, seed = tokens_of(compiled), torch.tensor(7)
     plain = token_losses(model, torch.float32)
-    wanted = [plain(tokens, tokens, seed, dials=dials).detach() for dials in spec.dials]
+    wanted = [plain(tokens, tokens, seed, dials=dials).detach() for dials in stands]
     torch._dynamo.reset()
     counter = Counter()
     compile_regions(model, compiled.blueprint["regions"], counter)
     losses = token_losses(model, torch.float32, lambda step: regions.compiled(step, counter))
     for _ in range(2):
-        graphs = counter.graphs
-        found = [losses(tokens, tokens, seed, dials=dials) for dials in spec.dials]
+        before = counter.graphs
+        found = [losses(tokens, tokens, seed, dials=dials) for dials in stands]
         for one, other in zip(found, wanted, strict=True):
             assert torch.allclose(one, other, rtol=0, atol=1e-4 * max(1.0, float(other.abs().max())))
-    assert counter.graphs == graphs
-    assert graphs <= VARIANTS * (len(set(map(type, model.modules()))) + 1)
+    assert counter.graphs == before

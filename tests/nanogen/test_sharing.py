@@ -99,6 +99,15 @@ x = "x + silu(block) if i % 2 == 1 else x + silu(up)"
 """
     + EMBED
     + 't = "trunk(embed)"\nlogits = "linear(t, vocab)"',
+    "the values and the weights of one equation of an earlier layer": """
+[stack.trunk]
+layers = 4
+a = "linear(x, width) if i == 0 else linear(x, width, weights=at(a, i - 1))"
+b = "at(a, i - 1) if i > 0 else a"
+x = "x + silu(a) + b"
+"""
+    + EMBED
+    + 't = "trunk(embed)"\nlogits = "linear(t, vocab)"',
     "one block with another window in each place": ATTENTION
     + """
 [module.block]

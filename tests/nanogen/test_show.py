@@ -79,3 +79,23 @@ def test_json_holds_everything():
     found = json.loads(json.dumps(model_as_json(lay_open(graph))))
     assert found["total"]["parameters"] == count(graph)
     assert found["stacks"][0]["layers"][5]["facts"]["window"] is None
+
+
+def test_a_layer_says_which_layers_it_reads():
+    graph = compile_file(HYBRID.with_name("unet.toml")).graph
+    told = {e.path: e.text for e in lay_open_layer(graph, "trunk.4").equations}
+    assert told["trunk.4.joined"] == "x + skip * at(x, 1)"
+    assert told["trunk.4.first"] == "at(mix.values, 0)"
+
+
+def test_what_a_loop_computes_is_shown_for_one_turn():
+    graph = compile_file(HYBRID.with_name("two_states.toml")).graph
+    model = lay_open(graph)
+    assert [(s.path, s.loop) for s in model.stacks] == [("think.deep", "think")]
+    turn = lay_open_layer(graph, "think")
+    assert turn.loop == lay_open_layer(graph, "think.deep.1").loop == "think"
+    whole = next(e.cost for e in model.equations if e.path == "think")
+    assert whole.decoding == 4 * turn.cost.decoding
+    # three turns have gradients, and behind the last of them none reads the gate: its matmul has none there
+    gate = 2 * 64 * 64
+    assert whole.training == 4 * turn.cost.row / 32 + 2 * (3 * turn.cost.row / 32 - gate)

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
-from torch.autograd.graph import saved_tensors_hooks
 
 from nanogen.answers.saved import Kept, saved
 from nanogen.compiler import Compiled, compile_text
 from nanogen.load import Load
 from runtime.model import build, initialize
 from runtime.primitives import Now
+from tests.saved_bytes import saved_bytes
 
 SPECS = Path(__file__).parents[3] / "specs"
 ROWS, TOKENS = 2, 32
@@ -35,24 +34,10 @@ def kept(compiled: Compiled, dtype: torch.dtype = torch.float32) -> int:
     model = build(compiled.source, compiled.blueprint)
     initialize(model, compiled.blueprint, seed=0)
     tokens = torch.zeros(ROWS, TOKENS, dtype=torch.int64)
-    now = Now.start(tokens, dtype)
-    alive: list[Tensor] = []
-
-    def pack(tensor: Tensor) -> Tensor:
-        alive.append(tensor)
-        return tensor
-
-    with saved_tensors_hooks(pack, lambda t: t):
-        alive.append(model(tokens, now))  # so that nothing saved is freed and its address used again
-    stores = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in alive[:-1]}
-    for fixed in (*model.parameters(), *(t for table in now.tables.values() for t in table)):
-        stores.pop(fixed.untyped_storage().data_ptr(), None)
+    stored = saved_bytes(model, tokens, Now.start(tokens, dtype))
     casts = [p for p in compiled.blueprint["parameters"] if p["role"] in CAST or tied(p["path"], compiled)]
     casts = casts if dtype.itemsize < 4 else []
-    return (
-        sum(stores.values())
-        - sum(prod(p["shape"]) * uses(p["path"], compiled) for p in casts) * dtype.itemsize
-    )
+    return stored - sum(prod(p["shape"]) * uses(p["path"], compiled) for p in casts) * dtype.itemsize
 
 
 def tied(path: str, compiled: Compiled) -> bool:

@@ -4,14 +4,15 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from nanogen.cli import cli
 from nanogen.codes import BLOCKS, CODES
-from nanogen.commands.explain import command, show_code
+from nanogen.commands.explain import show_code
 from nanogen.explanations import explanation_of
 from runtime.faults import Fault
 
 
 def run(*args: str) -> str:
-    done = CliRunner().invoke(command, args, catch_exceptions=False)
+    done = CliRunner().invoke(cli, ["explain", *args], catch_exceptions=False)
     assert done.exit_code == 0
     return done.output
 
@@ -41,7 +42,7 @@ def test_all_codes_are_listed_by_block():
 
 def test_an_unknown_code_is_answered_by_the_nearest():
     with pytest.raises(Fault) as fault:
-        CliRunner().invoke(command, ["ng205x"], catch_exceptions=False)
+        run("ng205x")
     assert fault.value.message == "there is no code `ng205x`"
     assert fault.value.help.startswith("did you mean `NG205`?")
 

@@ -1,6 +1,7 @@
 """`nanogen flops` as people use it: what is printed and written, and what is refused."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,12 @@ def test_a_dial_at_several_numbers(flops):
     assert [tuple(int(n.replace(",", "")) for n in row[8:10]) for row in rows[:4]] == list(LOOPED.values())
     assert rows[4][5:7] == ["3,491,758,080", "3,491,758,080"]
     assert flops("looped", "--dial", "r=0")[0] == 1
+    assert "goes from 1 to 1,024" in flops("looped", "--dial", "r=4,1025")[2]
+    assert "no dial of these specs is called `q`" in flops("looped", "--dial", "q=1")[2]
+    assert "leave `--dial` out" in flops("nanochat_2025", "--dial", "r=1")[2]
+    assert "one dial at a time" in flops("looped", "--dial", "r=1", "--dial", "q=1")[2]
+    merged = flops("looped", "--dial", "r=1,1", "--dial", "r=4")[1]
+    assert re.findall(r"looped, r = (\d+)", merged) == ["1", "4"]
     assert flops("looped", "--dial", "r")[0] == 2
 
 

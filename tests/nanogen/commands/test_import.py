@@ -43,3 +43,15 @@ def test_faults_are_drawn_at_their_lines(here):
     assert "small.toml:26:27" in done.output
     assert "1 error: nothing was imported" in done.output
     assert not (here / "made").exists()
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e300])
+def test_numbers_that_are_not_finite_are_refused(here, number):
+    damaged = tensors()
+    damaged["wte.weight"] = damaged["wte.weight"].double()
+    damaged["wte.weight"][3, 1] = number
+    save_file(damaged, here / "model.safetensors")
+    done = call("model.safetensors", "-o", "made")
+    assert done.exit_code == 1
+    assert "error[NG515]: `wte.weight` gives `embed.weight` numbers that are not finite" in done.output
+    assert not (here / "made").exists()
