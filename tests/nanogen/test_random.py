@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from zlib import crc32
 
+import pytest
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from torch import Tensor, nn
@@ -17,10 +18,14 @@ from nanogen.answers.saved import saved
 from nanogen.compiler import Compiled, compile_text
 from nanogen.load import Load
 from nanogen.lowering import prove, prove_state
+from runtime import regions
+from runtime.losses import token_losses
 from runtime.model import allocate_past, build, initialize
 from runtime.primitives import Now
+from runtime.regions import compile_regions
 from runtime.trace import trace_decoding, trace_training
 from tests.nanogen.random_specs import Spec, specs
+from tests.runtime.test_regions import Counter
 from tests.saved_bytes import saved_bytes
 
 SUITE = 60
@@ -53,6 +58,8 @@ def tokens_of(compiled: Compiled) -> Tensor:
     return torch.randint(compiled.graph.vocab, (ROWS, compiled.graph.context), generator=generator)
 
 
+# torch hides this one by itself, unless warnings are errors
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
 @settings(**LIMITS)
 @given(specs())
 def test_counted_is_what_is_built_and_decoding_is_the_forward(spec: Spec):
@@ -67,6 +74,7 @@ def test_counted_is_what_is_built_and_decoding_is_the_forward(spec: Spec):
         activations_are_kept(compiled, model, dials)
     if crc32(spec.text.encode()) % 20 == 0:
         torch_compiles_the_source_whole(compiled, model)
+        torch_compiles_each_region_once(compiled, model, spec.dials)
 
 
 def flops_are_traced(compiled: Compiled, model: nn.Module, dials: dict[str, int]) -> None:
@@ -112,3 +120,22 @@ def torch_compiles_the_source_whole(compiled: Compiled, model: nn.Module) -> Non
     found = torch.compile(model, fullgraph=True, dynamic=False, backend="eager")(tokens)
     whole = model(tokens)
     assert torch.allclose(found, whole, rtol=0, atol=1e-4 * max(1.0, float(whole.abs().max())))
+
+
+def torch_compiles_each_region_once(
+    compiled: Compiled, model: nn.Module, stands: tuple[dict[str, int], ...]
+) -> None:
+    """The number of graphs does not follow the dials, and the losses are those of the code as it is."""
+    tokens, seed = tokens_of(compiled), torch.tensor(7)
+    plain = token_losses(model, torch.float32)
+    wanted = [plain(tokens, tokens, seed, dials=dials).detach() for dials in stands]
+    torch._dynamo.reset()
+    counter = Counter()
+    compile_regions(model, compiled.blueprint["regions"], counter)
+    losses = token_losses(model, torch.float32, lambda step: regions.compiled(step, counter))
+    for _ in range(2):
+        before = counter.graphs
+        found = [losses(tokens, tokens, seed, dials=dials) for dials in stands]
+        for one, other in zip(found, wanted, strict=True):
+            assert torch.allclose(one, other, rtol=0, atol=1e-4 * max(1.0, float(other.abs().max())))
+    assert counter.graphs == before
