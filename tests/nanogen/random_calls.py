@@ -100,7 +100,7 @@ def read_inside(body: Body) -> None:
     """A value inside a call; of a stack, those of all layers or of one."""
     within = {p: (call, s) for n, call in body.calls.items() for p, s in body.within(n, call.callee).items()}
     stacks = [n for n, call in body.calls.items() if call.callee.layers]
-    if stacks and body.sizes.chance():
+    if stacks and not body.layers and body.sizes.chance():  # in a layer, `at` means this stack
         name = body.sizes.pick(stacks)
         layers = body.calls[name].callee.layers
         assert layers is not None

@@ -64,8 +64,8 @@ def tokens_of(compiled: Compiled) -> Tensor:
 @given(specs())
 def test_counted_is_what_is_built_and_decoding_is_the_forward(spec: Spec):
     compiled, model = built(spec)
-    # a table that none calls, a setting that none reads; a window that is never left
-    assert {d.code for d in compiled.warnings} <= {"NG402", "NG601"}
+    # a table that none calls, a setting that none reads; advice
+    assert all(d.code == "NG402" or d.code.startswith("NG6") for d in compiled.warnings)
     prove(compiled)  # parameters, path by path
     for dials in spec.dials:
         prove_state(compiled, dials)
