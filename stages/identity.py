@@ -46,11 +46,11 @@ def model_facts(stage: Stage, compiled: Compiled | None) -> Any:
 
 
 def model_digest(compiled: Compiled) -> str:
-    """A model is its source, how its parameters start, and the sizes that data must agree with.
+    """A model is its source, how its parameters start and its dials are drawn, and sizes that data must agree with.
 
     Its name and the comments of its spec change none of these.
     """
-    facts = {name: compiled.blueprint[name] for name in ("vocab", "context", "parameters", "state")}
+    facts = {name: compiled.blueprint[name] for name in ("vocab", "context", "parameters", "state", "dials")}
     return hashlib.sha256((compiled.source + json.dumps(facts)).encode()).hexdigest()
 
 

@@ -186,6 +186,15 @@ def test_a_spec_without_a_name_is_evaluated_and_sampled(write_run, told, tmp_pat
     assert read_artefact(folder / "base").compiled.graph.context == 16
 
 
+def test_another_draw_of_a_dial_makes_another_model(write_run, looped, told, tmp_path):
+    folder = execute(write_run(looped), tmp_path / "runs", told[0])
+    path = tmp_path / "looped.toml"
+    path.write_text("# a comment\n" + path.read_text())
+    assert states(write_run(looped), folder)["base"] == "done"
+    path.write_text(path.read_text().replace("sigma = 0.5", "sigma = 0.25"))
+    assert states(write_run(looped), folder)["base"] == "stale"
+
+
 def test_a_changed_setting_makes_stale_what_follows_and_keeps_the_old(write_run, told, tmp_path):
     folder = execute(write_run(), tmp_path / "runs", told[0])
     changed = write_run(("tokens = 4", "tokens = 5"))
