@@ -13,10 +13,11 @@ from functools import cached_property
 from attrs import frozen
 
 from nanogen.answers.parameters import count
-from nanogen.diagnostics import Diagnostic, Findings, Note, Place
-from nanogen.expression import Call, walk
 from nanogen.graph import Apply, Climb, Enter, Graph, Node, Read, Unit, called, nodes
-from nanogen.initial import ZEROS
+from nanogen.language.expression import Call, walk
+from nanogen.language.initial import ZEROS
+from nanogen.language.spec import Spec
+from nanogen.language.tables import Equation, Table
 from nanogen.primitives.attend import Attend
 from nanogen.primitives.axes import Concat, Flatten, Outer, Pick, Repeat, Split
 from nanogen.primitives.causal_conv import CausalConv
@@ -26,8 +27,7 @@ from nanogen.primitives.norms import L2Norm, LayerNorm, RmsNorm
 from nanogen.primitives.pointwise import Arithmetic, Float32, Negate, Pointwise, Softcap
 from nanogen.primitives.rope import Rope
 from nanogen.primitives.shift import Shift
-from nanogen.spec import Spec
-from nanogen.tables import Equation, Table
+from nanogen.text.diagnostics import Diagnostic, Findings, Note, Place
 
 SPEED_MATTERS = 1_000_000  # parameters; a toy may have heads of any width
 ROW, TILE = 8, 16  # 16-bit numbers in an aligned row of 16 bytes, and along the side of a matrix unit's tile

@@ -39,7 +39,7 @@ class Commands(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
     def resolve_command(self, ctx: click.Context, args: list[str]):
-        from nanogen.diagnostics import nearest
+        from nanogen.text.diagnostics import nearest
 
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             ctx.fail(f"there is no command `{args[0]}`; {nearest(args[0], COMMANDS)}")

@@ -16,14 +16,14 @@ from attrs import evolve, frozen
 
 from nanogen.advice import advise
 from nanogen.answers.parameters import count
-from nanogen.build import build
-from nanogen.diagnostics import Diagnostic, Findings, Place, Refusal
-from nanogen.document import Document, parse_document, read_document
+from nanogen.building.build import build
+from nanogen.building.names import check_names
 from nanogen.graph import Graph
-from nanogen.mapping import check_imports
-from nanogen.names import check_names
+from nanogen.importing.mapping import check_imports
+from nanogen.language.spec import Opener, Spec, read_spec
 from nanogen.shelf import read_used
-from nanogen.spec import Opener, Spec, read_spec
+from nanogen.text.diagnostics import Diagnostic, Findings, Place, Refusal
+from nanogen.text.document import Document, parse_document, read_document
 
 MAX_PARAMETERS = 10**15
 
@@ -43,7 +43,7 @@ class Compiled:
 
     @cached_property
     def source(self) -> str:
-        from nanogen.source import emit  # a check does not pay for it
+        from nanogen.emission.source import emit  # a check does not pay for it
 
         return emit(self.graph)
 
@@ -54,7 +54,7 @@ class Compiled:
 
     @cached_property
     def blueprint(self) -> dict[str, Any]:
-        from nanogen.blueprint import blueprint
+        from nanogen.emission.blueprint import blueprint
 
         return blueprint(self.graph)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from nanogen.dials import Dial
+from nanogen.language.dials import Dial
 from nanogen.load import Load, Value
 from nanogen.primitives import Parameter, Primitive
 

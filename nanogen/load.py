@@ -10,7 +10,7 @@ from math import prod
 
 from attrs import field, frozen
 
-from nanogen.dials import Dial
+from nanogen.language.dials import Dial
 
 
 @frozen

@@ -10,9 +10,9 @@ from typing import Any
 
 from attrs import frozen
 
-from nanogen.diagnostics import Diagnostic, Findings, Place, nearest
-from nanogen.document import Document
-from nanogen.locate import KeyPath
+from nanogen.text.diagnostics import Diagnostic, Findings, Place, nearest
+from nanogen.text.document import Document
+from nanogen.text.locate import KeyPath
 
 SECTIONS = ("kind", "model", "set", "seed", "stage", "meta")
 STAGE_KEYS = ("uses", "needs", "with")

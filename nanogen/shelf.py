@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from nanogen.diagnostics import Diagnostic, Place, Refusal, nearest
-from nanogen.document import Document, read_document
+from nanogen.text.diagnostics import Diagnostic, Place, Refusal, nearest
+from nanogen.text.document import Document, read_document
 
 FOLDERS = {"model": ("", "zoo"), "run": ("runs",), "hardware": ("hardware",)}
 

@@ -19,8 +19,8 @@ from cattrs.errors import (
     IterableValidationNote,
 )
 
-from nanogen.diagnostics import Diagnostic, Place, nearest
-from nanogen.locate import KeyPath
+from nanogen.text.diagnostics import Diagnostic, Place, nearest
+from nanogen.text.locate import KeyPath
 
 Settings = TypeVar("Settings")
 Count = NewType("Count", int)  # a number of things, in TOML also as text: "2G", "500K", "1.5M"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from nanogen.compiler import Compiled, compile_text
-from nanogen.diagnostics import Refusal
+from nanogen.text.diagnostics import Refusal
 from runtime.faults import Fault
 from runtime.manifest import check_files, read_manifest, to_json
 

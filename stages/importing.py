@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from nanogen.compiler import Compiled
-from nanogen.diagnostics import Diagnostic, Place, Refusal, nearest
-from nanogen.fitting import Stored, hold
-from nanogen.mapping import Settled, settle
+from nanogen.importing.fitting import Stored, hold
+from nanogen.importing.mapping import Settled, settle
+from nanogen.text.diagnostics import Diagnostic, Place, Refusal, nearest
 from runtime.faults import Fault
 from runtime.manifest import digest, to_json, write_manifest
 from stages.progress import Reporter

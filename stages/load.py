@@ -11,11 +11,11 @@ import attrs
 from attrs import frozen
 
 from nanogen.compiler import Compiled, compile_file
-from nanogen.diagnostics import Diagnostic, Findings, Place, Refusal
-from nanogen.document import Document, read_document
 from nanogen.run import RunSpec, StageSpec, read_run
 from nanogen.shelf import find
 from nanogen.structure import structure
+from nanogen.text.diagnostics import Diagnostic, Findings, Place, Refusal
+from nanogen.text.document import Document, read_document
 from runtime.faults import Fault
 from stages.catalogue import KINDS, Kind, load_kind
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from attrs import define, field
 from rich.console import Console
 
-from nanogen.figures import seconds_text
+from nanogen.views.figures import seconds_text
 
 EVERY = 10.0  # seconds between lines where nothing can be drawn in place
 BAR = 24  # characters

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from nanogen.figures import columns, seconds_text
+from nanogen.views.figures import columns, seconds_text
 from stages.choices import setting
 from stages.report_page import Section, as_html, as_markdown
 
@@ -41,7 +41,7 @@ def run(work: Work) -> None:
 
 def gather(work: Work) -> list[Section]:
     """The sections that the inputs can fill, in the order in which people ask."""
-    from nanogen.card import card
+    from nanogen.views.card import card
     from runtime import optimizer_memory
 
     by_kind: dict[str, list[Input]] = {}

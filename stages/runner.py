@@ -17,7 +17,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from nanogen.figures import seconds_text
+from nanogen.views.figures import seconds_text
 from runtime.atomic import write_bytes
 from runtime.faults import Fault
 from runtime.manifest import content, read_manifest, to_json, write_manifest

@@ -15,8 +15,8 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from nanogen.compiler import compile_text
-from nanogen.fitting import Stored, hold
-from nanogen.mapping import Settled
+from nanogen.importing.fitting import Stored, hold
+from nanogen.importing.mapping import Settled
 from runtime.generation import Sampling, generate
 from runtime.model import Blueprint, allocate_past, build
 from runtime.primitives import Now

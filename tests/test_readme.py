@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from nanogen import cli
 from nanogen.compiler import Compiled, compile_file, compile_text
-from nanogen.diagnostics import Refusal
+from nanogen.text.diagnostics import Refusal
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -69,7 +69,7 @@ def tree() -> str:
 def table() -> str:
     """The models that ship, and what they cost."""
     from nanogen.answers.costs import costs
-    from nanogen.figures import bytes_text
+    from nanogen.views.figures import bytes_text
 
     lines = [
         "| spec | is | parameters | training FLOPs a token | state of a row |",
@@ -95,7 +95,7 @@ def printed(command: str) -> str:
 
 def slip() -> str:
     """A slip in the README's spec, as `nanogen check` draws it."""
-    from nanogen.draw import draw
+    from nanogen.text.draw import draw
 
     text = spec().replace('"attention(rms_norm(x))"', '"attnetion(rms_norm(x))"')
     with pytest.raises(Refusal) as caught:
@@ -133,7 +133,7 @@ def test_commands_print_what_is_shown(monkeypatch):
 
 
 def test_the_picture_is_drawn_from_its_spec():
-    from nanogen.picture import picture
+    from nanogen.views.picture import picture
 
     wanted = picture(compile_file(ROOT / "specs" / "looped.toml").graph)
     if os.environ.get("UPDATE"):

@@ -10,12 +10,14 @@ from pathlib import Path
 import attrs
 import pytest
 
-from nanogen import glossary, names, run
-from nanogen.codes import CODES
+from nanogen import run
+from nanogen.building import names
 from nanogen.compiler import compile_text
-from nanogen.file_reader import SECTIONS
+from nanogen.language import glossary
+from nanogen.language.file_reader import SECTIONS
+from nanogen.language.settings import settings_of, signature
 from nanogen.primitives import PRIMITIVES, base
-from nanogen.settings import settings_of, signature
+from nanogen.text.codes import CODES
 from stages.catalogue import KINDS, load_kind
 
 ROOT = Path(__file__).parents[1]

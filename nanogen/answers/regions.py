@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nanogen.dials import Dial
 from nanogen.graph import Call, Climb, Graph, Loop, Node, Unit, called, owner_of
+from nanogen.language.dials import Dial
 
 
 def regions(graph: Graph) -> list[str]:

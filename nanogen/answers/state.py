@@ -10,8 +10,8 @@ from typing import Any
 
 from attrs import frozen
 
-from nanogen.dials import Dial
 from nanogen.graph import Apply, Call, Climb, Graph, Line, Loop, Node, Unit, called, nodes
+from nanogen.language.dials import Dial
 from nanogen.load import Load, State
 
 Tree = dict[str, Any]  # of trees, lists of trees, Turns, and State

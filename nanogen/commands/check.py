@@ -8,10 +8,10 @@ import click
 
 from nanogen.commands.faults import USER, more, show, tally
 from nanogen.commands.options import set_option
-from nanogen.diagnostics import Diagnostic, Refusal
-from nanogen.document import Document, read_document
-from nanogen.draw import as_json
 from nanogen.shelf import absent, find
+from nanogen.text.diagnostics import Diagnostic, Refusal
+from nanogen.text.document import Document, read_document
+from nanogen.text.draw import as_json
 
 KINDS = ("model", "run", "hardware")
 
@@ -62,7 +62,7 @@ def check_file(name: str, overrides: dict) -> tuple[Document, list[Diagnostic]]:
 
             return document, list(load_run(path, name=name).warnings)
         if not faults and document.data.get("kind") == "hardware":
-            from nanogen.hardware import load_hardware
+            from nanogen.planning.hardware import load_hardware
 
             load_hardware(path, name)
             return document, []

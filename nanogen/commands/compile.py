@@ -9,7 +9,7 @@ import click
 
 from nanogen.commands.faults import show
 from nanogen.commands.options import compile_spec, set_option
-from nanogen.standalone import standalone
+from nanogen.emission.standalone import standalone
 from runtime import optimizer_memory
 from runtime.faults import Fault
 
@@ -46,7 +46,7 @@ def command(spec: str, overrides: dict, output: Path | None, source: bool, alone
     nanogen compile my_model.toml -o my_model.py
     nanogen compile my_model.toml -o my_model.py --standalone
     """
-    from nanogen.card import card
+    from nanogen.views.card import card
 
     if alone and not source and output is None:
         raise click.UsageError("--standalone says what is written: give -o FILE, or --source")

@@ -12,7 +12,7 @@ from nanogen.commands.faults import show
 from nanogen.commands.options import compile_spec, set_option_of
 
 if TYPE_CHECKING:
-    from nanogen.difference import Change, Difference, Layer, Stack, Total
+    from nanogen.views.difference import Change, Difference, Layer, Stack, Total
 
 SHOWN = 12  # rows of one list of tensors or changes
 MARKS = {"added": "+", "removed": "-", "changed": "~"}
@@ -32,7 +32,7 @@ def command(a: str, b: str, set_a: dict, set_b: dict, as_json: bool) -> None:
     nanogen diff nanochat_2025 nanochat_2025 --set-b depth=12
     nanogen diff old.toml new.toml --json
     """
-    from nanogen import difference
+    from nanogen.views import difference
 
     compiled = compile_spec(a, set_a), compile_spec(b, set_b)
     for c in compiled:
@@ -46,7 +46,7 @@ def command(a: str, b: str, set_a: dict, set_b: dict, as_json: bool) -> None:
 
 def lines(found: Difference) -> Iterator[str]:
     """Yield the lines of a difference as people read it."""
-    from nanogen.difference import tensor_rows, verdicts
+    from nanogen.views.difference import tensor_rows, verdicts
 
     yield bold(f"{found.names[0]} -> {found.names[1]}")
     yield from (f"  {text}" for text in verdicts(found))
@@ -65,7 +65,7 @@ def lines(found: Difference) -> Iterator[str]:
 
 
 def _totals(found: Difference) -> list[str]:
-    from nanogen.figures import columns
+    from nanogen.views.figures import columns
 
     head = [f"in rows of {found.tokens:,}", *found.names, "change"]
     head_line, *rest = columns([head, *map(_total, found.totals)]).split("\n")
@@ -73,7 +73,7 @@ def _totals(found: Difference) -> list[str]:
 
 
 def _total(total: Total) -> list[str]:
-    from nanogen.figures import bytes_text
+    from nanogen.views.figures import bytes_text
 
     def text(number: float) -> str:
         return bytes_text(number) if total.unit == "bytes" else f"{number:,.0f}"
@@ -128,7 +128,7 @@ def _alike(layers: tuple[Layer, ...]) -> list[list[Layer]]:
 
 
 def _layers(layers: list[Layer]) -> list[str]:
-    from nanogen.layers import ranges
+    from nanogen.building.layers import ranges
 
     first = layers[0]
     where = f"layer{'s' if len(layers) > 1 else ''} {ranges([layer.index for layer in layers])}"
@@ -144,8 +144,8 @@ def _layers(layers: list[Layer]) -> list[str]:
 
 
 def _tensors(rows: list[tuple[str, str, str, list[str]]]) -> list[str]:
-    from nanogen.difference import places
-    from nanogen.figures import columns
+    from nanogen.views.difference import places
+    from nanogen.views.figures import columns
 
     kept: list[tuple[str, ...]] = []
     hidden: dict[str, int] = {}

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nanogen.codes import BLOCKS, CODES
-from nanogen.explanations import code_meant, explanation_of, nearest_code
+from nanogen.text.codes import BLOCKS, CODES
+from nanogen.text.explanations import code_meant, explanation_of, nearest_code
 from runtime.faults import Fault
 
 if TYPE_CHECKING:

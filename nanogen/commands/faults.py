@@ -6,9 +6,9 @@ import traceback
 
 import click
 
-from nanogen.diagnostics import Diagnostic, Refusal
-from nanogen.document import Document
-from nanogen.draw import draw
+from nanogen.text.diagnostics import Diagnostic, Refusal
+from nanogen.text.document import Document
+from nanogen.text.draw import draw
 from runtime.faults import Fault
 
 USER, BUG = 1, 70

@@ -14,10 +14,10 @@ from nanogen.commands.options import compile_spec, set_option
 from runtime.faults import Fault
 
 if TYPE_CHECKING:
-    from nanogen.comparison import Entry
     from nanogen.compiler import Compiled
-    from nanogen.hardware import Hardware
-    from nanogen.match import Match
+    from nanogen.planning.hardware import Hardware
+    from nanogen.planning.match import Match
+    from nanogen.views.comparison import Entry
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 PLOTS = (".svg", ".png")
@@ -147,7 +147,7 @@ def command(specs: tuple[str, ...], overrides: dict, **options: Any) -> None:
         for where, at in _dialled(name, c, overrides, asked.dial)
     ]
     if asked.dim is not None:
-        from nanogen.match import match
+        from nanogen.planning.match import match
 
         solved = match(compiled[0].graph, compiled[1], asked.dim, tokens=length, by=asked.by)
         entries.append(_entry(specs[1], solved.compiled, length, asked, hardware, solved))
@@ -220,7 +220,7 @@ def _check_dial(asked: Asked, specs: tuple[str, ...], compiled: list[Compiled]) 
 def _hardware(name: str | None) -> Hardware | None:
     if name is None:
         return None
-    from nanogen.hardware import load_hardware
+    from nanogen.planning.hardware import load_hardware
     from nanogen.shelf import find
 
     return load_hardware(find(name, "hardware"), name)
@@ -236,12 +236,12 @@ def _entry(
 ) -> Entry:
     """Count one row of the table."""
     from nanogen.answers.costs import COUNTS, costs
-    from nanogen.comparison import Entry
+    from nanogen.views.comparison import Entry
 
     graph = compiled.graph
     counted, bought = costs(graph, length, asked.batch), None
     if asked.budget is not None:
-        from nanogen.budget import purchase
+        from nanogen.planning.budget import purchase
 
         bought = purchase(
             asked.budget,
@@ -254,7 +254,7 @@ def _entry(
 
 
 def _print(entries: list[Entry], asked: Asked, hardware: Hardware | None) -> None:
-    from nanogen import comparison
+    from nanogen.views import comparison
 
     if asked.json_lines:
         import json
@@ -280,11 +280,11 @@ def _write(entries: list[Entry], asked: Asked) -> list[Path]:
         with asked.output.open("x", encoding="utf-8") as file:
             file.write(match.text)
     if asked.csv_file is not None and not asked.csv_printed:
-        from nanogen.comparison import as_csv
+        from nanogen.views.comparison import as_csv
 
         asked.csv_file.write_text(as_csv(entries), encoding="utf-8")
     if asked.plot is not None:
-        from nanogen.cost_curve import draw
+        from nanogen.views.cost_curve import draw
 
         draw([(e.label, e.graph) for e in entries], asked.plot)
     files = (asked.output, None if asked.csv_printed else asked.csv_file, asked.plot)

@@ -27,7 +27,7 @@ def command(spec: str, overrides: dict, output: Path | None) -> None:
     nanogen graph saint_iberis_d20 -o model.svg
     nanogen graph looped --set injection=0 > looped.svg
     """
-    from nanogen.picture import picture
+    from nanogen.views.picture import picture
 
     compiled = compile_spec(spec, overrides)
     show(compiled.document, list(compiled.warnings))

@@ -8,7 +8,7 @@ import click
 
 from nanogen.commands.faults import USER, show, tally
 from nanogen.commands.options import compile_spec, set_option
-from nanogen.diagnostics import Refusal
+from nanogen.text.diagnostics import Refusal
 
 
 @click.command("import")
@@ -39,7 +39,7 @@ def command(spec: str, weights: Path, output: Path, table: str | None, overrides
     nanogen import nanochat_2025 model.safetensors -o models/d20
     nanogen import nanochat_2025 checkpoints/d12 -o models/d12 --set depth=12
     """
-    from nanogen.figures import bytes_text
+    from nanogen.views.figures import bytes_text
 
     compiled = compile_spec(spec, overrides)
     show(compiled.document, list(compiled.warnings))

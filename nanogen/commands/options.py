@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from nanogen.compiler import Compiled, compile_file
+from nanogen.language.spec import read_override
 from nanogen.shelf import find
-from nanogen.spec import read_override
 
 
 def _overrides(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:

@@ -38,8 +38,8 @@ def command(run: str, runs: Path) -> None:
 
     tell = Reporter()
     if loaded.compiled is not None:
-        from nanogen.card import card
         from nanogen.lowering import prove
+        from nanogen.views.card import card
         from runtime import optimizer_memory
 
         prove(loaded.compiled)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from nanogen.schema import Schema, as_text, library_schema, model_schema, run_schema
+from nanogen.language.schema import Schema, as_text, library_schema, model_schema, run_schema
 
 
 @click.command("schema")

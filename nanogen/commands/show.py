@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from nanogen.answers.shares import Share
-    from nanogen.show import Equation, Inside, Layer, Model, Stack
+    from nanogen.views.show import Equation, Inside, Layer, Model, Stack
 
 SHARES = ("parameters", "training", "decoding", "state")  # headings of what `_share` writes
 WIDEST = 400  # columns where nobody's screen sets the width
@@ -43,7 +43,7 @@ def command(spec: str, overrides: dict, layer: str | None, fold: bool, as_json: 
     nanogen show looped --layer think
     nanogen show nanochat_2025 --set depth=12 --fold
     """
-    from nanogen.show import NoSuchLayer, inside_as_json, lay_open, lay_open_layer, model_as_json
+    from nanogen.views.show import NoSuchLayer, inside_as_json, lay_open, lay_open_layer, model_as_json
 
     if layer is not None and fold:
         raise click.UsageError("`--fold` is for the tables of layers, and `--layer` shows one")
@@ -94,8 +94,8 @@ def print_model(console: Console, model: Model, fold: bool) -> None:
 
 def print_stack(console: Console, stack: Stack, fold: bool) -> None:
     """Print a row a layer; with `fold`, a row a run of equal layers."""
-    from nanogen.arithmetic import shown
-    from nanogen.layers import ranges
+    from nanogen.building.layers import ranges
+    from nanogen.language.arithmetic import shown
 
     named = "" if stack.path == stack.name else f" · stack {stack.name}"
     console.print()
@@ -140,7 +140,7 @@ def print_inside(console: Console, inside: Inside, context: int) -> None:
     """Print each equation of a layer with its shape and share; below it its text and what it owns."""
     from rich.text import Text
 
-    from nanogen.arithmetic import shown
+    from nanogen.language.arithmetic import shown
 
     unit = inside.unit
     about = [f"{unit.kind} {unit.name}"]
@@ -165,7 +165,7 @@ def print_inside(console: Console, inside: Inside, context: int) -> None:
 
 def _rows(equation: Equation, depth: int) -> list[tuple[tuple[str, ...], list[str]]]:
     """A row of cells for an equation, with the lines below it; then the rows of what it calls."""
-    from nanogen.initial import shown
+    from nanogen.language.initial import shown
 
     indent = "    " * depth
     name = equation.path.rpartition(".")[2]
@@ -187,7 +187,7 @@ def _aligned(cells: tuple[str, ...], widths: list[int]) -> str:
 
 
 def _share(cost: Share) -> tuple[str, ...]:
-    from nanogen.figures import bytes_text
+    from nanogen.views.figures import bytes_text
 
     return (
         f"{cost.parameters:,}" if cost.parameters else "",

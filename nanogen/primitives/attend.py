@@ -1,6 +1,5 @@
 """`attend`: each position mixes the values of the positions it sees, its own included."""
 
-from nanogen.diagnostics import Reject
 from nanogen.load import Flops, Load, Saved, State, Value
 from nanogen.primitives.axes import divisors
 from nanogen.primitives.base import (
@@ -14,6 +13,7 @@ from nanogen.primitives.base import (
     want_time,
     window,
 )
+from nanogen.text.diagnostics import Reject
 
 
 @primitive("attend", inputs=("q", "k", "v"), past=True)

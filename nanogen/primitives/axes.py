@@ -4,9 +4,9 @@ from math import prod
 
 from attrs import frozen
 
-from nanogen.diagnostics import Reject
 from nanogen.load import Flops, Load, Saved, Value
 from nanogen.primitives.base import Free, Site, primitive, size, want_features, want_numbers
+from nanogen.text.diagnostics import Reject
 
 
 def divisors(number: int, near: int) -> str:

@@ -13,9 +13,9 @@ from typing import Any, ClassVar, dataclass_transform
 import attrs
 from attrs import field, frozen
 
-from nanogen.diagnostics import Reject
-from nanogen.initial import VARIABLES, Law
+from nanogen.language.initial import VARIABLES, Law
 from nanogen.load import Flops, Load, Saved, State, Value
+from nanogen.text.diagnostics import Reject
 
 
 @frozen
@@ -153,7 +153,7 @@ def primitive(name: str, *, inputs: Sequence[str] = ("x",), past: bool = False, 
     return register
 
 
-# Kinds of settings; `nanogen.binding` reads each kind in its own way.
+# Kinds of settings; `nanogen.building.binding` reads each kind in its own way.
 
 
 def size(help: str, **kw: Any) -> Any:

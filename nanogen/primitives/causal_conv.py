@@ -1,6 +1,6 @@
 """`causal_conv`: each channel filtered over its own recent past."""
 
-from nanogen.initial import ZEROS, Law, conv_law
+from nanogen.language.initial import ZEROS, Law, conv_law
 from nanogen.load import Flops, Load, Saved, State, Value
 from nanogen.primitives.base import (
     Parameter,

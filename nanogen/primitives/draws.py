@@ -1,8 +1,8 @@
 """`noise` and `dropout`: random numbers, the same ones wherever seed, row, position and place are the same."""
 
-from nanogen.diagnostics import Reject
 from nanogen.load import Flops, Load, Saved, Value
 from nanogen.primitives.base import Free, Site, number, primitive, want_numbers
+from nanogen.text.diagnostics import Reject
 
 
 def _want_positions(name: str, x: Value) -> None:

@@ -8,9 +8,9 @@ from string import ascii_letters
 
 from attrs import frozen
 
-from nanogen.diagnostics import Reject
 from nanogen.load import Flops, Load, Saved, Value
 from nanogen.primitives.base import Free, Site, primitive, text, want_numbers
+from nanogen.text.diagnostics import Reject
 
 _WRITTEN = "written `'nm,nd->md'`: a letter an axis, a comma between values, `->` before the result"
 MOST_LETTERS = len(ascii_letters) - 2  # batch and time have one each

@@ -1,6 +1,6 @@
 """`linear`: the last axis times a matrix."""
 
-from nanogen.initial import ZEROS, Law, linear_law
+from nanogen.language.initial import ZEROS, Law, linear_law
 from nanogen.load import Flops, Load, Saved, State, Value
 from nanogen.primitives.base import (
     Parameter,

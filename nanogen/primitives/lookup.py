@@ -1,7 +1,6 @@
 """`embedding` and `parameter`: values that are looked up, not computed."""
 
-from nanogen.diagnostics import Reject
-from nanogen.initial import Law
+from nanogen.language.initial import Law
 from nanogen.load import Flops, Load, Saved, State, Value
 from nanogen.primitives.base import (
     Parameter,
@@ -15,6 +14,7 @@ from nanogen.primitives.base import (
     stored,
     want_law,
 )
+from nanogen.text.diagnostics import Reject
 
 
 @primitive("embedding", inputs=("ids",))

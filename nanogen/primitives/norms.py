@@ -1,6 +1,6 @@
 """Norms over the last axis, computed in float32 and given back in their input's dtype."""
 
-from nanogen.initial import ONES, ZEROS
+from nanogen.language.initial import ONES, ZEROS
 from nanogen.load import Flops, Load, Saved, State, Value
 from nanogen.primitives.base import (
     Free,

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from nanogen.diagnostics import Reject
 from nanogen.load import Flops, Load, Saved, Value
 from nanogen.primitives.base import PRIMITIVES, Free, Site, number, primitive, want_features, want_numbers
+from nanogen.text.diagnostics import Reject
 
 
 @frozen

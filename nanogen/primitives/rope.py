@@ -1,6 +1,5 @@
 """`rope`: channel pairs turned by an angle that grows with the position (RoFormer, arXiv 2104.09864)."""
 
-from nanogen.diagnostics import Reject
 from nanogen.load import Flops, Load, Saved, Value
 from nanogen.primitives.base import (
     Free,
@@ -13,6 +12,7 @@ from nanogen.primitives.base import (
     variant,
     want_time,
 )
+from nanogen.text.diagnostics import Reject
 
 
 @primitive("rope")

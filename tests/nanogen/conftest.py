@@ -3,8 +3,8 @@
 import pytest
 
 from nanogen.compiler import compile_text
-from nanogen.diagnostics import Refusal
-from nanogen.draw import find, ordered
+from nanogen.text.diagnostics import Refusal
+from nanogen.text.draw import find, ordered
 
 SMALL = """\
 kind = "model"

@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nanogen import expression as e
-from nanogen.document import parse_document
-from nanogen.spec import Spec, read_spec
-from nanogen.tables import Table
+from nanogen.language import expression as e
+from nanogen.language.spec import Spec, read_spec
+from nanogen.language.tables import Table
+from nanogen.text.document import parse_document
 
 NUMBERS = {"ceil": math.ceil, "floor": math.floor, "max": max, "min": min, "sqrt": math.sqrt, "round": round}
 POINTWISE = {

@@ -9,9 +9,9 @@ import re
 from typing import Any
 
 from nanogen.compiler import Compiled
-from nanogen.diagnostics import Diagnostic
-from nanogen.fitting import Stored, hold
-from nanogen.mapping import settle
+from nanogen.importing.fitting import Stored, hold
+from nanogen.importing.mapping import settle
+from nanogen.text.diagnostics import Diagnostic
 
 STORED = re.compile(r"(?m)^# the file has (\S+): ([\d x]+), (\w+)$")
 

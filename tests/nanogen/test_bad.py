@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 
 from nanogen.compiler import compile_file
-from nanogen.diagnostics import Refusal
-from nanogen.draw import draw, find
-from nanogen.spec import read_override
+from nanogen.language.spec import read_override
+from nanogen.text.diagnostics import Refusal
+from nanogen.text.draw import draw, find
 from stages.load import load_run
-
-from .published import misfits
+from tests.nanogen.published import misfits
 
 HERE = Path(__file__).parent
 BAD = sorted((HERE / "bad").glob("*.toml"))

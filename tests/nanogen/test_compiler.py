@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from nanogen.compiler import compile_file, compile_text
-from nanogen.diagnostics import Refusal
-from nanogen.draw import draw, find, ordered
+from nanogen.text.diagnostics import Refusal
+from nanogen.text.draw import draw, find, ordered
 
 SPECS = Path(__file__).parents[2] / "specs"
 

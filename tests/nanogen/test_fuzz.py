@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from nanogen.compiler import compile_text
-from nanogen.diagnostics import Refusal
-from nanogen.draw import as_json, draw
 from nanogen.primitives import PRIMITIVES
+from nanogen.text.diagnostics import Refusal
+from nanogen.text.draw import as_json, draw
 from tests.nanogen.conftest import SMALL
 
 HERE = Path(__file__).parent

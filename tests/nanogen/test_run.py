@@ -1,7 +1,7 @@
 """Run files: the order of stages, circles, and names."""
 
-from nanogen.document import parse_document
 from nanogen.run import read_run
+from nanogen.text.document import parse_document
 
 KINDS = ("dataset", "tokenizer", "pretrain")
 

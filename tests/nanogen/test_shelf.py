@@ -2,8 +2,8 @@
 
 import pytest
 
-from nanogen.diagnostics import Refusal
 from nanogen.shelf import absent, find, shelf, shipped
+from nanogen.text.diagnostics import Refusal
 
 
 def test_shipped_specs_are_found_by_name():

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nanogen.compiler import compile_text
-from nanogen.initial import DRAWS, FUNCTIONS, VARIABLES
+from nanogen.language.initial import DRAWS, FUNCTIONS, VARIABLES
 from runtime.initialization import fill
 from runtime.model import build, initialize
 from runtime.streams import stream

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from nanogen.compiler import compile_text
-from nanogen.diagnostics import Refusal
+from nanogen.text.diagnostics import Refusal
 from runtime.faults import Fault
 from runtime.manifest import check_files, read_manifest
 from stages.artefact import read_artefact, read_model

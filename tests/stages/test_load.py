@@ -2,8 +2,8 @@
 
 import pytest
 
-from nanogen.diagnostics import Refusal
-from nanogen.draw import find
+from nanogen.text.diagnostics import Refusal
+from nanogen.text.draw import find
 
 MISTAKES = {
     "an unknown kind of stage": (

@@ -11,7 +11,7 @@ from nanogen.answers.shares import Share, Shares
 from nanogen.answers.state import bytes_per_row
 from nanogen.compiler import compile_file
 from nanogen.graph import Graph
-from nanogen.show import lay_open, lay_open_layer
+from nanogen.views.show import lay_open, lay_open_layer
 from tests.nanogen.running import compiled_of
 
 ROOT = Path(__file__).parents[3]

@@ -5,9 +5,9 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from nanogen.cli import cli
-from nanogen.codes import BLOCKS, CODES
 from nanogen.commands.explain import show_code
-from nanogen.explanations import explanation_of
+from nanogen.text.codes import BLOCKS, CODES
+from nanogen.text.explanations import explanation_of
 from runtime.faults import Fault
 
 

@@ -3,8 +3,8 @@
 from xml.etree import ElementTree
 
 from nanogen.compiler import compile_file
-from nanogen.picture import picture
 from nanogen.shelf import find
+from nanogen.views.picture import picture
 
 
 def test_the_picture_is_written_or_printed(call, tmp_path):

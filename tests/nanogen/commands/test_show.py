@@ -9,7 +9,7 @@ from rich.console import Console
 
 from nanogen.commands.show import print_model
 from nanogen.compiler import compile_file
-from nanogen.show import lay_open
+from nanogen.views.show import lay_open
 
 GOOD = Path(__file__).parents[1] / "good"
 

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from nanogen.diagnostics import Reject
 from nanogen.load import Flops, Load, Saved, Value
 from nanogen.primitives.base import Site
 from nanogen.primitives.einsum import MOST_LETTERS, Einsum
+from nanogen.text.diagnostics import Reject
 from tests.nanogen.running import compiled_of, run
 
 ROWS, TOKENS = 2, 3

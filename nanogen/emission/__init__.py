@@ -1,0 +1,1 @@
+"""A graph becomes PyTorch source, and what the runtime must know beside it."""

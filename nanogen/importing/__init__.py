@@ -1,0 +1,1 @@
+"""Published checkpoints held against a graph by an import table."""
