@@ -66,10 +66,11 @@ def convention_rows(graph: Graph) -> list[tuple[str, str, str]]:
 
 def turn_texts(graph: Graph) -> list[tuple[str, str]]:
     """One line a loop: how often it turns, and how far gradients reach."""
-    return [(f"{loop.turns(Load())}", f"{path}: {_turning(loop)}") for path, loop in loops(graph)]
+    return [(f"{loop.turns(Load())}", f"{path}: {turning(loop)}") for path, loop in loops(graph)]
 
 
-def _turning(loop: Loop) -> str:
+def turning(loop: Loop) -> str:
+    """What says how often a loop turns, and how far gradients reach."""
     times, reached = loop.times, loop.backprop
     said = (
         f"as the dial `{times.name}` stands, {times.least:,} to {times.most:,}"

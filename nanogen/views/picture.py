@@ -10,10 +10,12 @@ from attrs import define, field, frozen
 from nanogen.answers.parameters import count, count_unit
 from nanogen.answers.state import has_branch
 from nanogen.building.layers import ranges
-from nanogen.graph import Apply, Graph, Line, Node, Read, Unit, called, nodes, owner_of, parts
+from nanogen.graph import Apply, Graph, Line, Node, Read, Unit, called, loops, nodes, owner_of, parts
 from nanogen.language.arithmetic import shown
+from nanogen.load import Load
 from nanogen.primitives.pointwise import Arithmetic
 from nanogen.views import flow
+from nanogen.views.card import turning
 from nanogen.views.equation import Forms, either, merged, written
 from nanogen.views.packing import extent, pack
 from nanogen.views.svg import KINDS, arrow, box, document, framed, width_of, words
@@ -142,8 +144,14 @@ class _Drawing:
                 ", ".join(f"{name} = {module}" for name, module in unit.modules.items()) for unit in units
             ),
             f"{_counted(units) or 'no'} parameters",
+            merged(self.turns(unit) for unit in units),
         ]
         return self.panel(units, f"{units[0].kind} {units[0].name}", " · ".join(filter(None, about)), [])
+
+    def turns(self, unit: Unit) -> str:
+        """How often the body of a loop is turned; nothing of another unit."""
+        found = [loop for _, loop in loops(self.graph) if loop.body is unit]
+        return merged(f"{loop.turns(Load())} turns, {turning(loop)}" for loop in found) if found else ""
 
     def panel(self, units: list[Unit], title: str, about: str, kinds: list[Kind]) -> Panel:
         """Alike units as one flow of their equations under a title."""
