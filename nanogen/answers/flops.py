@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from attrs import evolve
 
 from nanogen.answers.backward import TIMES, backward
-from nanogen.graph import Apply, Call, Graph, Unit
+from nanogen.graph import Apply, Call, Climb, Graph, Unit
 from nanogen.load import Flops, Load
 from nanogen.primitives import Parameter
 from nanogen.primitives.lookup import Bare, Embedding
@@ -76,7 +76,7 @@ def _beside(unit: Unit, load: Load, in_layer: bool) -> int:
         if isinstance(node, Apply) and in_layer:
             total += sum(p.count for p in node.used if _multiplies_each(node, p))
         elif isinstance(node, Call):
-            layer = in_layer or len(node.members) != 1 or node.members[0][0] != ""
+            layer = in_layer or isinstance(node, Climb)
             inner = sum(_beside(member, load, layer) for _, member in node.members)
             total += inner * node.turns(load)
     return total

@@ -7,7 +7,6 @@ from typing import Any
 from attrs import asdict
 
 from nanogen.answers.draws import draws
-from nanogen.answers.flops import convention_per_token, training_per_token
 from nanogen.answers.parameters import count, parameters
 from nanogen.answers.regions import regions
 from nanogen.answers.state import Turns, state
@@ -36,10 +35,6 @@ def blueprint(graph: Graph) -> dict[str, Any]:
         "regions": regions(graph),
         "dials": {name: asdict(dial) for name, dial in graph.dials.items()},
         "draws": draws(graph.model),
-        "flops_per_token": {
-            "training": training_per_token(graph, graph.context),
-            "convention": convention_per_token(graph, graph.context),
-        },
     }
 
 

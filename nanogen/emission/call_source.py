@@ -57,9 +57,11 @@ class CallWriter:
 
     def loans(self, unit: Unit) -> list[str]:
         """What a unit is handed of the model's weights."""
-        model = self.at.unit.kind == "model"
-        lent = [loan for loan in unit.loans if loan.layer is None]
-        return [f"self.{loan.line}" if model else self.at.arguments[loan.name] for loan in lent]
+        return [self.of_model(loan) for loan in unit.loans if loan.layer is None]
+
+    def of_model(self, loan: Loan) -> str:
+        """A module of the model: its own attribute, or what this unit was handed itself."""
+        return f"self.{loan.line}" if self.at.unit.kind == "model" else self.at.arguments[loan.name]
 
     # -- modules
 
@@ -209,8 +211,7 @@ class CallWriter:
         loans: list[Loan] = [layer.loans[place] for layer in node.layers[first : last + 1]]
         layers = [loan.layer for loan in loans if loan.layer is not None]
         if not layers:
-            model = self.at.unit.kind == "model"
-            return f"self.{loans[0].line}" if model else self.at.arguments[loans[0].name]
+            return self.of_model(loans[0])
         return f"{modules}[{index_text(first, layers)}].{loans[0].line}"
 
     def functions(self, climb: Climb) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from nanogen.answers.flops import convention_per_token
 from nanogen.compiler import compile_file, compile_text
 from nanogen.text.diagnostics import Refusal
 from nanogen.text.draw import draw, find, ordered
@@ -86,6 +87,17 @@ def test_a_drawing_of_the_three():
         ("nanochat_2025", {"depth": 12}, 185_597_952),
         ("nanochat_2025", {"depth": 26}, 1_081_999_360),
         ("nanochat_2025", {"depth": 32}, 1_879_048_192),
+        ("nanochat_2026", {"depth": 4}, 36_700_242),
+        ("nanochat_2026", {"depth": 12}, 286_261_730),
+        ("nanochat_2026", {"depth": 20}, 896_533_746),
+        ("nanochat_2026", {}, 1_384_122_122),
+        ("nanochat_2026", {"depth": 26}, 1_681_786_938),
+        ("looped", {"size": 12}, 158_492_928),
+        ("looped", {"size": 16}, 237_014_016),
+        ("looped", {}, 328_380_160),
+        ("looped", {"size": 24}, 432_591_360),
+        ("trelis_recursive", {}, 328_335_360),
+        ("huginn", {}, 3_564_976_800),
     ],
 )
 def test_published_counts(name, given, count):
@@ -98,7 +110,8 @@ def test_published_counts(name, given, count):
     ("name", "flops"), [("saint_iberis_d20", 2_969_095_680), ("nanochat_2025", 3_491_758_080)]
 )
 def test_published_flops(name, flops):
-    assert compile_file(SPECS / f"{name}.toml").blueprint["flops_per_token"]["convention"] == flops
+    graph = compile_file(SPECS / f"{name}.toml").graph
+    assert convention_per_token(graph, graph.context) == flops
 
 
 @pytest.mark.parametrize("path", sorted(SPECS.glob("*.toml")), ids=lambda path: path.stem)
