@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 
-.PHONY: quickstart test lint types check clean
+.PHONY: quickstart test bench lint types check clean
 
 quickstart: $(VENV)/installed  ## train a small model from text to report, about five minutes on two cores
 	$(BIN)/nanogen run quickstart
 
 test: $(VENV)/developing       ## the whole suite
 	$(BIN)/python -m pytest -n auto
+
+bench: $(VENV)/installed       ## decoding speed, beside a plain eager loop
+	$(BIN)/python benchmarks/decode.py
 
 lint: $(VENV)/developing
 	$(BIN)/ruff check .

@@ -19,6 +19,8 @@ COMMANDS = {  # name: (module, one line for the list)
     "import": ("nanogen.commands.import_", "Import published weights as a trained model."),
     "run": ("nanogen.commands.run", "Run a run file: from text to a model that writes."),
     "sample": ("nanogen.commands.sample", "Let a trained model write."),
+    "chat": ("nanogen.commands.chat", "Talk with a trained model in the terminal."),
+    "serve": ("nanogen.commands.serve", "Serve a trained model: a chat page, and OpenAI's API."),
     "schema": ("nanogen.commands.schema", "Print the JSON Schema of specs, libraries or runs, for editors."),
 }
 
@@ -74,6 +76,8 @@ def cli() -> None:
     nanogen flops looped --dial r=1,4,16         what it costs at several numbers of turns
     nanogen run quickstart                       train a small model from start to report
     nanogen sample quickstart -p "The function"  let it write
+    nanogen chat quickstart                      talk with it
+    nanogen serve quickstart                     a chat page, and an API that tools speak
     nanogen COMMAND -h                           what a command does, with examples
     """
 

@@ -14,8 +14,9 @@ from nanogen.answers.flops import backward, forward
 from nanogen.answers.state import bytes_per_row
 from nanogen.compiler import Compiled
 from nanogen.load import Load
+from runtime.decoding.past import allocate_past
 from runtime.device import DTYPES
-from runtime.model import allocate_past, build_meta
+from runtime.model import build_meta
 from runtime.trace import trace_decoding, trace_training
 
 TRACED_TOKENS = 1031  # a prime, beyond the windows that are usual

@@ -38,6 +38,13 @@ def machine(*, dtype: str = "auto", compiled: str = "auto", because: str = "as a
     return Machine(device, chosen, on, f"{device}, {chosen} ({reason}), {how}")
 
 
+def devices() -> list[str]:
+    """Every device that a copy of a model can have to itself."""
+    if torch.cuda.is_available():
+        return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    return [machine(dtype="float32", compiled="no").device]
+
+
 def be_deterministic() -> None:
     """Make this process compute the same bits from the same numbers.
 

@@ -14,7 +14,7 @@ import types
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from runtime.initialization import fill
 from runtime.streams import stream
@@ -56,44 +56,3 @@ def initialize(model: nn.Module, blueprint: Blueprint, *, seed: int) -> None:
     assert set(tensors) == {p["path"] for p in blueprint["parameters"]}, "source and blueprint part"
     for p in blueprint["parameters"]:
         fill(tensors[p["path"]], p["init"], stream(seed, "init", p["path"]))
-
-
-def allocate_past(
-    blueprint: Blueprint,
-    *,
-    rows: int,
-    capacity: int,
-    dtype: torch.dtype,
-    device: str | torch.device = "cpu",
-    dials: dict[str, int] | None = None,
-) -> Any:
-    """Return the tree of zeros in which decoding keeps its past, for `rows` rows of `capacity` positions.
-
-    A loop has a tree for each of its turns; `dials` says how many there are.
-    """
-
-    def branch(tree: Any) -> Any:
-        if isinstance(tree, list):
-            return [branch(t) for t in tree]
-        if "turn" in tree:  # a loop: no equation can have this name
-            return [branch(tree["turn"]) for _ in range(turns(blueprint, tree["times"], dials))]
-        if "positions" in tree:  # a leaf: no equation can have this name
-            return _zeros(tree, rows, capacity, dtype, device)
-        return {name: branch(t) for name, t in tree.items()}
-
-    return branch(blueprint["state"])
-
-
-def turns(blueprint: Blueprint, times: int | str, dials: dict[str, int] | None) -> int:
-    """How often a loop turns: a number, or where its dial stands."""
-    if isinstance(times, int):
-        return times
-    default: int = blueprint["dials"][times]["default"]
-    return (dials or {}).get(times, default)
-
-
-def _zeros(leaf: dict, rows: int, capacity: int, dtype: torch.dtype, device: str | torch.device) -> Tensor:
-    # null: every position that a row may reach; else the last few, and never more than it may reach
-    positions = capacity if leaf["positions"] is None else min(leaf["positions"], capacity)
-    kept = torch.float32 if leaf["dtype"] == "float32" else dtype
-    return torch.zeros(rows, positions, *leaf["axes"], dtype=kept, device=device)

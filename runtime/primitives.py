@@ -278,17 +278,13 @@ def with_recent(x: Tensor, n: int, now: Now) -> Tensor:
     """x with the n values before it in front (B, n + T, ..): zeros in training, the kept ones in decoding."""
     if n == 0:
         return x
-    seen = x if now.past is None else _recall(x, "recent", now)
+    seen = x
+    if now.past is not None:
+        kept = now.past["recent"]
+        seen = torch.cat((kept.to(x.dtype), x), dim=1)
+        kept.copy_(seen[:, -kept.shape[1] :])
     lacking = n + x.shape[1] - seen.shape[1]  # a past of less than n positions keeps no more
     return F.pad(seen, (0, 0) * (x.ndim - 2) + (lacking, 0)) if lacking else seen
-
-
-def _recall(x: Tensor, name: str, now: Now) -> Tensor:
-    """Put the kept values in front of x, and keep the last of both."""
-    kept = now.past[name]
-    seen = torch.cat((kept.to(x.dtype), x), dim=1)
-    kept.copy_(seen[:, -kept.shape[1] :])
-    return seen
 
 
 def attend(
@@ -308,7 +304,8 @@ def attend(
     `sinks` (H) are logits that join each head's softmax and take no value.
     """
     k, v, mask = k.to(q.dtype), v.to(q.dtype), None
-    explicit = softcap is not None or sinks is not None
+    fused = q.shape[1] == 1 and now.past is not None and torch.compiler.is_compiling()
+    explicit = fused or softcap is not None or sinks is not None
     if now.past is not None:
         k, v, key = _remember(k, v, now, window)
         mask = _seen(now.positions, key, window)[:, None]
@@ -316,7 +313,7 @@ def attend(
         place = torch.arange(q.shape[1], device=q.device)[None]
         mask = _seen(place, place, window)[:, None]
     if mask is not None and explicit:
-        return _attend_by_scores(q, k, v, mask, scale, softcap, sinks)
+        return _attend_by_scores(q, k, v, mask, scale, softcap, sinks, fused)
     heads_first = (t.transpose(1, 2) for t in (q, k, v))
     mixed = F.scaled_dot_product_attention(
         *heads_first,
@@ -336,12 +333,22 @@ def _attend_by_scores(
     scale: float | None,
     cap: float | None,
     sinks: Tensor | None,
+    fused: bool,
 ) -> Tensor:
-    """Attention written out, for what no fused kernel has; mask (1 or B, 1, T, C). Softmax in float32."""
+    """Attention written out, for what no kernel has; mask (1 or B, 1, T, C). Softmax in float32.
+
+    `fused` writes products as sums, which a compiler makes one pass over the keys and one over the values: of
+    one query, reading them is the whole cost.
+    """
     rows, tokens, heads, channels = q.shape
     groups, shared = k.shape[2], heads // k.shape[2]
     by_group = q.unflatten(2, (groups, shared)).permute(0, 2, 3, 1, 4).flatten(2, 3)  # B, G, H / G · T, D
-    scores = (by_group @ k.permute(0, 2, 3, 1)).view(rows, heads, tokens, -1).float()
+    keys, values = k.transpose(1, 2), v.transpose(1, 2)  # B, G, C, D
+    if fused:
+        scores = (by_group[..., None, :].float() * keys[:, :, None].float()).sum(-1)
+    else:
+        scores = (by_group @ keys.mT).float()
+    scores = scores.view(rows, heads, tokens, -1)
     scores = scores * (channels**-0.5 if scale is None else scale)
     if cap is not None:
         scores = softcap(scores, cap)
@@ -350,26 +357,48 @@ def _attend_by_scores(
         sink = sinks.float().view(1, heads, 1, 1).expand(rows, -1, tokens, -1)
         scores = torch.cat((scores, sink), dim=-1)
     weights = torch.softmax(scores, dim=-1)[..., : k.shape[1]].to(v.dtype)
-    mixed = weights.view(rows, groups, shared * tokens, -1) @ v.transpose(1, 2)
+    weights = weights.view(rows, groups, shared * tokens, -1)
+    if fused:
+        mixed = (weights[..., None].float() * values[:, :, None].float()).sum(-2).to(v.dtype)
+    else:
+        mixed = weights @ values
     return mixed.view(rows, heads, tokens, -1).transpose(1, 2)
 
 
 def _remember(k: Tensor, v: Tensor, now: Now, window: int | None) -> tuple[Tensor, Tensor, Tensor]:
     """Keep keys and values; return all that may be seen, (B, C, G, D), and their positions, (1 or B, C).
 
-    Without a window each has its place for good; with one the last `window - 1` are kept in order.
+    Without a window each has its place for good; with one the past is a ring, where position p is at p % C.
     """
-    if window is None:
-        rows = torch.arange(k.shape[0], device=k.device)[:, None]
-        for name, new in (("k", k), ("v", v)):
-            now.past[name][rows, now.positions] = new.to(now.past[name].dtype)
-        k, v = now.past["k"].to(k.dtype), now.past["v"].to(v.dtype)
-        return k, v, torch.arange(k.shape[1], device=k.device)[None]
-    own = k.shape[1]
-    if window > 1:
-        k, v = _recall(k, "k", now), _recall(v, "v", now)
-    first = now.positions[:, :1] - (k.shape[1] - own)  # below 0 where nothing was kept yet
-    return k, v, first + torch.arange(k.shape[1], device=k.device)
+    if window == 1:  # nothing is kept
+        return k, v, now.positions
+    kept_k, kept_v = now.past["k"], now.past["v"]
+    place = torch.arange(kept_k.shape[1], device=k.device)[None]
+    if window is not None and k.shape[1] > 1:
+        key = torch.cat((_held(place, now.positions[:, :1] - 1), now.positions), dim=1)
+        return _into_ring(kept_k, k, now), _into_ring(kept_v, v, now), key
+    rows = torch.arange(k.shape[0], device=k.device)[:, None]
+    at = now.positions if window is None else now.positions % kept_k.shape[1]
+    for kept, new in ((kept_k, k), (kept_v, v)):
+        kept[rows, at] = new.to(kept.dtype)
+    key = place if window is None else _held(place, now.positions)
+    return kept_k.to(k.dtype), kept_v.to(v.dtype), key
+
+
+def _held(place: Tensor, last: Tensor) -> Tensor:
+    """The positions that the places (1, C) of a ring hold after `last` (1 or B, 1); below 0: none yet."""
+    return last - (last - place) % place.shape[1]
+
+
+def _into_ring(kept: Tensor, new: Tensor, now: Now) -> Tensor:
+    """Put several positions into a ring; return what it held before and they, one after the other."""
+    seen = torch.cat((kept.to(new.dtype), new), dim=1)
+    place = torch.arange(kept.shape[1], device=new.device)[None]
+    fresh = _held(place, now.positions[:, -1:]) - now.positions[:, :1]  # below 0 where nothing newer came
+    source = torch.where(fresh >= 0, fresh + kept.shape[1], place).expand(len(new), -1)
+    rows = torch.arange(len(new), device=new.device)[:, None]
+    kept.copy_(seen[rows, source])
+    return seen
 
 
 def _seen(query: Tensor, key: Tensor, window: int | None) -> Tensor:

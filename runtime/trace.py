@@ -33,7 +33,8 @@ from torch.utils.flop_counter import flop_registry
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from runtime import primitives
-from runtime.model import Blueprint, allocate_past
+from runtime.decoding.past import allocate_past
+from runtime.model import Blueprint
 from runtime.primitives import CausalConv, Now
 
 aten: Any = torch.ops.aten

@@ -76,15 +76,16 @@ def _bits_per_byte(work: Work, artefact: Artefact, device: str) -> float:
 
 
 def _samples(artefact: Artefact, settings: Settings, seed: int) -> list[tuple[str, str]]:
-    from runtime.generation import Sampling
+    from runtime.decoding.request import Sampling
     from runtime.streams import seed_of
     from stages.writing import write
 
-    found = []
-    for number, prompt in enumerate(settings.prompts):
-        sampling = Sampling(settings.temperature, settings.top_k, seed_of(seed, "evaluate", number))
-        found.append((prompt, write(artefact, prompt, tokens=settings.tokens, sampling=sampling)[0]))
-    return found
+    asked = [
+        (prompt, Sampling(settings.temperature, settings.top_k, seed=seed_of(seed, "evaluate", number)))
+        for number, prompt in enumerate(settings.prompts)
+    ]
+    written = write(artefact, asked, tokens=settings.tokens)
+    return [(prompt, text) for prompt, (text,) in zip(settings.prompts, written, strict=True)]
 
 
 def _shown(prompt: str, text: str) -> str:

@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from runtime.chat.conversation import Plain
+from runtime.decoding.engine import Engine
+from runtime.decoding.generation import answers
+from runtime.decoding.request import Request, Sampling
 from runtime.dials import Dials
-from runtime.generation import Sampling, generate
 from stages.artefact import Artefact
 
 
 def write(
     artefact: Artefact,
-    prompt: str,
+    prompts: Sequence[tuple[str, Sampling]],
     *,
     samples: int = 1,
     tokens: int,
-    sampling: Sampling,
     dials: Dials | None = None,
-) -> list[str]:
-    """Continue `prompt` `samples` times, until the model begins another document.
+) -> list[list[str]]:
+    """Continue each prompt `samples` times, until the model begins another document or its context is full.
 
     The special tokens of chats are never drawn: a base model has not met them.
     """
-    tokenizer = artefact.tokenizer
-    written = generate(
-        artefact.model,
-        artefact.compiled.blueprint,
-        [tokenizer.bos, *tokenizer.encode(prompt)],
-        rows=samples,
-        tokens=tokens,
-        sampling=sampling,
-        stop=frozenset({tokenizer.bos}),
-        never=frozenset(tokenizer.special.values()) - {tokenizer.bos},
-        dials=dials,
-    )
-    return [printable(tokenizer.decode(ids)) for ids in written]
+    tokenizer, plain = artefact.tokenizer, Plain(artefact.tokenizer)
+    requests = [
+        Request(
+            (tokenizer.bos, *tokenizer.encode(prompt)),
+            tokens,
+            sampling,
+            samples,
+            plain.stop,
+            plain.never,
+            dials or {},
+        )
+        for prompt, sampling in prompts
+    ]
+    engine = Engine(artefact.model, artefact.compiled.blueprint)
+    return [[printable(tokenizer.decode(ids)) for ids in rows] for rows in answers(engine, requests)]
 
 
 def printable(text: str) -> str:

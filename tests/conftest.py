@@ -13,6 +13,7 @@ from rich.console import Console
 
 from stages.load import Run, load_run
 from stages.progress import Reporter
+from stages.runner import execute
 
 TEXT = "\n\n".join(
     f"Paragraph {n} says that {n} and {n} make {2 * n}, and that the cat number {n} sat on mat {n * 7 % 13}."
@@ -112,3 +113,18 @@ def told():
     """A reporter, and what it said."""
     out = io.StringIO()
     return Reporter(Console(file=out, width=200, highlight=False)), out
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `small.toml` and what it trained in `runs`; for reading alone."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "texts.txt").write_text(TEXT)
+    text = (
+        RUN.format(path=folder / "texts.txt")
+        .replace("context = 16", "context = 64")
+        .replace("batch_tokens = 64", "batch_tokens = 128")
+    )
+    (folder / "small.toml").write_text(text)
+    execute(load_run(folder / "small.toml"), folder / "runs", Reporter(Console(file=io.StringIO())))
+    return folder

@@ -216,6 +216,8 @@ def nanogen(*args: str, env: dict | None = None) -> subprocess.CompletedProcess:
         ["explain", "NG203"],
         ["run", "--help"],
         ["sample", "--help"],
+        ["chat", "--help"],
+        ["serve", "--help"],
         ["schema"],
         ["schema", "run"],
         ["compile", "--help"],

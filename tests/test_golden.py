@@ -17,8 +17,10 @@ from torch import Tensor, nn
 from nanogen.compiler import compile_text
 from nanogen.importing.fitting import Stored, hold
 from nanogen.importing.mapping import Settled
-from runtime.generation import Sampling, generate
-from runtime.model import Blueprint, allocate_past, build
+from runtime.decoding.generation import generate
+from runtime.decoding.past import allocate_past
+from runtime.decoding.request import Sampling
+from runtime.model import Blueprint, build
 from runtime.primitives import Now
 from stages.importing import choose, fill
 

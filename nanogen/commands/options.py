@@ -66,6 +66,28 @@ dial_option = click.option(
 )
 
 
+runs_option = click.option(
+    "--runs",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="runs",
+    show_default=True,
+    help="Read runs in this folder.",
+)
+
+
+stage_option = click.option(
+    "--stage", help="Take the model of this stage of the run; unsaid, of the last one that has one."
+)
+
+dtype_option = click.option(
+    "--dtype",
+    type=click.Choice(["auto", "float32", "bfloat16"]),
+    default="auto",
+    show_default=True,
+    help="Compute in this; auto takes what is fast on this machine.",
+)
+
+
 def compile_spec(name: str, overrides: dict[str, Any]) -> Compiled:
     """Compile a spec that the user named by path or by the name it ships under."""
     path = find(name, "model")

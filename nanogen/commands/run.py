@@ -51,4 +51,5 @@ def command(run: str, runs: Path) -> None:
         tell.line(f"report: {report}")
     if any(s.uses == "pretrain" for s in loaded.stages):
         where = "" if str(runs) == "runs" else f" --runs {runs}"
-        tell.line(f"sample: nanogen sample {run}{where}")
+        for command in ("sample", "chat", "serve"):
+            tell.line(f"{command + ':':<7} nanogen {command} {run}{where}")

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from nanogen.commands.options import dial_option
-from nanogen.shelf import find
+from nanogen.commands.options import dial_option, runs_option
 
 
 @click.command("sample")
@@ -39,13 +38,7 @@ from nanogen.shelf import find
     help="Draw by this seed: the same one writes the same text.",
 )
 @dial_option
-@click.option(
-    "--runs",
-    type=click.Path(file_okay=False, path_type=Path),
-    default="runs",
-    show_default=True,
-    help="Read runs in this folder.",
-)
+@runs_option
 def command(
     run: str,
     prompt: str,
@@ -64,29 +57,15 @@ def command(
     nanogen sample quickstart -p "The function" -n 3 --temperature 0.6
     nanogen sample my_looped_run --dial r=8
     """
-    from stages.load import load_run
+    from stages.trained import find_trained
 
-    loaded = load_run(find(run, "run"))
+    folder = find_trained(run, runs)
+    from runtime.decoding.request import Sampling
     from runtime.device import machine
-    from runtime.dials import check_dials
-    from runtime.faults import Fault
-    from runtime.generation import Sampling
     from stages.artefact import read_artefact
     from stages.writing import write
 
-    trained = [stage.name for stage in loaded.stages if stage.uses == "pretrain"]
-    if not trained:
-        raise Fault(f"`{run}` trains no model", "name a run with a `pretrain` stage")
-    folder = runs / loaded.name / trained[-1]
-    if not (folder / "weights.safetensors").is_file():
-        raise Fault(f"`{folder}` holds no trained model yet", f"train it: `nanogen run {run}`")
     artefact = read_artefact(folder, device=machine(dtype="float32", compiled="no").device)
-    found = write(
-        artefact,
-        prompt,
-        samples=samples,
-        tokens=tokens,
-        sampling=Sampling(temperature, top_k, seed),
-        dials=check_dials(artefact.compiled.blueprint["dials"], dials),
-    )
+    sampling = Sampling(temperature, top_k, seed=seed)
+    [found] = write(artefact, [(prompt, sampling)], samples=samples, tokens=tokens, dials=dials)
     click.echo("\n\n---\n\n".join(prompt + text for text in found))

@@ -77,8 +77,7 @@ class Attend(Primitive):
     def state(self, q: Value, k: Value, v: Value, *sinks: Value) -> tuple[State, ...]:
         if self.window == 1:
             return ()
-        before = None if self.window is None else self.window - 1  # the query's own key comes with it
-        return State("k", k.axes, before, q.dtype), State("v", v.axes, before, q.dtype)
+        return State("k", k.axes, self.window, q.dtype), State("v", v.axes, self.window, q.dtype)
 
     def source(self, site: Site) -> str:
         settings = [f"window={self.window}"] if self.window is not None else []

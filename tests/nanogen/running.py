@@ -13,7 +13,8 @@ from nanogen.answers.state import elements_per_row
 from nanogen.compiler import Compiled, compile_text
 from nanogen.load import Load
 from nanogen.lowering import prove
-from runtime.model import Blueprint, allocate_past, build, initialize
+from runtime.decoding.past import allocate_past
+from runtime.model import Blueprint, build, initialize
 from runtime.primitives import Now
 from tests.nanogen.meaning import logits_of
 

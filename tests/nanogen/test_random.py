@@ -19,8 +19,9 @@ from nanogen.compiler import Compiled, compile_text
 from nanogen.load import Load
 from nanogen.lowering import prove, prove_state
 from runtime import regions
+from runtime.decoding.past import allocate_past
 from runtime.losses import token_losses
-from runtime.model import allocate_past, build, initialize
+from runtime.model import build, initialize
 from runtime.primitives import Now
 from runtime.regions import compile_regions
 from runtime.trace import trace_decoding, trace_training

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from runtime.model import allocate_past, build, build_meta, initialize, load_source
+from runtime.decoding.past import allocate_past
+from runtime.model import build, build_meta, initialize, load_source
 
 SOURCE = """
 import torch

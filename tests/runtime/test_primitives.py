@@ -43,7 +43,7 @@ def test_a_branch_of_the_past_shares_positions_and_tables():
 def test_a_window_keeps_no_more_than_it_sees(window: int, pieces: list[int]):
     q, k, v = drawn(2, 12, 4, 3), drawn(2, 12, 2, 3), drawn(2, 12, 2, 5)
     whole = attend(q, k, v, Now.start(zeros(2, 12)), window)
-    kept = min(window - 1, 12)
+    kept = min(window, 12) if window > 1 else 0
     past = {"k": zeros(2, kept, 2, 3), "v": zeros(2, kept, 2, 5)} if kept else {}
     place, found = 0, []
     for size in pieces:
@@ -52,14 +52,14 @@ def test_a_window_keeps_no_more_than_it_sees(window: int, pieces: list[int]):
         place += size
     assert torch.allclose(torch.cat(found, dim=1), whole, atol=1e-5)
     for name, values in (("k", k), ("v", v)):
-        if kept:
-            assert torch.equal(past[name], values[:, 12 - kept :])
+        if kept:  # a ring: position p stands at p % kept
+            assert torch.equal(past[name], values[:, 12 - kept :].roll(12 % kept, dims=1))
 
 
 def test_what_was_kept_before_the_start_is_never_seen():
     """Not even if it is not zero: keys of a window that is not full stand at negative positions."""
     q, k, v = drawn(1, 2, 1, 4), drawn(1, 2, 1, 4), drawn(1, 2, 1, 4)
-    past = {"k": drawn(1, 5, 1, 4) * 100, "v": drawn(1, 5, 1, 4) * 100}
+    past = {"k": drawn(1, 6, 1, 4) * 100, "v": drawn(1, 6, 1, 4) * 100}
     assert torch.allclose(
         attend(q, k, v, at(0, 2, past), 6), attend(q, k, v, Now.start(zeros(1, 2))), atol=1e-5
     )
@@ -74,15 +74,21 @@ def test_full_attention_reads_no_place_that_was_not_written():
     assert torch.allclose(found, attend(q, k, v, Now.start(zeros(1, 3))), atol=1e-5)
 
 
-def test_rows_may_stand_at_positions_of_their_own():
-    q, k, v = drawn(2, 6, 2, 4), drawn(2, 6, 2, 4), drawn(2, 6, 2, 4)
-    for window, kept in ((None, 8), (3, 2)):
-        past = {"k": zeros(2, kept, 2, 4), "v": zeros(2, kept, 2, 4)}
-        attend(q[:, :3], k[:, :3], v[:, :3], at(0, 3, past), window)
-        now = Now.start(zeros(2, 1), torch.float32, torch.tensor([[3], [3]]), past)
-        found = attend(q[:, 3:4], k[:, 3:4], v[:, 3:4], now, window)
-        whole = attend(q, k, v, Now.start(zeros(2, 6)), window)
-        assert torch.allclose(found, whole[:, 3:4], atol=1e-5)
+@pytest.mark.parametrize("tokens", [1, 4])
+@pytest.mark.parametrize("window", [None, 3])
+def test_rows_may_stand_at_positions_of_their_own(window: int | None, tokens: int):
+    q, k, v = drawn(2, 9, 2, 4), drawn(2, 9, 2, 4), drawn(2, 9, 2, 4)
+    kept, first = window or 12, torch.tensor([[5], [2]])
+    past = {"k": zeros(2, kept, 2, 4), "v": zeros(2, kept, 2, 4)}
+    for row, count in enumerate(first.flatten().tolist()):
+        begun = {name: t[row : row + 1] for name, t in past.items()}
+        attend(*(t[row : row + 1, :count] for t in (q, k, v)), at(0, count, begun), window)
+    positions = first + torch.arange(tokens)
+    rows = torch.arange(2)[:, None]
+    now = Now.start(zeros(2, tokens), torch.float32, positions, past)
+    found = attend(*(t[rows, positions] for t in (q, k, v)), now, window)
+    whole = attend(q, k, v, Now.start(zeros(2, 9)), window)
+    assert torch.allclose(found, whole[rows, positions], atol=1e-5)
 
 
 @pytest.mark.parametrize("stored", [2, 4, 9])

@@ -116,7 +116,7 @@ def test_attention_costs_what_it_looks_at(window: int | None, groups: int):
 def test_attention_that_is_written_out_costs_no_more(window: int | None, groups: int, settings: dict):
     each = 2 * ROWS * 3 * pairs_that_matter(window) * (2 + 1)
     assert traced(attention(window, groups, **settings)) == (each, 2 * each)
-    leaf = {"positions": None if window is None else window - 1, "dtype": "run"}
+    leaf = {"positions": window, "dtype": "run"}
     state = {"k": {"axes": [groups, 2], **leaf}, "v": {"axes": [groups, 1], **leaf}}
     seen = [min(place + 1, window or 99) for place in (4, 5)]
     assert (
@@ -147,7 +147,7 @@ def test_attention_to_keys_that_do_not_learn():
 @pytest.mark.parametrize("window", [None, 1, 3, 9])
 @pytest.mark.parametrize(("tokens", "past"), [(1, 0), (1, 8), (3, 5), (6, 0)])
 def test_decoding_looks_at_what_was_seen_and_not_at_what_is_allocated(window, tokens, past):
-    leaf = {"positions": None if window is None else window - 1, "dtype": "run"}
+    leaf = {"positions": window, "dtype": "run"}
     state = {"k": {"axes": [1, 2], **leaf}, "v": {"axes": [1, 1], **leaf}}
     seen = [min(place + 1, window or 99) for place in range(past, past + tokens)]
     assert decoded(attention(window), state, tokens=tokens, past=past) == 2 * ROWS * 3 * sum(seen) * 3

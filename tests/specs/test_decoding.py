@@ -18,14 +18,15 @@ from nanogen.compiler import Compiled, compile_file, compile_text
 from nanogen.graph import Apply, Graph, Unit
 from nanogen.primitives.attend import Attend
 from nanogen.shelf import find, shipped
-from runtime.model import allocate_past, build, initialize
+from runtime.decoding.past import allocate_past
+from runtime.model import build, initialize
 from runtime.primitives import Now
 from runtime.streams import stream
 
 ROWS, CONTEXT = 2, 28
 SMALL = {
     "depth": 6, "width": 32, "heads": 4, "kv_heads": 2, "head_dim": 8, "hidden": 40,
-    "vocab": 61, "context": CONTEXT, "window": 5, "short": 7,
+    "vocab": 61, "window": 5, "short": 7,
 }  # fmt: skip
 FOLLOWS = ("kv_heads", "head_dim", "hidden")  # left alone where they are told from other dims
 MOST_TURNS = 4  # where a dial stands by itself
@@ -39,12 +40,12 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def small_dims(compiled: Compiled) -> dict[str, Any]:
+def small_dims(compiled: Compiled, context: int = CONTEXT) -> dict[str, Any]:
     """Dims and dials under which a model is small."""
     written = compiled.document.data["dims"]
     found: dict[str, Any] = {
         name: value
-        for name, value in SMALL.items()
+        for name, value in (SMALL | {"context": context}).items()
         if name in written and not (name in FOLLOWS and isinstance(written[name], str))
     }
     found |= {d.name: MOST_TURNS for d in compiled.graph.dials.values() if d.default > MOST_TURNS}
@@ -52,10 +53,10 @@ def small_dims(compiled: Compiled) -> dict[str, Any]:
 
 
 @lru_cache
-def small(name: str) -> tuple[Compiled, nn.Module]:
+def small(name: str, context: int = CONTEXT) -> tuple[Compiled, nn.Module]:
     """A model at small sizes, every parameter away from where it starts."""
     path = find(name, "model")
-    compiled = compile_file(path, small_dims(compile_file(path)))
+    compiled = compile_file(path, small_dims(compile_file(path), context))
     assert_small(compiled)
     model = build(compiled.source, compiled.blueprint)
     initialize(model, compiled.blueprint, seed=0)

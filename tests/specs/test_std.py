@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from nanogen.compiler import Compiled, compile_text
 from nanogen.shelf import library, shelf
-from runtime.generation import Sampling, generate
+from runtime.decoding.generation import generate
+from runtime.decoding.request import Sampling
 from runtime.model import build, initialize
 from runtime.optimizer import Entry, Optimizer, Recipe
 from tests.nanogen.running import in_pieces

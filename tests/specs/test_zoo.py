@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from nanogen.compiler import compile_file
 from nanogen.shelf import shelf, shipped
-from runtime.generation import Sampling, generate
+from runtime.decoding.generation import generate
+from runtime.decoding.request import Sampling
 from runtime.model import Blueprint
 from stages.artefact import read_model
 from stages.importing import import_weights

@@ -81,9 +81,9 @@ def test_a_model_with_windows_by_hand(windowed: Graph, tokens: int, rows: int):
 
 @pytest.mark.parametrize("tokens", [5, 15, 16, 63, 64])
 def test_the_state_of_windows_by_hand(windowed: Graph, tokens: int):
-    """Keys and values of 2 groups of 6 channels; a window of 16 keeps 15 earlier positions."""
-    kept = sum(min(w - 1, tokens) for w in WINDOWS)
-    added = sum(tokens <= w - 1 for w in WINDOWS)
+    """Keys and values of 2 groups of 6 channels; a window of 16 keeps 16 positions, its own among them."""
+    kept = sum(min(w, tokens) for w in WINDOWS)
+    added = sum(tokens <= w for w in WINDOWS)
     found = costs(windowed, tokens, rows=2)
     assert found.state == 2 * kept * 2 * 12 * 2
     assert found.state_per_token == added * 2 * 12 * 2

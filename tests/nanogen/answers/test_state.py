@@ -8,7 +8,7 @@ import torch
 from nanogen.answers.state import bytes_per_row, bytes_per_token, elements_per_row, leaves, state
 from nanogen.compiler import Compiled, compile_file, compile_text
 from nanogen.load import Load, State
-from runtime.model import allocate_past
+from runtime.decoding.past import allocate_past
 
 SPECS = Path(__file__).parents[3] / "specs"
 SMALL = """
@@ -48,7 +48,7 @@ def test_the_tree_is_that_of_the_equations(compiled: Compiled):
     assert state(compiled.graph) == {
         "trunk": [
             {"a": {"mix": {"k": State("k", (2, 2), None), "v": State("v", (2, 1), None)}}, "c": conv},
-            {"a": {"mix": {"k": State("k", (2, 2), 7), "v": State("v", (2, 1), 7)}}, "c": conv},
+            {"a": {"mix": {"k": State("k", (2, 2), 8), "v": State("v", (2, 1), 8)}}, "c": conv},
         ],
         "axes": back,
         "axes.1": back,
@@ -58,8 +58,8 @@ def test_the_tree_is_that_of_the_equations(compiled: Compiled):
 
 
 def numbers(context: int) -> int:
-    whole, seven = context * (4 + 2), min(context, 7) * (4 + 2)
-    return whole + seven + 2 * min(context, 3) * 8 + 3 * min(context, 2) * 8 + min(context, 1) * 3
+    whole, eight = context * (4 + 2), min(context, 8) * (4 + 2)
+    return whole + eight + 2 * min(context, 3) * 8 + 3 * min(context, 2) * 8 + min(context, 1) * 3
 
 
 @pytest.mark.parametrize("context", [1, 2, 3, 7, 8, 50, 100])

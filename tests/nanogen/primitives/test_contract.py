@@ -25,7 +25,8 @@ from nanogen.compiler import Compiled, compile_text
 from nanogen.graph import Enter, Graph, Unit
 from nanogen.load import Load
 from nanogen.primitives import PRIMITIVES
-from runtime.model import allocate_past, build, build_meta, initialize
+from runtime.decoding.past import allocate_past
+from runtime.model import build, build_meta, initialize
 from runtime.primitives import Now
 
 ROWS, TOKENS, VOCAB = 2, 16, 11

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from nanogen.compiler import Compiled, compile_text
-from runtime.generation import Sampling, draw, generate
+from runtime.decoding.generation import generate
+from runtime.decoding.request import Sampling
 from runtime.model import build, initialize
 from runtime.primitives import Now
 
@@ -138,21 +139,3 @@ def test_dials_set_how_often_a_loop_turns():
 
     assert written(None) == written(2)
     assert len({tuple(written(r)) for r in (1, 2, 5)}) == 3
-
-
-def frequencies(sampling: Sampling, logits: Tensor) -> Tensor:
-    generator = torch.Generator().manual_seed(0)
-    drawn = torch.tensor([draw(logits, sampling, generator) for _ in range(3000)])
-    return torch.bincount(drawn, minlength=len(logits)) / len(drawn)
-
-
-@pytest.mark.parametrize("top_k", [None, 2, 9])
-@pytest.mark.parametrize("temperature", [0.5, 1.0])
-def test_draws_follow_the_softmax(temperature: float, top_k: int | None):
-    logits = torch.tensor([0.0, 1.0, 2.0, -1.0])
-    wanted = (logits / temperature).softmax(0)
-    if top_k == 2:
-        wanted = torch.where(logits >= 1, wanted, 0) / wanted[1:3].sum()
-    found = frequencies(Sampling(temperature, top_k), logits)
-    assert torch.allclose(found, wanted, atol=0.04)
-    assert not found[wanted == 0].any()

@@ -1,0 +1,175 @@
+"""One new token for each of some rows: the model's forward pass over the kept past, compiled where asked.
+
+Its regions are compiled: layers of one kind and all turns of a loop share their code, which serves one row, or any
+number of rows, and any number of positions. On CUDA the pass is recorded as a graph for a few of these numbers.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import cached_property, wraps
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from attrs import define, field
+from torch import Tensor, nn
+
+from runtime.decoding.past import Past
+from runtime.dials import Dials
+from runtime.model import Blueprint
+from runtime.primitives import Now
+from runtime.regions import VARIANTS
+
+SPAN = 16  # on CPU a step reads this many positions at a time, up to the last that a row has seen
+LEAST_SPAN = 256  # on CUDA it reads this many, or twice, four times .. as many
+
+# B rows, V ids
+
+
+_known: WeakKeyDictionary[nn.Module, Compiled] = WeakKeyDictionary()
+
+
+def compile_steps(model: nn.Module, blueprint: Blueprint) -> Compiled:
+    """Compile a model's regions for steps, once."""
+    if model not in _known:
+        _known[model] = Compiled(model, blueprint)
+    return _known[model]
+
+
+class Compiled:
+    """A model whose regions are compiled for steps. Whatever else runs the model runs it as before."""
+
+    def __init__(self, model: nn.Module, blueprint: Blueprint):
+        torch._dynamo.config.recompile_limit = VARIANTS
+        self.stepping = False
+        for path in blueprint["regions"]:
+            region: Any = model.get_submodule(path)
+            region.forward = self._either(region.forward)
+        halves: Any = model
+        if hasattr(model, "_logits"):
+            halves._logits = self._either(halves._logits)
+
+    def _either(self, forward: Callable[..., Any]) -> Callable[..., Any]:
+        single = torch.compile(forward, fullgraph=True, options={"guard_filter_fn": _looked_at})
+
+        @wraps(forward)
+        def either(*args: Any) -> Any:
+            return (single if self.stepping else forward)(*args)
+
+        return either
+
+
+def _looked_at(guards: Any) -> list[bool]:
+    """Of a region, look at tensors alone before each call: between its layers and steps nothing else changes."""
+    return [guard.guard_type == "TENSOR_MATCH" or not guard.name.startswith("self") for guard in guards]
+
+
+@define(eq=False, slots=False)  # slots would leave no room for the cached property
+class Step:
+    """The forward pass of single tokens, for one place of the dials."""
+
+    model: nn.Module
+    dtype: torch.dtype
+    dials: Dials
+    compiled: Compiled | None
+    device: torch.device
+    _recordings: dict[tuple[int, int], Recording] = field(init=False, factory=dict)
+    _view: tuple[Any, ...] = field(init=False, default=())  # past, rows, positions, and the view of them
+
+    def __call__(self, past: Past, ids: list[int], positions: list[int], seeds: list[int]) -> Tensor:
+        """Return logits (B, V) after one token for each of the first B rows of a past."""
+        numbers, reached = torch.tensor([ids, positions, seeds])[..., None], max(positions) + 1
+        if self.compiled is None:
+            return self._computed(past, numbers, reached)
+        self.compiled.stepping = True
+        try:
+            compute = self._recorded if self.device.type == "cuda" else self._computed
+            return compute(past, numbers, reached)
+        finally:
+            self.compiled.stepping = False
+
+    def _computed(self, past: Past, numbers: Tensor, reached: int) -> Tensor:
+        view = self._look(past, numbers.shape[1], min(past.capacity, -(-reached // SPAN) * SPAN))
+        ids, positions, seeds = numbers.to(self.device).unbind()
+        return self._forward(ids, positions, seeds, view)
+
+    def read(self, past: Past, ids: list[int], first: int, seed: int) -> None:
+        """Read several tokens of a row alone, from position `first` on, for what the past keeps of them."""
+        tokens = torch.tensor([ids], device=self.device)
+        positions = torch.arange(first, first + len(ids), device=self.device)[None]
+        seeds = torch.tensor([[seed]], device=self.device)
+        now = self._now(tokens, positions, seeds, past.first(1, first + len(ids)))
+        self._reader(tokens, now)
+
+    @cached_property
+    def _reader(self) -> Callable[..., Any]:
+        """What of the model writes to the past: all of it, or what comes before its logits."""
+        model: Any = self.model
+        logits = getattr(model, "_logits", None)
+        apart = logits is not None and "now" not in inspect.signature(logits).parameters
+        return model._layers if apart else model
+
+    def _now(self, ids: Tensor, positions: Tensor, seeds: Tensor, past: Any) -> Now:
+        rows = torch.zeros_like(ids[:, :1])  # what a row draws follows from its seed alone
+        return Now.start(ids, self.dtype, positions, past, self.dials, seed=seeds, rows=rows)
+
+    def _forward(self, ids: Tensor, positions: Tensor, seeds: Tensor, past: Any) -> Tensor:
+        return self.model(ids, self._now(ids, positions, seeds, past))[:, -1]
+
+    def _look(self, past: Past, rows: int, positions: int) -> Any:
+        """The part of the past that a step reads; the last one is kept, for steps change it seldom."""
+        if self._view[:3] != (past, rows, positions):
+            self._view = (
+                past,
+                rows,
+                positions,
+                past.first(rows, positions, growing=self.compiled is not None),
+            )
+        return self._view[3]
+
+    def _recorded(self, past: Past, numbers: Tensor, reached: int) -> Tensor:
+        """Play the recording for a number of rows and positions that is not less than what is asked."""
+        count = numbers.shape[1]
+        rows, span = min(past.rows, _power(count)), min(past.capacity, _power(max(LEAST_SPAN, reached)))
+        if any(recording.past is not past for recording in self._recordings.values()):
+            self._recordings.clear()  # made over tensors that have moved
+        if (rows, span) not in self._recordings:
+            self._recordings[rows, span] = Recording(self._forward, past, rows, span, numbers)
+        return self._recordings[rows, span](numbers)
+
+
+class Recording:
+    """A CUDA graph of a pass: the same kernels over the same memory, with no work for the CPU in between."""
+
+    def __init__(self, forward: Callable[..., Tensor], past: Past, rows: int, span: int, numbers: Tensor):
+        """Record while computing the first step in earnest: to keep a position twice changes nothing where each
+        has its place; what is kept in order is put back.
+        """
+        self.past, view = past, past.first(rows, span)
+        self._inputs = torch.zeros(3, rows, 1, dtype=torch.int64, device=past.device)
+        self._inputs[:, : numbers.shape[1]].copy_(numbers)
+        before = [(leaf, leaf.clone()) for leaf, whole in past.leaves() if not whole]
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            for _ in range(2):  # compiled code allocates its memory, and libraries theirs
+                forward(*self._inputs, view)
+        torch.cuda.current_stream().wait_stream(aside)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._logits = forward(*self._inputs, view)
+        for leaf, kept in before:
+            leaf.copy_(kept)
+
+    def __call__(self, numbers: Tensor) -> Tensor:
+        count = numbers.shape[1]
+        self._inputs[:, :count].copy_(numbers, non_blocking=True)
+        self._graph.replay()
+        return self._logits[:count]
+
+
+def _power(number: int) -> int:
+    """The least power of two that is not below."""
+    return 1 << (number - 1).bit_length()
