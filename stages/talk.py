@@ -47,7 +47,7 @@ class Talk:
         finally:
             self.engine.cancel(number)
             self.messages = [*asked, Message("assistant", tuple(_joined(parts)))]
-            self.sampling = evolve(self.sampling, seed=self.sampling.seed + 1)
+            self.sampling = evolve(self.sampling, seed=(self.sampling.seed + 1) % 2**63)
 
     def _answer(self, number: int) -> Iterator[Part]:
         reader = self.format.reader()

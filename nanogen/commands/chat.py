@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nanogen.commands.options import dial_option, dtype_option, runs_option, stage_option
+from nanogen.commands.options import SEED, dial_option, dtype_option, runs_option, stage_option
 
 TOKENS = 256
 
@@ -24,7 +24,7 @@ TOKENS = 256
 @click.option(
     "--tokens", type=click.IntRange(1), default=TOKENS, show_default=True, help="Of an answer, at most."
 )
-@click.option("--seed", type=int, help="Draw by this seed; unsaid, by another one every time.")
+@click.option("--seed", type=SEED, help="Draw by this seed; unsaid, by another one every time.")
 @dial_option
 @dtype_option
 @stage_option

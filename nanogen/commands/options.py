@@ -66,6 +66,8 @@ dial_option = click.option(
 )
 
 
+SEED = click.IntRange(-(2**63), 2**63 - 1)  # what a tensor holds
+
 runs_option = click.option(
     "--runs",
     type=click.Path(file_okay=False, path_type=Path),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from nanogen.commands.options import dial_option, runs_option
+from nanogen.commands.options import SEED, dial_option, runs_option
 
 
 @click.command("sample")
@@ -32,7 +32,7 @@ from nanogen.commands.options import dial_option, runs_option
 )
 @click.option(
     "--seed",
-    type=int,
+    type=SEED,
     default=42,
     show_default=True,
     help="Draw by this seed: the same one writes the same text.",

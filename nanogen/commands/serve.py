@@ -83,6 +83,7 @@ def command(
     from stages.trained import find_trained, load_trained, make_engine
 
     folder = find_trained(run, runs, stage)
+    from runtime.decoding.request import Sampling
     from runtime.device import devices, machine
     from web.app import make_app
     from web.limits import Limits
@@ -107,6 +108,7 @@ def command(
         tuple(map(Replica, engines)),
         facts=_facts(trained),
         tokens=min(tokens, engines[0].context),
+        sampling=Sampling(temperature=0.8, top_k=50),
         created=int(trained.finished.timestamp()),
     )
     serve(make_app(service, options), host=host, port=port, ready=_ready)

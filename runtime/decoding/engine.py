@@ -7,7 +7,7 @@ Speaks token ids only, and is not thread-safe: one thread owns it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -117,13 +117,6 @@ class Engine:
             events += batch.step()
         self._batches = {place: b for place, b in self._batches.items() if b.samples or self._wanted(place)}
         return events
-
-    def run(self, requests: Sequence[Request]) -> Iterator[Event]:
-        """Answer requests to their end; their numbers count from the first one's."""
-        for request in requests:
-            self.submit(request)
-        while self.busy:
-            yield from self.step()
 
     # -- prompts
 

@@ -18,6 +18,8 @@ from runtime.decoding.request import Sampling
 
 PLACE = "sample"  # where the random numbers of draws branch from those of the model
 
+COLDEST = 1e-4  # a temperature below is greedy: float32 could not divide logits by it
+
 # B rows, V ids
 
 
@@ -43,7 +45,7 @@ class Draws:
         """Return an id (B) for each row of logits (B, V), which stands at `positions` (B, 1)."""
         logits = self._allowed(logits.float())
         best = logits.argmax(-1)
-        if not self._any(lambda s: s.temperature > 0):
+        if not self._any(lambda s: s.temperature >= COLDEST):
             return best
         chances = self._filtered(logits / self._temperature)
         drawn = draw(chances, self._uniform(positions))
@@ -96,11 +98,11 @@ class Draws:
 
     @cached_property
     def _temperature(self) -> Tensor:
-        return self._column([r.sampling.temperature or 1.0 for r in self.rows])
+        return self._column([max(r.sampling.temperature, COLDEST) for r in self.rows])
 
     @cached_property
     def _greedy(self) -> Tensor:
-        return torch.tensor([r.sampling.temperature == 0 for r in self.rows], device=self.device)
+        return torch.tensor([r.sampling.temperature < COLDEST for r in self.rows], device=self.device)
 
     @cached_property
     def _top_k(self) -> Tensor:

@@ -24,9 +24,11 @@ from runtime.regions import VARIANTS
 
 SPAN = 16  # on CPU a step reads this many positions at a time, up to the last that a row has seen
 LEAST_SPAN = 256  # on CUDA it reads this many, or twice, four times .. as many
+CHUNK = (
+    4096  # elements that are worth a thread: of a single token, the compiler's 512 cost more than they bring
+)
 
 # B rows, V ids
-
 
 _known: WeakKeyDictionary[nn.Module, Compiled] = WeakKeyDictionary()
 
@@ -52,7 +54,8 @@ class Compiled:
             halves._logits = self._either(halves._logits)
 
     def _either(self, forward: Callable[..., Any]) -> Callable[..., Any]:
-        single = torch.compile(forward, fullgraph=True, options={"guard_filter_fn": _looked_at})
+        options = {"guard_filter_fn": _looked_at, "cpp.min_chunk_size": CHUNK}
+        single = torch.compile(forward, fullgraph=True, options=options)
 
         @wraps(forward)
         def either(*args: Any) -> Any:

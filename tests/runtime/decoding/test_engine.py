@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import count
+from random import Random
 
 import pytest
 import torch
@@ -261,6 +262,38 @@ def test_log_probabilities_are_those_of_the_full_forward(engine, model):
         assert [id for id, _ in event.top] == best.indices.tolist()
         assert [p for _, p in event.top] == pytest.approx(best.values.tolist(), abs=1e-4)
     assert all(e.logprob is None and e.top == () for e in not_asked)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_comes_and_goes_each_row_is_as_if_alone(engine, seed: int):
+    """Requests of every kind come, run and are cancelled in a random order; who stays has its own tokens."""
+    random = Random(seed)
+    working, kept, found = engine(rows=4, chunk=5), dict[int, Request](), dict[tuple[int, int], list[int]]()
+    for _ in range(60):
+        if random.random() < 0.3:
+            request = Request(
+                random.choice(PROMPTS),
+                random.randint(1, 20),
+                Sampling(random.choice((0, 0.9)), random.choice((None, 4)), seed=random.randint(0, 99)),
+                random.randint(1, 3),
+                dials={"r": random.randint(1, 3)},
+            )
+            kept[working.submit(request)] = request
+        if kept and random.random() < 0.1:
+            gone = random.choice(sorted(kept))
+            del kept[gone]
+            working.cancel(gone)
+        collect(working.step(), found)
+    collect(everything(working), found)
+    for number, request in kept.items():
+        rows = [found.get((number, sample), []) for sample in range(request.samples)]
+        assert rows == answers(engine(rows=1), [request])[0], request
+
+
+def collect(events: list, found: dict[tuple[int, int], list[int]]) -> None:
+    for event in events:
+        if isinstance(event, Token):
+            found.setdefault((event.request, event.sample), []).append(event.id)
 
 
 def everything(engine: Engine) -> list:

@@ -63,8 +63,9 @@ def test_filters_work_on_what_the_temperature_made():
     assert set(frequencies(temperature=5.0, top_p=0.9).nonzero().flatten().tolist()) == {0, 1, 2, 3, 4}
 
 
-def test_greedy_takes_the_best_whatever_else_is_asked():
-    row = Row(Sampling(temperature=0, top_k=3, top_p=0.1, seed=3), 0)
+@pytest.mark.parametrize("temperature", [0, 1e-300, 1e-5, 1e-3])
+def test_greedy_takes_the_best_whatever_else_is_asked(temperature: float):
+    row = Row(Sampling(temperature, top_k=3, top_p=0.1, seed=3), 0)
     assert draws(row)(LOGITS[None], torch.zeros(1, 1, dtype=torch.int64)).tolist() == [2]
 
 
