@@ -30,6 +30,7 @@ def describe(service: Service) -> dict[str, Any]:
         "dials": {n: {k: d[k] for k in ("default", "least", "most")} for n, d in dials.items()},
         "format": service.format.name,
         "tokens": service.tokens,
+        "sampling": {k: getattr(service.sampling, k) for k in ("temperature", "top_k", "top_p")},
     }
     return {
         "id": service.name,
