@@ -84,7 +84,7 @@ _library.define("prepacked_linear(Tensor x, Tensor weight, Tensor? bias, Tensor 
 
 
 def _compute(x: Tensor, weight: Tensor, bias: Tensor | None, handle: Tensor) -> Tensor:
-    return torch.ops.mkldnn._linear_pointwise(x, _packed[handle.data_ptr()], bias, "none", [], "")
+    return torch.ops.mkldnn._linear_pointwise.default(x, _packed[handle.data_ptr()], bias, "none", [], "")
 
 
 def _shape(x: Tensor, weight: Tensor, bias: Tensor | None, handle: Tensor) -> Tensor:

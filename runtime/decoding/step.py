@@ -1,7 +1,8 @@
 """One new token for each of some rows: the model's forward pass over the kept past, compiled where asked.
 
-Its regions are compiled: layers of one kind and all turns of a loop share their code, which serves one row, or any
-number of rows, and any number of positions. On CUDA the pass is recorded as a graph for a few of these numbers.
+A model of few layers is compiled whole, for there the calls between regions are a tenth of a step. Otherwise layers of
+one kind and all turns of a loop share their code. Either serves one row, or any number of rows, and any number of
+positions. On CUDA the pass is recorded as a graph for a few of these numbers.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ LEAST_SPAN = 256  # on CUDA it reads this many, or twice, four times .. as many
 CHUNK = (
     4096  # elements that are worth a thread: of a single token, the compiler's 512 cost more than they bring
 )
+WHOLE = 8  # layers of a model that is compiled whole: more take a compiler too long
 
 # B rows, V ids
 
@@ -41,20 +43,27 @@ def compile_steps(model: nn.Module, blueprint: Blueprint) -> Compiled:
 
 
 class Compiled:
-    """A model whose regions are compiled for steps. Whatever else runs the model runs it as before."""
+    """A model that is compiled for steps. Whatever else runs the model runs it as before."""
 
     def __init__(self, model: nn.Module, blueprint: Blueprint):
         torch._dynamo.config.recompile_limit = VARIANTS
         self.stepping = False
+        whole: Any = model
+        shallow = len(blueprint["regions"]) <= WHOLE and not blueprint["dials"]
+        if shallow and next(model.parameters()).device.type == "cpu":
+            # its code was written for it alone, so no weights but its own are ever met
+            whole.forward = self._either(whole.forward, _inputs)
+            return
         for path in blueprint["regions"]:
             region: Any = model.get_submodule(path)
-            region.forward = self._either(region.forward)
-        halves: Any = model
+            region.forward = self._either(region.forward, _tensors)
         if hasattr(model, "_logits"):
-            halves._logits = self._either(halves._logits)
+            whole._logits = self._either(whole._logits, _tensors)
 
-    def _either(self, forward: Callable[..., Any]) -> Callable[..., Any]:
-        options = {"guard_filter_fn": _looked_at, "cpp.min_chunk_size": CHUNK}
+    def _either(
+        self, forward: Callable[..., Any], looked_at: Callable[..., list[bool]]
+    ) -> Callable[..., Any]:
+        options = {"guard_filter_fn": looked_at, "cpp.min_chunk_size": CHUNK}
         single = torch.compile(forward, fullgraph=True, options=options)
 
         @wraps(forward)
@@ -64,8 +73,13 @@ class Compiled:
         return either
 
 
-def _looked_at(guards: Any) -> list[bool]:
-    """Of a region, look at tensors alone before each call: between its layers and steps nothing else changes."""
+def _inputs(guards: Any) -> list[bool]:
+    """Look at nothing of a module before each call: that would be a twentieth of a step."""
+    return [not guard.name.startswith("self") for guard in guards]
+
+
+def _tensors(guards: Any) -> list[bool]:
+    """Look at tensors alone of a module, where several share their code: nothing else of them differs."""
     return [guard.guard_type == "TENSOR_MATCH" or not guard.name.startswith("self") for guard in guards]
 
 
