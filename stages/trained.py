@@ -92,6 +92,20 @@ def load_trained(folder: Path, *, device: str = "cpu") -> Trained:
     )
 
 
+def decoding_machine(*, dtype: str, compiled: str) -> Machine:
+    """What to decode with. Unless asked, a CPU computes in float32: there a seed repeats its answer whoever else asks,
+    where the roundings of bfloat16 depend on how many rows there are.
+    """
+    from runtime.device import machine
+
+    usual = machine(dtype=dtype, compiled=compiled)
+    if dtype != "auto" or usual.device != "cpu":
+        return usual
+    return machine(
+        dtype="float32", compiled=compiled, because="a seed then repeats its answer whoever else asks"
+    )
+
+
 def make_engine(
     trained: Trained,
     machine: Machine,

@@ -59,12 +59,11 @@ def command(
 
     from nanogen.commands.terminal import Terminal
     from runtime.decoding.request import Sampling
-    from runtime.device import machine
     from runtime.dials import check_dials
     from stages.talk import Talk
-    from stages.trained import load_trained, make_engine
+    from stages.trained import decoding_machine, load_trained, make_engine
 
-    chosen = machine(dtype=dtype, compiled="no")
+    chosen = decoding_machine(dtype=dtype, compiled="no")
     trained = load_trained(folder, device=chosen.device)
     drawn = secrets.randbits(32) if seed is None else seed
     talk = Talk(

@@ -86,7 +86,7 @@ dtype_option = click.option(
     type=click.Choice(["auto", "float32", "bfloat16"]),
     default="auto",
     show_default=True,
-    help="Compute in this; auto takes what is fast on this machine.",
+    help="Compute in this; auto is float32 on a CPU, and on a GPU what is fast there.",
 )
 
 

@@ -80,11 +80,11 @@ def command(
     The page is at /, OpenAI's API at /v1, Prometheus' figures at /metrics. The first Ctrl-C lets running
     answers finish, a second one ends them.
     """
-    from stages.trained import find_trained, load_trained, make_engine
+    from stages.trained import decoding_machine, find_trained, load_trained, make_engine
 
     folder = find_trained(run, runs, stage)
     from runtime.decoding.request import Sampling
-    from runtime.device import devices, machine
+    from runtime.device import devices
     from web.app import make_app
     from web.limits import Limits
     from web.replica import Replica
@@ -93,7 +93,7 @@ def command(
 
     options = Options(token=token, cors=cors, limits=Limits(queue=queue))
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.INFO)
-    chosen, engines = machine(dtype=dtype, compiled=compiled), []
+    chosen, engines = decoding_machine(dtype=dtype, compiled=compiled), []
     for device in devices():
         trained = load_trained(folder, device=device)
         if not engines:
