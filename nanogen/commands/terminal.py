@@ -47,6 +47,8 @@ class Terminal:
                     self.answer(line)
             except Fault as fault:
                 self.note(f"{fault.message}; {fault.help}" if fault.help else fault.message)
+            except KeyboardInterrupt:  # pressed as the answer ended by itself
+                self.console.print()
 
     def banner(self) -> None:
         self.console.print(self.trained.describe(), style="bold", markup=False)

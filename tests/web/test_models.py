@@ -17,6 +17,7 @@ def test_the_model_is_listed_with_its_facts(live, client):
         "dials": {"r": {"default": 4, "least": 1, "most": 16}},
         "format": "chat",
         "tokens": 512,
+        "sampling": {"temperature": 1.0, "top_k": None, "top_p": 1.0},
     }
 
 

@@ -90,6 +90,7 @@ def test_in_a_terminal_ctrl_c_ends_the_answer_and_not_the_program(trained_run: P
             running.send_signal(signal.SIGINT)
             # stopped, or the answer was there already
             read(r"tokens, [\d,]+ a second[^)]*\)\s+> $")
+            time.sleep(0.5)  # the prompt is printed before it is read at
             running.send_signal(signal.SIGINT)  # at the prompt it drops the line
             read("> $")
             os.write(main, b"/quit\n")

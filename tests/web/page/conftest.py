@@ -1,4 +1,4 @@
-"""One browser for all tests of the page, and pages of a server of scripted engines. Skipped where none is there."""
+"""One browser for the tests of a file, and pages of a server of scripted engines. Skipped where none is there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.web.page.chatting import ANSWERS, DIALS
 from tests.web.scripted import on_loopback, scripted_app
 
 
-@pytest.fixture(scope="package")  # not longer: while it runs, this thread runs no other event loop
+@pytest.fixture(scope="module")  # not longer: while it runs, this thread runs no other event loop
 def browser() -> Iterator[Browsing]:
     if CHROMIUM is None:
         pytest.skip("chromium or playwright is not there")
@@ -20,13 +20,13 @@ def browser() -> Iterator[Browsing]:
         yield found
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     with on_loopback(scripted_app(ANSWERS, dials=DIALS)) as url:
         yield url
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def slow_url() -> Iterator[str]:
     """Of a server that writes the words in two seconds, for what happens meanwhile."""
     with on_loopback(scripted_app(ANSWERS, dials=DIALS, delay=0.003)) as url:
@@ -51,7 +51,7 @@ def slow_page(browser, slow_url):
         yield opened()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def bench(browser, url):
     """A page whose modules are called one by one."""
     with browser.pages(url) as opened:
