@@ -83,8 +83,8 @@ class Terminal:
     def answer(self, text: str) -> None:
         """Print the answer to a message as it is written; Ctrl-C ends it, and what is there stays said."""
         left_out, begun, kind = self.talk.left_out, time.perf_counter(), "text"
-        parts = self.talk.ask(text)
         with _interrupted() as asked:
+            parts = self.talk.ask(text)
             for part in parts:
                 if part.kind != kind:
                     self.say({"python": " [", "output": " = ", "text": "] "}[part.kind], "cyan")

@@ -88,8 +88,7 @@ def test_in_a_terminal_ctrl_c_ends_the_answer_and_not_the_program(trained_run: P
             os.write(main, b"Paragraph 4\n")
             read("Paragraph 4")
             running.send_signal(signal.SIGINT)
-            # stopped, or the answer was there already
-            read(r"tokens, [\d,]+ a second[^)]*\)\s+> $")
+            read(r"\n> $")  # whether the answer had not begun, was being written, or was there already
             time.sleep(0.5)  # the prompt is printed before it is read at
             running.send_signal(signal.SIGINT)  # at the prompt it drops the line
             read("> $")
