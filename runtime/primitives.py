@@ -356,13 +356,27 @@ def _attend_by_scores(
     if sinks is not None:
         sink = sinks.float().view(1, heads, 1, 1).expand(rows, -1, tokens, -1)
         scores = torch.cat((scores, sink), dim=-1)
-    weights = torch.softmax(scores, dim=-1)[..., : k.shape[1]].to(v.dtype)
-    weights = weights.view(rows, groups, shared * tokens, -1)
     if fused:
-        mixed = (weights[..., None].float() * values[:, :, None].float()).sum(-2).to(v.dtype)
+        mixed = _weighted_sums(scores, values)
     else:
-        mixed = weights @ values
+        weights = torch.softmax(scores, dim=-1)[..., : k.shape[1]].to(v.dtype)
+        mixed = weights.view(rows, groups, shared * tokens, -1) @ values
     return mixed.view(rows, heads, tokens, -1).transpose(1, 2)
+
+
+def _weighted_sums(scores: Tensor, values: Tensor) -> Tensor:
+    """Softmax of scores (B, H, 1, C or more) over values (B, G, C, D), as (B, G, H / G, D), for a compiler.
+
+    Sums over few channels each, side by side: a compiler makes one pass over the values of them, where a single
+    sum would be a pass for every few channels. The sums are divided, and not the weights, of which there are more.
+    """
+    weights = torch.exp(scores - scores.amax(-1, keepdim=True))
+    total = weights.sum(-1).unflatten(1, (values.shape[1], -1))
+    weights = weights[..., : values.shape[2]].unflatten(1, (values.shape[1], -1))  # B, G, H / G, 1, C
+    weights = weights.transpose(-1, -2)
+    few = values.split(16, dim=-1)  # what one or two vector registers hold
+    parts = [(weights * part[:, :, None].float()).sum(-2) for part in few]
+    return (torch.cat(parts, dim=-1) / total).to(values.dtype)
 
 
 def _remember(k: Tensor, v: Tensor, now: Now, window: int | None) -> tuple[Tensor, Tensor, Tensor]:

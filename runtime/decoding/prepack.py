@@ -34,6 +34,7 @@ class PrepackedLinear(nn.Module):
         address = self.handle.data_ptr()
         _packed[address] = torch.ops.mkldnn._reorder_linear_weight(cast, ROWS_HINT)
         weakref.finalize(self, _packed.pop, address)
+        self.constant = False  # whether compiled code holds the weight, and lays it out by itself
 
     def forward(self, x: Tensor) -> Tensor:
         if x.dtype != self.cast.dtype:  # a value that stays wide
@@ -42,6 +43,8 @@ class PrepackedLinear(nn.Module):
             # one row: read each weight once, as fast as memory gives it
             y = (x.flatten().float() * self.cast.float()).sum(-1).to(x.dtype).view(*x.shape[:-1], -1)
             return y if self.cast_bias is None else y + self.cast_bias
+        if self.constant and torch.compiler.is_compiling():
+            return F.linear(x, self.cast, self.cast_bias)
         return torch.ops.nanogen.prepacked_linear(x, self.cast, self.cast_bias, self.handle)
 
 
@@ -77,6 +80,13 @@ def prepack(model: nn.Module, dtype: torch.dtype) -> None:
         for name, child in list(module.named_children()):
             if isinstance(child, Linear):
                 setattr(module, name, PrepackedLinear(child, dtype))
+
+
+def hold_weights(model: nn.Module) -> None:
+    """Let code that is compiled for this model alone hold the weights of its prepacked maps as constants."""
+    for module in model.modules():
+        if isinstance(module, PrepackedLinear):
+            module.constant = True
 
 
 _library = torch.library.Library("nanogen", "DEF")  # the operator lives as long as this does

@@ -14,10 +14,12 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
+import torch._inductor.config as inductor
 from attrs import define, field
 from torch import Tensor, nn
 
 from runtime.decoding.past import Past
+from runtime.decoding.prepack import hold_weights
 from runtime.dials import Dials
 from runtime.model import Blueprint
 from runtime.primitives import Now
@@ -51,24 +53,26 @@ class Compiled:
         whole: Any = model
         shallow = len(blueprint["regions"]) <= WHOLE and not blueprint["dials"]
         if shallow and next(model.parameters()).device.type == "cpu":
-            # its code was written for it alone, so no weights but its own are ever met
-            whole.forward = self._either(whole.forward, _inputs)
+            hold_weights(model)
+            whole.forward = self._either(whole.forward, WHOLE_OPTIONS, freezing=True)
             return
         for path in blueprint["regions"]:
             region: Any = model.get_submodule(path)
-            region.forward = self._either(region.forward, _tensors)
+            region.forward = self._either(region.forward, REGION_OPTIONS)
         if hasattr(model, "_logits"):
-            whole._logits = self._either(whole._logits, _tensors)
+            whole._logits = self._either(whole._logits, REGION_OPTIONS)
 
     def _either(
-        self, forward: Callable[..., Any], looked_at: Callable[..., list[bool]]
+        self, forward: Callable[..., Any], options: dict[str, Any], *, freezing: bool = False
     ) -> Callable[..., Any]:
-        options = {"guard_filter_fn": looked_at, "cpp.min_chunk_size": CHUNK}
         single = torch.compile(forward, fullgraph=True, options=options)
 
         @wraps(forward)
         def either(*args: Any) -> Any:
-            return (single if self.stepping else forward)(*args)
+            if not self.stepping:
+                return forward(*args)
+            with inductor.patch(freezing=freezing):  # not an option of one compilation alone
+                return single(*args)
 
         return either
 
@@ -81,6 +85,17 @@ def _inputs(guards: Any) -> list[bool]:
 def _tensors(guards: Any) -> list[bool]:
     """Look at tensors alone of a module, where several share their code: nothing else of them differs."""
     return [guard.guard_type == "TENSOR_MATCH" or not guard.name.startswith("self") for guard in guards]
+
+
+OPTIONS = {"cpp.min_chunk_size": CHUNK}
+REGION_OPTIONS = OPTIONS | {"guard_filter_fn": _tensors}
+# The code of a whole model was written for it alone: it holds the weights, those of maps that read the same value
+# as one, and calls from C++ what it does not compute itself.
+WHOLE_OPTIONS = OPTIONS | {
+    "guard_filter_fn": _inputs,
+    "cpp_wrapper": True,
+    "cpp.enable_concat_linear": True,
+}
 
 
 @define(eq=False, slots=False)  # slots would leave no room for the cached property
@@ -110,6 +125,9 @@ class Step:
     def _computed(self, past: Past, numbers: Tensor, reached: int) -> Tensor:
         view = self._look(past, numbers.shape[1], min(past.capacity, -(-reached // SPAN) * SPAN))
         ids, positions, seeds = numbers.to(self.device).unbind()
+        if len(ids) > 1 and self.compiled is not None:
+            for number in (ids, positions, seeds):  # there will be other numbers of rows
+                torch._dynamo.maybe_mark_dynamic(number, 0)
         return self._forward(ids, positions, seeds, view)
 
     def read(self, past: Past, ids: list[int], first: int, seed: int) -> None:
