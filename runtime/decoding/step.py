@@ -54,27 +54,25 @@ class Compiled:
         shallow = len(blueprint["regions"]) <= WHOLE and not blueprint["dials"]
         if shallow and next(model.parameters()).device.type == "cpu":
             hold_weights(model)
-            whole.forward = self._either(whole.forward, WHOLE_OPTIONS, freezing=True)
+            holding = inductor.patch(freezing=True)  # torch has no such option for one compilation alone
+            whole.forward = self._either(whole.forward, holding(_compiled(whole.forward, WHOLE_OPTIONS)))
             return
         for path in blueprint["regions"]:
             region: Any = model.get_submodule(path)
-            region.forward = self._either(region.forward, REGION_OPTIONS)
+            region.forward = self._either(region.forward, _compiled(region.forward, REGION_OPTIONS))
         if hasattr(model, "_logits"):
-            whole._logits = self._either(whole._logits, REGION_OPTIONS)
+            whole._logits = self._either(whole._logits, _compiled(whole._logits, REGION_OPTIONS))
 
-    def _either(
-        self, forward: Callable[..., Any], options: dict[str, Any], *, freezing: bool = False
-    ) -> Callable[..., Any]:
-        single = torch.compile(forward, fullgraph=True, options=options)
-
+    def _either(self, forward: Callable[..., Any], step: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(forward)
         def either(*args: Any) -> Any:
-            if not self.stepping:
-                return forward(*args)
-            with inductor.patch(freezing=freezing):  # not an option of one compilation alone
-                return single(*args)
+            return (step if self.stepping else forward)(*args)
 
         return either
+
+
+def _compiled(forward: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Any]:
+    return torch.compile(forward, fullgraph=True, options=options)
 
 
 def _inputs(guards: Any) -> list[bool]:
