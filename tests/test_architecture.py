@@ -264,7 +264,7 @@ def test_no_function_is_longer_than_a_screen():
     assert [f for f in functions if f[1] > LONGEST_FUNCTION] == []
 
 
-def test_no_file_is_longer_than_a_sitting():
+def test_no_file_is_longer_than_one_reading():
     lines = {name(path): len(path.read_text().splitlines()) for path in FILES}
     assert {file: count for file, count in lines.items() if count > LONGEST_FILE} == {}
 

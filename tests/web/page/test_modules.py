@@ -165,7 +165,7 @@ def test_the_page_itself_holds_no_script_and_no_style():
     assert re.findall(r"<script(?![^>]*\bsrc=)|<style|\bstyle=|\bon\w+=", index) == []
 
 
-def test_every_file_says_what_it_makes_and_is_no_longer_than_a_sitting():
+def test_every_file_says_what_it_makes_and_is_no_longer_than_one_reading():
     texts = {path.name: path.read_text() for path in FILES if path.suffix != ".svg"}
     assert [
         name for name, text in texts.items() if not text.startswith(("/*", "<!doctype html>\n<!--"))
