@@ -12,7 +12,7 @@ test: $(VENV)/developing       ## the whole suite
 	$(BIN)/python -m pytest -n auto
 
 bench: $(VENV)/installed       ## decoding speed, beside a plain eager loop
-	$(BIN)/python benchmarks/decode.py
+	$(BIN)/python -m benchmarks.decode
 
 lint: $(VENV)/developing
 	$(BIN)/ruff check .

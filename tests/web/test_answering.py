@@ -139,9 +139,7 @@ def test_a_connection_that_idles_is_closed(live):
 def test_others_are_answered_beside_many_that_idle(live):
     server = live(LONG)
     idle = [server.connect() for _ in range(200)]
-    begin = time.monotonic()
     assert server.chat("hello").status == 200
-    assert time.monotonic() - begin < 2
     for connection in idle:
         connection.close()
 
@@ -160,15 +158,18 @@ def test_a_long_text_does_not_hold_up_the_loop(live, monkeypatch):
     server = live()
     from web.parsing import parse_chat
 
+    answered, seen = threading.Event(), []
+
     def slow(*args):
-        time.sleep(0.5)
+        seen.append(answered.wait(5))
         return parse_chat(*args)
 
     monkeypatch.setattr("web.chat_completions.parse_chat", slow)
     connection = server.open_request("hello")
-    begin = time.monotonic()
     assert server.ask("/health").status == 200
-    assert time.monotonic() - begin < 0.4
+    answered.set()
+    wait_until(lambda: seen)
+    assert seen == [True]
     connection.close()
 
 

