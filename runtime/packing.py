@@ -7,6 +7,7 @@ Knows nothing of text, files or torch: a document is an array of ids.
 
 from bisect import bisect_right, insort
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -69,3 +70,29 @@ class BestFit:
         self._arrivals, self._keys, self._documents = 0, [], {}
         for start, end in zip(ends - state["lengths"], ends, strict=True):
             self.add(state["tokens"][start:end])
+
+
+def fit_whole(lengths: Sequence[int], row_tokens: int, *, buffer: int) -> list[list[int]]:
+    """Plan rows of whole documents: of `buffer` that wait, always the largest that still fits; none is cut.
+
+    `lengths` are tokens of each document, at most `row_tokens`; returns the documents of each row, by number.
+    """
+    assert all(0 < length <= row_tokens for length in lengths), "a document fits a row"
+    rows: list[list[int]] = []
+    waiting: list[tuple[int, int]] = []  # (tokens, -number), sorted
+    coming = iter(enumerate(lengths))
+    while True:
+        row: list[int] = []
+        room = row_tokens
+        while True:
+            for number, length in islice(coming, buffer - len(waiting)):
+                insort(waiting, (length, -number))
+            place = bisect_right(waiting, (room, 1)) - 1  # of equals, the one that came first
+            if place < 0:
+                break
+            length, number = waiting.pop(place)
+            row.append(-number)
+            room -= length
+        if not row:
+            return rows
+        rows.append(row)

@@ -53,8 +53,8 @@ class Trainer:
     model: nn.Module
     optimizer: Optimizer
     schedule: Schedule
-    loader: Batches
-    accumulation: int  # micro-batches a step
+    loader: Batches | None  # None: whoever trains hands the batches of each step in
+    accumulation: int  # micro-batches a step that come from the loader
     dtype: torch.dtype
     device: str
     compiled: bool
@@ -82,18 +82,34 @@ class Trainer:
         return (torch.tensor(seed_of(self.seed, "draws", self.step, micro), device=self.device),)
 
     def run_step(self) -> StepResult:
+        """Make one optimizer step on the next batches of the loader."""
+        start = time.perf_counter()
+        assert self.loader is not None, "a trainer without a loader learns from batches that are handed in"
+        return self.learn([next(self.loader) for _ in range(self.accumulation)], start=start)
+
+    def learn(
+        self,
+        batches: Sequence[Batch],
+        weights: Sequence[Tensor] | None = None,
+        dials: Dials | None = None,
+        *,
+        start: float | None = None,
+    ) -> StepResult:
         """Make one optimizer step; a loss that is not finite stops before the weights change.
 
-        The loss is the mean over all supervised tokens of the step, however they fall on micro-batches.
+        The loss is the mean over all supervised tokens of the step, however they fall on micro-batches. `weights`
+        (rows, length), one tensor a batch, multiply the loss of each token first: with advantages, that is the
+        policy gradient. `dials` that are not given are drawn, each micro-batch its own.
         """
-        start = time.perf_counter()
-        batches = [self.move(next(self.loader)) for _ in range(self.accumulation)]
-        tokens = sum(int((targets != IGNORED).sum()) for _, targets in batches)
-        micros = range(self.accumulation)
-        dials = tuple(draw_dials(self.dials, seed=self.seed, step=self.step, micro=m) for m in micros)
+        start = time.perf_counter() if start is None else start
+        moved = [self.move(batch) for batch in batches]
+        tokens = sum(int((targets != IGNORED).sum()) for _, targets in moved)
+        placed = tuple(self._dials(dials, micro) for micro in range(len(moved)))
         total = 0.0
-        for micro, (inputs, targets) in enumerate(batches):
-            losses = self.losses(inputs, targets, *self.seeds(micro), dials=dials[micro])
+        for micro, (inputs, targets) in enumerate(moved):
+            losses = self.losses(inputs, targets, *self.seeds(micro), dials=placed[micro])
+            if weights is not None:
+                losses = losses * weights[micro].to(self.device)
             loss = losses.sum() / max(tokens, 1)
             loss.backward()
             total += float(loss.detach())
@@ -103,18 +119,22 @@ class Trainer:
         rate = self.schedule.rate(self.step)
         self.optimizer.step(rate, self.schedule.momentum_at(self.step))
         self.optimizer.zero_grad()
-        result = StepResult(self.step, total, tokens, time.perf_counter() - start, rate, dials)
+        result = StepResult(self.step, total, tokens, time.perf_counter() - start, rate, placed)
         self.step += 1
         return result
 
+    def _dials(self, given: Dials | None, micro: int) -> Dials:
+        if given is not None:
+            return given
+        return draw_dials(self.dials, seed=self.seed, step=self.step, micro=micro)
+
     def groups(self) -> dict[str, dict[str, Tensor]]:
         """All tensors that the coming steps depend on, by group."""
+        place = self.loader.state() if self.loader is not None else {}
         return {
             "weights": dict(self.model.named_parameters()),
             "optimizer": self.optimizer.state(),
-            "loader": {
-                name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in self.loader.state().items()
-            },
+            "loader": {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in place.items()},
         }
 
     def restore(self, step: int, groups: dict[str, dict[str, Tensor]]) -> None:
@@ -122,7 +142,8 @@ class Trainer:
         self.step = step
         load_weights(self.model, groups["weights"])
         self.optimizer.restore(groups["optimizer"])
-        self.loader.restore({name: t.numpy() for name, t in groups["loader"].items()})
+        if self.loader is not None:
+            self.loader.restore({name: t.numpy() for name, t in groups["loader"].items()})
 
 
 def load_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:

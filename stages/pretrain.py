@@ -6,36 +6,32 @@ bit for bit. Matrices are moved by Muon, all else by AdamW, as the recipe of 202
 
 from __future__ import annotations
 
-import time
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 from attrs import frozen
 
-from nanogen.answers.flops import training
-from nanogen.load import Load
 from nanogen.structure import Count
-from runtime.faults import Fault
-from runtime.roles import REFERENCE_WIDTH, check_role
+from runtime.roles import check_role
+from stages.artefact import write_artefact
 from stages.choices import at_least, one_of, positive, quiet, setting
+from stages.training.pace import Pace, cut, row_length
+from stages.training.session import Session, flops_of_steps
+from stages.training.start import Rates, make_trainer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
 
     from nanogen.compiler import Compiled
-    from nanogen.graph import Graph
-    from runtime.device import Machine
     from runtime.schedule import Schedule
     from runtime.tokenizer import Tokenizer
-    from runtime.training import StepResult, Trainer
+    from runtime.training import Trainer
     from stages.work import Work
 
 READS = ("dataset", "tokenizer")
 VERSION = 2
 MODEL = True
 SEED = True
-LOGGED_EVERY = 10  # steps
 
 
 @frozen
@@ -85,37 +81,13 @@ class Settings:
             raise ValueError(f"`{given[0]}` and `{given[1]}` both say how long to train: give one")
 
 
-@frozen
-class Pace:
-    """Steps and batches, all numbers settled."""
-
-    steps: int
-    length: int  # tokens of a row
-    rows: int  # of a micro-batch
-    accumulation: int  # micro-batches of a step
-
-    @property
-    def step_tokens(self) -> int:
-        return self.length * self.rows * self.accumulation
-
-
 def pace(settings: Settings, parameters: int, context: int) -> Pace:
     """Settle steps and batches; raises Fault where they do not divide."""
-    length = settings.length or context
-    if length > context:
-        raise Fault(f"`length` is {length:,} tokens, and the model's context is {context:,}", "lower it")
-    if settings.batch_tokens % length:
-        near = max(length, round(settings.batch_tokens / length) * length)
-        message = f"`batch_tokens` is {settings.batch_tokens:,}, which is not whole rows of {length:,} tokens"
-        raise Fault(message, f"{near:,} would be")
-    all_rows = settings.batch_tokens // length
-    rows = settings.rows or max(r for r in range(1, min(8, all_rows) + 1) if all_rows % r == 0)
-    if all_rows % rows:
-        message = f"`rows` is {rows}, and a batch of {all_rows:,} rows does not split into such micro-batches"
-        raise Fault(message, "it has to divide the batch")
+    length = row_length(settings.length, context)
+    rows, accumulation = cut(settings.batch_tokens, length, settings.rows)
     ratio = settings.tokens_per_parameter or 20.0
     steps = settings.steps or max(1, int(settings.tokens or ratio * parameters) // settings.batch_tokens)
-    return Pace(steps, length, rows, all_rows // rows)
+    return Pace(steps, length, rows, accumulation)
 
 
 def check(settings: Settings, compiled: Compiled) -> None:
@@ -133,228 +105,65 @@ def _schedule(settings: Settings, steps: int) -> Schedule:
 
 
 def run(work: Work) -> None:
-    from runtime.device import be_deterministic, describe, machine
+    from runtime.device import be_deterministic, describe
+    from runtime.loader import Loader
+    from runtime.model import build, initialize
+    from runtime.tokenizer import Tokenizer
 
     settings: Settings = work.settings
-    plan = pace(settings, work.model.blueprint["count"], work.model.graph.context)
-    session = _Session(work, plan)
-    because = "as the run began" if session.dtype else "as asked"
-    chosen = machine(dtype=session.dtype or settings.dtype, compiled=settings.compile, because=because)
+    compiled = work.model
+    plan = pace(settings, compiled.blueprint["count"], compiled.graph.context)
+    session = Session.begin(
+        work, steps=plan.steps, evaluate_every=settings.evaluate_every, save_minutes=settings.save_minutes
+    )
+    machine = session.machine(settings.dtype, settings.compile)
     be_deterministic()
-    work.tell.line(chosen.why)
-    session.prepare(chosen)
+    corpus = work.input("dataset").folder
+    tokenizer = Tokenizer.load(work.input("tokenizer").folder / "tokenizer.json")
+    model = build(compiled.source, compiled.blueprint, device=machine.device)
+    if session.save is None:
+        initialize(model, compiled.blueprint, seed=work.seed)
+    rates = Rates(settings.embedding_lr, settings.head_lr, settings.matrix_lr)
+    split = settings.long_documents == "split"
+    loader = Loader(corpus, tokenizer, rows=plan.rows, length=plan.length, cut_long=split)
+    schedule = _schedule(settings, plan.steps)
+    trainer = make_trainer(
+        work, compiled, model, machine, rates, schedule, loader=loader, accumulation=plan.accumulation
+    )
+    session.prepare(trainer, machine.dtype)
     work.tell.line(
         f"{plan.steps:,} steps of {plan.step_tokens:,} tokens, "
         f"{plan.accumulation} x {plan.rows} rows of {plan.length:,}; {plan.steps * plan.step_tokens:,} tokens in all"
     )
+    session.learn = trainer.run_step
+    session.count = flops_of_steps(compiled, plan.rows, plan.length)
+    session.measure = lambda: {"bits_per_byte": _bits_per_byte(settings, plan, corpus, tokenizer, trainer)}
+    session.told = lambda found: f"{found['bits_per_byte']:.4f} bits per byte on validation text"
     session.train()
-    session.finish({**describe(), "device": chosen.device, "dtype": chosen.dtype})
+    write_artefact(work.folder, compiled, dict(trainer.groups()["weights"]), tokenizer)
+    facts = {**describe(), "device": machine.device, "dtype": machine.dtype}
+    sizes = {**attrs.asdict(plan), "parameters": compiled.blueprint["count"]}
+    work.finish({**sizes, **session.result(facts)})
+    start, end = session.first["bits_per_byte"], session.last["bits_per_byte"]
+    work.tell.line(f"bits per byte: {start:.4f} at the start, {end:.4f} at the end ({end / start:.0%})")
 
 
-class _Session:
-    """One pretraining run from its start, or its newest save, to its end."""
+def _bits_per_byte(
+    settings: Settings, plan: Pace, corpus: Path, tokenizer: Tokenizer, trainer: Trainer
+) -> float:
+    """Measured on the head of the validation split."""
+    import torch
 
-    def __init__(self, work: Work, plan: Pace):
-        from runtime.checkpoint import newest_save
-        from runtime.metrics import Metrics
-        from runtime.tokenizer import Tokenizer
+    from runtime.loader import validation_batches
+    from runtime.losses import bits_per_byte
 
-        self.work, self.plan, self.settings = work, plan, work.settings
-        self.corpus = work.input("dataset").folder
-        self.tokenizer: Tokenizer = Tokenizer.load(work.input("tokenizer").folder / "tokenizer.json")
-        self.metrics = Metrics(work.folder / "metrics.jsonl")
-        self.saves = work.saves
-        self.save = newest_save(self.saves, work.tell.line)
-        self.saved_at = time.monotonic()
-        self.seconds = 0.0  # of training steps, over all parts of the run
-        self.flops = 0  # of training, each micro-batch where its dials stood
-        self.micro_flops = flops_by_dials(work.model.graph, plan)
-        self.first_bpb = self.last_bpb = float("nan")
-
-    @property
-    def dtype(self) -> str | None:
-        """A run goes on in the dtype it began with, whatever this machine would choose."""
-        return self.save.state["dtype"] if self.save else None
-
-    def prepare(self, machine: Machine) -> None:
-        """Build model, optimizer and loader, as new or as they were saved."""
-        self.machine = machine
-        self.trainer = self._trainer()
-        if self.save is None:
-            self.metrics.cut(0)
-            return
-        groups = {name: self.save.tensors(name) for name in ("weights", "optimizer", "loader")}
-        self.trainer.restore(self.save.step, groups)
-        state = self.save.state
-        self.metrics.cut(state["metrics_bytes"])
-        self.seconds, self.flops = state["seconds"], state["flops"]
-        self.first_bpb, self.last_bpb = state["first_bpb"], state["last_bpb"]
-        self.work.tell.line(f"going on from the save at step {self.save.step:,} of {self.plan.steps:,}")
-
-    def _trainer(self) -> Trainer:
-        from runtime.loader import Loader
-        from runtime.model import build, initialize
-        from runtime.optimizer import Entry, Optimizer, Recipe
-        from runtime.training import Trainer
-
-        compiled, settings, plan = self.work.model, self.settings, self.plan
-        model = build(compiled.source, compiled.blueprint, device=self.machine.device)
-        if self.save is None:
-            initialize(model, compiled.blueprint, seed=self.work.seed)
-        roles = {p["path"]: p["role"] for p in compiled.blueprint["parameters"]}
-        entries = [Entry(path, roles[path], tensor) for path, tensor in model.named_parameters()]
-        recipe = Recipe(
-            embedding_lr=settings.embedding_lr,
-            head_lr=settings.head_lr,
-            matrix_lr=settings.matrix_lr,
-            newton_schulz_dtype=self.machine.dtype,
-        )
-        split = settings.long_documents == "split"
-        return Trainer(
-            model=model,
-            optimizer=Optimizer(entries, width=_width(compiled.blueprint), recipe=recipe),
-            schedule=_schedule(settings, plan.steps),
-            loader=Loader(self.corpus, self.tokenizer, rows=plan.rows, length=plan.length, cut_long=split),
-            accumulation=plan.accumulation,
-            dtype=self.machine.torch_dtype,
-            device=self.machine.device,
-            compiled=self.machine.compiles,
-            regions=compiled.blueprint["regions"],
-            dials=compiled.blueprint["dials"],
-            draws=compiled.blueprint["draws"],
-            seed=self.work.seed,
-        )
-
-    # -- the loop
-
-    def train(self) -> None:
-        trainer, steps = self.trainer, self.plan.steps
-        if trainer.step == 0:
-            self.evaluate()
-            self.first_bpb = self.last_bpb
-        elif trainer.step < steps and self.evaluation_due():
-            self.evaluate()  # its save came first, so the evaluation itself was cut off
-        with self.work.tell.bar("training", steps, trainer.step) as bar:
-            while trainer.step < steps:
-                result = trainer.run_step()
-                self.log(result)
-                bar.advance(trainer.step, self.rates(result))
-                if trainer.step < steps and self.due():
-                    self.write_save()
-                    if self.evaluation_due():
-                        self.evaluate()
-        self.write_save()
-        self.evaluate()
-
-    def log(self, result: StepResult) -> None:
-        self.seconds += result.seconds
-        self.flops += sum(self.micro_flops(tuple(dials.items())) for dials in result.dials)
-        if result.step % LOGGED_EVERY == 0 or result.step == self.plan.steps - 1:
-            self.metrics.log(
-                kind="step",
-                step=result.step,
-                loss=round(result.loss, 6),
-                tokens=(result.step + 1) * self.plan.step_tokens,
-                rate=round(result.rate, 6),
-                tokens_per_second=round(result.tokens / result.seconds, 1),
-                seconds=round(self.seconds, 3),
-                flops=self.flops,
-                **({"dials": mean_dials(result.dials)} if result.dials[0] else {}),
-            )
-
-    def rates(self, result: StepResult) -> str:
-        return f"loss {result.loss:.3f}  {result.tokens / result.seconds:,.0f} tokens/s"
-
-    def evaluation_due(self) -> bool:
-        every = self.settings.evaluate_every
-        return bool(every) and self.trainer.step % every == 0
-
-    def due(self) -> bool:
-        """Saves come on a clock, and always before an evaluation."""
-        return self.evaluation_due() or time.monotonic() - self.saved_at > self.settings.save_minutes * 60
-
-    def write_save(self) -> None:
-        from runtime.checkpoint import write_save
-
-        self.metrics.sync()
-        state = {
-            "dtype": self.machine.dtype,
-            "metrics_bytes": self.metrics.size,
-            "seconds": self.seconds,
-            "flops": self.flops,
-            "first_bpb": self.first_bpb,
-            "last_bpb": self.last_bpb,
-        }
-        write_save(self.saves, self.trainer.step, self.trainer.groups(), state)
-        self.saved_at = time.monotonic()
-
-    def evaluate(self) -> None:
-        """Measure bits per byte on the head of the validation split."""
-        import torch
-
-        from runtime.loader import validation_batches
-        from runtime.losses import bits_per_byte
-
-        plan, trainer = self.plan, self.trainer
-        batches = validation_batches(
-            self.corpus,
-            self.tokenizer,
-            rows=plan.rows,
-            length=plan.length,
-            batches=max(1, self.settings.evaluate_tokens // (plan.rows * plan.length)),
-            cut_long=self.settings.long_documents == "split",
-        )
-        sizes = torch.tensor(self.tokenizer.token_bytes(), device=self.machine.device)
-        self.last_bpb = bits_per_byte(trainer.losses, map(trainer.move, batches), sizes)
-        self.metrics.log(
-            kind="validation",
-            step=trainer.step,
-            tokens=trainer.step * plan.step_tokens,
-            bits_per_byte=round(self.last_bpb, 6),
-            seconds=round(self.seconds, 3),
-        )
-        self.work.tell.line(f"step {trainer.step:,}: {self.last_bpb:.4f} bits per byte on validation text")
-
-    def finish(self, environment: dict[str, str]) -> None:
-        from stages.artefact import write_artefact
-
-        weights = dict(self.trainer.groups()["weights"])
-        write_artefact(self.work.folder, self.work.model, weights, self.tokenizer)
-        tokens = self.plan.steps * self.plan.step_tokens
-        result: dict[str, Any] = {
-            **attrs.asdict(self.plan),
-            "tokens": tokens,
-            "parameters": self.work.model.blueprint["count"],
-            "flops": self.flops,
-            "seconds": round(self.seconds, 2),
-            "tokens_per_second": round(tokens / max(self.seconds, 1e-9), 1),
-            "bits_per_byte": {"start": self.first_bpb, "end": self.last_bpb},
-            "groups": [attrs.asdict(g) for g in self.trainer.optimizer.groups],
-            "environment": environment,
-        }
-        self.work.finish(result)
-        start, end = self.first_bpb, self.last_bpb
-        self.work.tell.line(
-            f"bits per byte: {start:.4f} at the start, {end:.4f} at the end ({end / start:.0%})"
-        )
-
-
-def _width(blueprint: dict[str, Any]) -> int:
-    """The channels that rates scale by: those that enter the head, or of the embedding where the head is its."""
-    by_role = {p["role"]: p["shape"][-1] for p in reversed(blueprint["parameters"])}
-    return by_role.get("head") or by_role.get("embedding") or REFERENCE_WIDTH
-
-
-def flops_by_dials(graph: Graph, plan: Pace) -> Callable[[tuple[tuple[str, int], ...]], int]:
-    """Return the function that counts the exact FLOPs of training on a micro-batch, each place of the dials once."""
-
-    @cache
-    def count(dials: tuple[tuple[str, int], ...]) -> int:
-        return training(graph, Load(plan.rows, plan.length, dials=dict(dials))).matmul
-
-    return count
-
-
-def mean_dials(dials: tuple[dict[str, int], ...]) -> dict[str, float]:
-    """Where the dials of a step stood, over its micro-batches."""
-    return {name: sum(d[name] for d in dials) / len(dials) for name in dials[0]}
+    batches = validation_batches(
+        corpus,
+        tokenizer,
+        rows=plan.rows,
+        length=plan.length,
+        batches=max(1, settings.evaluate_tokens // (plan.rows * plan.length)),
+        cut_long=settings.long_documents == "split",
+    )
+    sizes = torch.tensor(tokenizer.token_bytes(), device=trainer.device)
+    return bits_per_byte(trainer.losses, map(trainer.move, batches), sizes)

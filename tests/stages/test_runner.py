@@ -8,9 +8,9 @@ import pytest
 
 from runtime.faults import Fault
 from runtime.manifest import read_manifest
-from stages import pretrain
 from stages.artefact import read_artefact
 from stages.runner import execute, survey
+from stages.training import session
 
 
 def states(run, folder: Path) -> dict[str, str]:
@@ -80,7 +80,7 @@ def events(folder: Path) -> list[dict]:
 
 def test_a_kill_between_save_and_evaluation_loses_no_evaluation(write_run, told, tmp_path, monkeypatch):
     run = write_run()
-    plain = pretrain._Session.evaluate
+    plain = session.Session.evaluate
 
     def evaluate(self):
         if self.trainer.step == 3:
@@ -88,7 +88,7 @@ def test_a_kill_between_save_and_evaluation_loses_no_evaluation(write_run, told,
         plain(self)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pretrain._Session, "evaluate", evaluate)
+        patch.setattr(session.Session, "evaluate", evaluate)
         with pytest.raises(Killed):
             execute(run, tmp_path / "runs", told[0])
     folder = execute(run, tmp_path / "runs", told[0])

@@ -1,0 +1,1 @@
+"""What the stages that train have in common: pace, start, loop, saves."""

@@ -1,0 +1,197 @@
+"""The loop of a training stage, from its start or its newest save to its end: steps, saves, evaluations, log.
+
+Saves come on a clock and before every evaluation, so that nothing that may fail costs what was learnt. Knows
+nothing of where batches come from, nor of what an evaluation measures.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from attrs import define, field
+
+from nanogen.answers.flops import training
+from nanogen.load import Load
+
+if TYPE_CHECKING:
+    from nanogen.compiler import Compiled
+    from runtime.checkpoint import Save
+    from runtime.device import Machine
+    from runtime.metrics import Metrics
+    from runtime.training import StepResult, Trainer
+    from stages.work import Work
+
+LOGGED_EVERY = 10  # steps
+GROUPS = ("weights", "optimizer", "loader")
+
+Figures = dict[str, float]  # what an evaluation found, by name
+
+
+@define(eq=False)
+class Session:
+    """One training stage at work. `first` and `last` are what its evaluations found at the start and lately."""
+
+    work: Work
+    steps: int
+    evaluate_every: int  # steps; 0: at the start and the end only
+    save_minutes: float
+    save: Save | None
+    metrics: Metrics
+    trainer: Trainer = field(init=False)
+    learn: Callable[[], StepResult] = field(init=False)  # makes one step
+    measure: Callable[[], Figures] = field(init=False)  # what an evaluation finds; logged under its names
+    told: Callable[[Figures], str] = field(init=False)  # the same in words
+    count: Callable[[StepResult], int] = field(init=False)  # FLOPs of a step
+    dtype: str = field(default="", init=False)
+    seconds: float = field(default=0.0, init=False)  # of training steps, over all parts of the run
+    flops: int = field(default=0, init=False)
+    tokens: int = field(default=0, init=False)  # supervised ones that were learnt from
+    first: Figures = field(factory=dict, init=False)
+    last: Figures = field(factory=dict, init=False)
+    saved_at: float = field(factory=time.monotonic, init=False)
+
+    @classmethod
+    def begin(cls, work: Work, *, steps: int, evaluate_every: int, save_minutes: float) -> Session:
+        """Find out how far the stage has come: its newest whole save, and the log."""
+        from runtime.checkpoint import newest_save
+        from runtime.metrics import Metrics
+
+        save = newest_save(work.saves, work.tell.line)
+        return cls(work, steps, evaluate_every, save_minutes, save, Metrics(work.folder / "metrics.jsonl"))
+
+    @property
+    def begun_in(self) -> str | None:
+        """A run goes on in the dtype it began with, whatever this machine would choose."""
+        return self.save.state["dtype"] if self.save else None
+
+    def machine(self, dtype: str, compiled: str) -> Machine:
+        """What to compute with, as asked or as the run began; told once."""
+        from runtime.device import machine
+
+        because = "as the run began" if self.begun_in else "as asked"
+        chosen = machine(dtype=self.begun_in or dtype, compiled=compiled, because=because)
+        self.work.tell.line(chosen.why)
+        return chosen
+
+    def prepare(self, trainer: Trainer, dtype: str) -> None:
+        """Take a trainer as new, and bring it to where the save was made."""
+        self.trainer, self.dtype = trainer, dtype
+        if self.save is None:
+            self.metrics.cut(0)
+            return
+        trainer.restore(self.save.step, {name: self.save.tensors(name) for name in GROUPS})
+        state = self.save.state
+        self.metrics.cut(state["metrics_bytes"])
+        self.seconds, self.flops, self.tokens = state["seconds"], state["flops"], state["tokens"]
+        self.first, self.last = state["first"], state["last"]
+        self.work.tell.line(f"going on from the save at step {self.save.step:,} of {self.steps:,}")
+
+    # -- the loop
+
+    def train(self) -> None:
+        trainer, steps = self.trainer, self.steps
+        if trainer.step == 0:
+            self.evaluate()
+            self.first = self.last
+        elif trainer.step < steps and self.evaluation_due():
+            self.evaluate()  # its save came first, so the evaluation itself was cut off
+        with self.work.tell.bar("training", steps, trainer.step) as bar:
+            while trainer.step < steps:
+                result = self.learn()
+                self.log(result)
+                bar.advance(trainer.step, rates(result))
+                if trainer.step < steps and self.due():
+                    self.write_save()
+                    if self.evaluation_due():
+                        self.evaluate()
+        self.write_save()
+        self.evaluate()
+
+    def log(self, result: StepResult) -> None:
+        self.seconds += result.seconds
+        self.tokens += result.tokens
+        self.flops += self.count(result)
+        if result.step % LOGGED_EVERY == 0 or result.step == self.steps - 1:
+            self.metrics.log(
+                kind="step",
+                step=result.step,
+                loss=round(result.loss, 6),
+                tokens=self.tokens,
+                rate=round(result.rate, 6),
+                tokens_per_second=round(result.tokens / result.seconds, 1),
+                seconds=round(self.seconds, 3),
+                flops=self.flops,
+                **({"dials": mean_dials(result.dials)} if result.dials[0] else {}),
+            )
+
+    def evaluation_due(self) -> bool:
+        return bool(self.evaluate_every) and self.trainer.step % self.evaluate_every == 0
+
+    def due(self) -> bool:
+        """Saves come on a clock, and always before an evaluation."""
+        return self.evaluation_due() or time.monotonic() - self.saved_at > self.save_minutes * 60
+
+    def write_save(self) -> None:
+        from runtime.checkpoint import write_save
+
+        self.metrics.sync()
+        state = {
+            "dtype": self.dtype,
+            "metrics_bytes": self.metrics.size,
+            "seconds": self.seconds,
+            "flops": self.flops,
+            "tokens": self.tokens,
+            "first": self.first,
+            "last": self.last,
+        }
+        write_save(self.work.saves, self.trainer.step, self.trainer.groups(), state)
+        self.saved_at = time.monotonic()
+
+    def evaluate(self) -> None:
+        self.last = self.measure()
+        if not self.last:
+            return
+        self.metrics.log(
+            kind="validation",
+            step=self.trainer.step,
+            tokens=self.tokens,
+            seconds=round(self.seconds, 3),
+            **{name: round(value, 6) for name, value in self.last.items()},
+        )
+        self.work.tell.line(f"step {self.trainer.step:,}: {self.told(self.last)}")
+
+    def result(self, environment: dict[str, str]) -> dict[str, Any]:
+        """What every training stage leaves for later stages and the report."""
+        return {
+            "steps": self.steps,
+            "tokens": self.tokens,
+            "flops": self.flops,
+            "seconds": round(self.seconds, 2),
+            "tokens_per_second": round(self.tokens / max(self.seconds, 1e-9), 1),
+            "groups": [attrs.asdict(g) for g in self.trainer.optimizer.groups],
+            "environment": environment,
+            **{name: {"start": self.first[name], "end": value} for name, value in self.last.items()},
+        }
+
+
+def rates(result: StepResult) -> str:
+    return f"loss {result.loss:.3f}  {result.tokens / result.seconds:,.0f} tokens/s"
+
+
+def flops_of_steps(compiled: Compiled, rows: int, length: int) -> Callable[[StepResult], int]:
+    """Return the function that counts the exact FLOPs of a step, each micro-batch where its dials stood."""
+
+    @cache
+    def count(dials: tuple[tuple[str, int], ...]) -> int:
+        return training(compiled.graph, Load(rows, length, dials=dict(dials))).matmul
+
+    return lambda result: sum(count(tuple(dials.items())) for dials in result.dials)
+
+
+def mean_dials(dials: tuple[dict[str, int], ...]) -> dict[str, float]:
+    """Where the dials of a step stood, over its micro-batches."""
+    return {name: sum(d[name] for d in dials) / len(dials) for name in dials[0]}
