@@ -40,7 +40,9 @@ class Scorer:
     blueprint: Blueprint
     dtype: torch.dtype = torch.float32
     dials: Dials = field(factory=dict)
-    held: int = 0  # positions at work: what suits the device unless given, and halved where memory is too small
+    held: int = (
+        0  # positions at work: what suits the device unless given, and halved where memory is too small
+    )
     passed: int = field(init=False)
     device: torch.device = field(init=False)
     _writes: int = field(init=False, default=0)  # to the past, of one pass

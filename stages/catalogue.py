@@ -17,7 +17,7 @@ KINDS = {
     "dataset": "stages.dataset",
     "tokenizer": "stages.tokenizer",
     "pretrain": "stages.pretrain",
-    "evaluate": "stages.evaluate",
+    "evaluate_base": "stages.evaluate_base",
     "report": "stages.report",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +19,8 @@ from nanogen.text.diagnostics import Diagnostic, Findings, Place, Refusal
 from nanogen.text.document import Document, read_document
 from runtime.faults import Fault
 from stages.catalogue import KINDS, Kind, load_kind
+
+DATA = "NANOGEN_DATA"  # the environment's name for the folder of the user's data
 
 
 @frozen
@@ -72,7 +75,16 @@ def _stage(spec: StageSpec, folder: Path, findings: Findings) -> Stage | None:
         return None
     if getattr(settings, "path", None) is not None:  # as every path in a TOML file: from that file
         settings = attrs.evolve(settings, path=str(folder / Path(settings.path).expanduser()))
+    places = [f.name for f in attrs.fields(kind.Settings) if f.metadata.get("place")]
+    named = {name: getattr(settings, name) for name in places if getattr(settings, name) is not None}
+    settings = attrs.evolve(settings, **{name: str(_placed(value, folder)) for name, value in named.items()})
     return Stage(spec.name, spec.uses, spec.needs, kind, settings)
+
+
+def _placed(named: str, folder: Path) -> Path:
+    """Where a file or folder lies that a setting names: beside the run file, or else in the user's data."""
+    beside, data = folder / Path(named).expanduser(), os.environ.get(DATA)
+    return beside if beside.exists() or not data else Path(data).expanduser() / named
 
 
 def _check_settings(stages: Iterable[Stage], compiled: Compiled | None, findings: Findings) -> None:

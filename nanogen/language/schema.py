@@ -292,6 +292,8 @@ def _kind(hint: Any) -> Schema:
         return _kind(next(part for part in get_args(hint) if part is not type(None)))
     if get_origin(hint) is tuple:
         return {"type": "array", "items": _kind(get_args(hint)[0])}
+    if get_origin(hint) is dict:
+        return {"type": "object", "additionalProperties": _kind(get_args(hint)[1])}
     if hint is Count:
         return {"type": ["integer", "string"], "pattern": f"^{COUNT_PATTERN}$"}
     return {"type": {int: "integer", float: "number", str: "string", bool: "boolean"}[hint]}

@@ -63,6 +63,8 @@ class Bundle:
             lines = path.read_text(encoding="utf-8").split("\n")
         except FileNotFoundError:
             raise Fault(f"the bundle has no `eval_data/{task.file}`") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise Fault(f"`eval_data/{task.file}` cannot be read: {error}") from None
         rows = [_row(line, task, number) for number, line in enumerate(lines, 1) if line.strip()]
         random.Random(ORDER_SEED).shuffle(rows)
         rows = rows[:most]
@@ -84,10 +86,10 @@ def read_bundle(folder: Path) -> Bundle:
         tasks = tuple(_task(item, baselines) for item in listed["icl_tasks"])
     except FileNotFoundError as error:
         raise Fault(f"`{folder}` is no evaluation bundle: it has no `{Path(error.filename).name}`") from None
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, IndexError) as error:
-        raise Fault(
-            f"`{folder}` is no evaluation bundle that this reads: {type(error).__name__}: {error}"
-        ) from None
+    except KeyError as error:
+        raise Fault(f"`{folder}` is no evaluation bundle: it says nothing of {error}") from None
+    except (yaml.YAMLError, OSError, TypeError, ValueError, IndexError) as error:
+        raise Fault(f"`{folder}` is no evaluation bundle: {' '.join(str(error).split())}") from None
     return Bundle(folder, tasks)
 
 
@@ -197,18 +199,14 @@ def question(task: Task, rows: Sequence[Row], index: int, encoder: Encoder) -> Q
     """A row's options as ids, each with the place of its first scored token; what is scored ends with it."""
     found = [encoder(text) for text in prompts(task, rows, index)]
     if task.kind == CONTINUE:
-        without, whole = found
-        return Question((_option(whole, shared_start([without, whole])),))
+        whole = found[1]
+        return Question((Option(tuple(whole), min(shared_start(found), len(whole) - 1)),))
     shortest = min(map(len, found))
     if task.kind == CHOICE:
         start = min(shared_start(found), shortest - 1)  # an option that another one begins with is scored too
-        return Question(tuple(_option(ids, start) for ids in found))
+        return Question(tuple(Option(tuple(ids), start) for ids in found))
     suffix = min(shared_start([ids[::-1] for ids in found]), shortest - 1)
-    return Question(tuple(_option(ids, len(ids) - suffix) for ids in found))
-
-
-def _option(ids: list[int], start: int) -> Option:
-    return Option(tuple(ids), start)
+    return Question(tuple(Option(tuple(ids), len(ids) - suffix) for ids in found))
 
 
 def shared_start(lists: Sequence[list[int]]) -> int:
