@@ -46,6 +46,7 @@ class Scorer:
     passed: int = field(init=False)
     device: torch.device = field(init=False)
     _writes: int = field(init=False, default=0)  # to the past, of one pass
+    _past: Past | None = field(init=False, default=None)  # of the last questions
 
     def __attrs_post_init__(self) -> None:
         self.device = next(self.model.parameters()).device
@@ -77,6 +78,7 @@ class Scorer:
             found.update(zip(group, scores, strict=True))
             waiting = waiting[len(group) :]
             done(len(found))
+        self._past = None
         return [found[number] for number in range(len(questions))]
 
     def _next(self, waiting: list[int], questions: Sequence[Question]) -> list[int]:
@@ -92,7 +94,16 @@ class Scorer:
     # -- passes
 
     def past(self, rows: int, capacity: int) -> Past:
-        return Past(self.blueprint, rows, capacity, self.dtype, self.device, self.dials)
+        """An empty past; what the last one held at places of its own is left there, for a mask hides it."""
+        last, self._past = self._past, None  # never two of them
+        if last is None or last.rows < rows or last.capacity < capacity:
+            last = None
+            last = Past(self.blueprint, rows, capacity, self.dtype, self.device, self.dials)
+        for leaf, whole in last.leaves():
+            if not whole:
+                leaf.zero_()
+        self._past = last
+        return last
 
     def now(self, ids: Tensor, positions: Tensor, past: Any) -> Now:
         rows = torch.zeros_like(ids[:, :1])  # what a model draws follows from the positions alone
@@ -147,10 +158,8 @@ class _Group:
     def _read(self, first: int, last: int) -> None:
         """Read what the options of each question begin with."""
         ids = torch.tensor([q.options[0].ids[: self.depths[first]] for q in self.questions[first:last]])
-        depth = self.depths[first]
-        passes = -(-depth * (last - first) // self.scorer.passed)
-        step = -(-depth // max(1, passes))
-        for start in range(0, depth, max(1, step)):
+        step = max(1, self.scorer.passed // (last - first))
+        for start in range(0, self.depths[first], step):
             piece = ids[:, start : start + step].to(self.scorer.device)
             end = start + piece.shape[1]
             positions = torch.arange(start, end, device=self.scorer.device)[None]
@@ -164,14 +173,14 @@ class _Group:
         rows = max(1, most // self.rest)
         for first in range(0, len(self.questions), rows):
             last = min(first + rows, len(self.questions))
-            before, logits = None, None
+            read, logits = torch.empty(0), torch.empty(0)
             for number in range(max(len(q.options) for q in self.questions[first:last])):
                 ids, targets = self._way(first, last, number)
                 # options of one id each differ in what is scored, and not in what is read
-                if logits is None or not torch.equal(ids, before):
-                    for leaf, copy in kept if before is not None else ():
+                if not torch.equal(ids, read):
+                    for leaf, copy in kept:
                         leaf[first:last].copy_(copy[first:last])
-                    logits, before = self._logits(first, last, ids), ids
+                    logits, read = self._logits(first, last, ids), ids
                 for row, score in enumerate(_scored(logits, targets), first):
                     if number < len(self.questions[row].options):
                         found[row].append(score)
