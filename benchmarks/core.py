@@ -23,7 +23,6 @@ from torch import nn
 
 from nanogen.compiler import Compiled, compile_file
 from nanogen.shelf import find
-from runtime.decoding.prepack import prepare
 from runtime.faults import Fault
 from runtime.model import build, initialize
 from runtime.primitives import Now
@@ -62,9 +61,8 @@ def main() -> None:
     tokenizer = Tokenizer.train(texts(asked), vocab=DIMS["vocab"])
     spec = sys.argv[3] if len(sys.argv) > 3 else "nanochat_2025"
     compiled = compile_file(find(spec, "model"), DIMS)
-    model, other = (made(compiled) for _ in range(2))
-    prepare(other, torch.float32)
-    scorer = Scorer(other, compiled.blueprint)
+    model = made(compiled)
+    scorer = Scorer(model, compiled.blueprint)
 
     def at_once(one: Asked) -> Found:
         return scorer.score(one.questions(tokenizer, Encoder(tokenizer.encode, tokenizer.bos)))
@@ -88,7 +86,7 @@ def main() -> None:
         print(f"{one.task.label:32} {len(one.rows):>4} {figures}", flush=True)
     print(f"{'all':37} {totals[0]:>8.1f} {totals[1]:>8.1f} {totals[0] / totals[1]:>5.1f}x")
     print(
-        f"memory at most, beside the models: {memory[-1]:.0f} MiB at once, {peak() - start:.0f} MiB with the plain way"
+        f"memory at most, beside the model: {memory[-1]:.0f} MiB at once, {peak() - start:.0f} MiB with the plain way"
     )
 
 

@@ -8,6 +8,7 @@ those of a plain pass over each option by itself, but for the order of sums. Kno
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
@@ -29,7 +30,6 @@ HELD = {"cpu": 8_192, "cuda": 65_536}  # positions of the questions that are at 
 PASS = {"cpu": 512, "cuda": 16_384}  # positions of one pass: on a CPU, what its caches hold
 LOGITS = 2**26  # of one pass
 LEAST = 256  # positions at work; below these there is nothing left to halve
-ROOM = 128  # positions by which the past grows
 SPREAD = 0.8  # of the longest shared start in a pass: the others are read as far as the shortest one goes
 
 # B rows, T positions, V ids
@@ -49,7 +49,7 @@ class Scorer:
     passed: int = field(init=False)
     device: torch.device = field(init=False)
     _writes: int = field(init=False, default=0)  # to the past, of one pass
-    _past: Past | None = field(init=False, default=None)  # of the last questions
+    _pool: Pool = field(init=False, factory=lambda: Pool())
 
     def __attrs_post_init__(self) -> None:
         self.device = next(self.model.parameters()).device
@@ -81,7 +81,6 @@ class Scorer:
             found.update(zip(group, scores, strict=True))
             waiting = waiting[len(group) :]
             done(len(found))
-        self._past = None
         return [found[number] for number in range(len(questions))]
 
     def _next(self, waiting: list[int], questions: Sequence[Question]) -> list[int]:
@@ -100,20 +99,15 @@ class Scorer:
     # -- passes
 
     def past(self, rows: int, capacity: int) -> Past:
-        """An empty past; what the last one held at places of its own is left there, for a mask hides it."""
-        capacity = (
-            -(-capacity // ROOM) * ROOM
-        )  # few sizes: memory that is freed is then what is asked for next
-        rows = max(rows, self.held // capacity)
-        last, self._past = self._past, None  # never two of them
-        if last is None or last.rows < rows or last.capacity < capacity:
-            last = None
-            last = Past(self.blueprint, rows, capacity, self.dtype, self.device, self.dials)
-        for leaf, whole in last.leaves():
+        """An empty past; what an earlier one held at places of its own is left there, for a mask hides it."""
+        self._pool.rewind()
+        past = Past(
+            self.blueprint, rows, capacity, self.dtype, self.device, self.dials, make=self._pool.zeros
+        )
+        for leaf, whole in past.leaves():
             if not whole:
                 leaf.zero_()
-        self._past = last
-        return last
+        return past
 
     def now(self, ids: Tensor, positions: Tensor, past: Any) -> Now:
         rows = torch.zeros_like(ids[:, :1])  # what a model draws follows from the positions alone
@@ -151,6 +145,32 @@ class Scorer:
         before = _versions(past)
         self.model(ids, self.now(ids, torch.arange(2, device=self.device)[None], past.tree))
         return _versions(past) - before
+
+
+class Pool:
+    """Memory for one past after the other. To free it each time would leave holes that the next does not fit."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Tensor] = []
+        self._given = 0
+
+    def rewind(self) -> None:
+        """Give the same memory again."""
+        self._given = 0
+
+    def zeros(self, *shape: int, dtype: torch.dtype, device: str | torch.device) -> Tensor:
+        """Memory of that shape: zeros, or what was left there."""
+        size = math.prod(shape)
+        if self._given == len(self._blocks):
+            self._blocks.append(torch.empty(0, dtype=dtype, device=device))
+        block = self._blocks[self._given]
+        if block.numel() < size or block.dtype != dtype:
+            self._blocks[self._given] = block = torch.empty(
+                0, dtype=dtype, device=device
+            )  # the old one goes first
+            self._blocks[self._given] = block = torch.zeros(size * 5 // 4, dtype=dtype, device=device)
+        self._given += 1
+        return block[:size].view(shape)
 
 
 @define(eq=False)

@@ -179,8 +179,10 @@ def _core(work: Work, artefact: Artefact, kept: Any) -> dict[str, Any]:
     from runtime.scoring import Scorer
     from stages.trained import decoding_machine
 
-    dtype = decoding_machine(dtype=settings.core_dtype, compiled="no").torch_dtype
-    prepare(artefact.model, dtype)
+    chosen = decoding_machine(dtype=settings.core_dtype, compiled="no")
+    dtype = chosen.torch_dtype
+    if chosen.device != "cpu":  # there oneDNN would keep a kernel for every length of a prompt
+        prepare(artefact.model, dtype)
     scorer = Scorer(artefact.model, artefact.compiled.blueprint, dtype, settings.dials or {})
     folder = Path(settings.core)
     return evaluate_core(

@@ -31,8 +31,9 @@ def allocate_past(
     device: str | torch.device = "cpu",
     dials: Dials | None = None,
     turns_kept: int | None = None,
+    make: Callable[..., Tensor] = torch.zeros,
 ) -> Any:
-    """Return the tree of zeros (B, C, ..) for `rows` rows of `capacity` positions.
+    """Return the tree of zeros (B, C, ..) for `rows` rows of `capacity` positions, each leaf as `make` gives it.
 
     A loop has a tree for each of its turns; `dials` says how many there are. With `turns_kept` it has that many
     at most, and turn t shares the one of t % turns_kept: cheaper, and no longer what was trained.
@@ -46,7 +47,7 @@ def allocate_past(
             own = [branch(tree["turn"]) for _ in range(min(times, turns_kept or times))]
             return [own[turn % len(own)] for turn in range(times)]
         if "positions" in tree:  # a leaf: no equation can have this name
-            return _zeros(tree, rows, capacity, dtype, device)
+            return _leaf(tree, rows, capacity, dtype, device, make)
         return {name: branch(t) for name, t in tree.items()}
 
     return branch(blueprint["state"])
@@ -60,13 +61,20 @@ def turns(blueprint: Blueprint, times: int | str, dials: Dials | None) -> int:
     return (dials or {}).get(times, default)
 
 
-def _zeros(leaf: dict, rows: int, capacity: int, dtype: torch.dtype, device: str | torch.device) -> Tensor:
+def _leaf(
+    leaf: dict,
+    rows: int,
+    capacity: int,
+    dtype: torch.dtype,
+    device: str | torch.device,
+    make: Callable[..., Tensor],
+) -> Tensor:
     # null: every position that a row may reach; else the last few, and never more than it may reach
     positions = capacity if leaf["positions"] is None else min(leaf["positions"], capacity)
     kept = torch.float32 if leaf["dtype"] == "float32" else dtype
     *outer, last = leaf["axes"] or [1]
     # in memory positions stand next to the last axis: attention reads the past a head at a time
-    made = torch.zeros(rows, *outer, positions, last, dtype=kept, device=device).movedim(-2, 1)
+    made = make(rows, *outer, positions, last, dtype=kept, device=device).movedim(-2, 1)
     return made if leaf["axes"] else made.squeeze(-1)
 
 
@@ -112,6 +120,7 @@ class Past:
     device: torch.device
     dials: Dials = field(factory=dict)
     turns_kept: int | None = None
+    make: Callable[..., Tensor] = torch.zeros
     tree: Any = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -123,6 +132,7 @@ class Past:
             device=self.device,
             dials=self.dials,
             turns_kept=self.turns_kept,
+            make=self.make,
         )
         object.__setattr__(self, "tree", made)
 

@@ -16,7 +16,7 @@ from runtime.decoding.prepack import can_prepack, prepack
 from runtime.model import build, initialize
 from runtime.primitives import Now
 from runtime.questions import Option, Question, Score
-from runtime.scoring import Scorer, is_out_of_memory
+from runtime.scoring import Pool, Scorer, is_out_of_memory
 
 LOOPED = """
 kind = "model"
@@ -231,6 +231,19 @@ def test_reading_leaves_out_what_serves_logits_alone(monkeypatch):
     model.trunk[-1].mlp.register_forward_hook(lambda module, given, made: calls.append(made.shape[1]))
     scorer.score([Question((Option(tuple(range(33)), 30),))])
     assert calls == [3]
+
+
+def test_one_past_after_the_other_has_the_same_memory():
+    pool = Pool()
+    first = pool.zeros(4, 10, dtype=torch.float32, device="cpu")
+    other = pool.zeros(3, dtype=torch.float32, device="cpu")
+    assert not first.any()
+    first.fill_(1)
+    pool.rewind()
+    again = pool.zeros(5, 9, dtype=torch.float32, device="cpu")
+    assert again.data_ptr() == first.data_ptr() != other.data_ptr()
+    pool.rewind()
+    assert pool.zeros(40, 10, dtype=torch.float32, device="cpu").shape == (40, 10)
 
 
 def test_no_more_positions_are_at_work_than_may_be(monkeypatch):
