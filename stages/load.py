@@ -97,11 +97,13 @@ def _check_reads(stages: Iterable[Stage], findings: Findings) -> None:
         given = [uses[n] for n in stage.needs if n in uses]
         unknown = any(n not in uses for n in stage.needs)  # told already
         for wanted in stage.kind.READS:
-            if given.count(wanted) != 1 and not unknown:
-                have = [n for n, u in uses.items() if u == wanted]
-                count = "none" if wanted not in given else str(given.count(wanted))
-                message = f"`{stage.name}` reads one `{wanted}` stage, and its needs name {count}"
-                help = f"add `{have[0]}` to its needs" if have else f'add a stage with `uses = "{wanted}"`'
+            kinds = (wanted,) if isinstance(wanted, str) else wanted
+            count = sum(given.count(kind) for kind in kinds)
+            if count != 1 and not unknown:
+                have = [n for n, u in uses.items() if u in kinds and n != stage.name]
+                named = " or ".join(f"`{kind}`" for kind in kinds)
+                message = f"`{stage.name}` reads one {named} stage, and its needs name {count or 'none'}"
+                help = f"add `{have[-1]}` to its needs" if have else f'add a stage with `uses = "{kinds[0]}"`'
                 findings.note("NG703", message, Place(("stage", stage.name, "needs")), help=help)
 
 
