@@ -16,12 +16,13 @@ from typing import Any, BinaryIO
 import attrs
 
 from runtime.faults import Fault
-from stages.sandbox.program import OUTCOMES, Limits, Program, Verdict
+from stages.sandbox.program import Limits, Program, Verdict
 
 HOME = Path(__file__).parents[2]  # of the package `stages`
 # isolated: no variables, no site packages, no current folder; the library's own modules come first
 BEGIN = "import sys, json; sys.path.append(sys.argv[1]); from stages.sandbox.inside.start import main; "
 BEGIN += "sys.path.pop(); main(json.loads(sys.argv[2]))"
+LOADER = ("LD_LIBRARY_PATH",)  # some interpreters do not start without; they forget it then
 LONGEST_VERDICT = 1 << 16
 
 
@@ -35,7 +36,7 @@ def run_in_box(program: Program, limits: Limits, *, namespaces: bool) -> Verdict
             stdin=job,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={},
+            env={name: os.environ[name] for name in LOADER if name in os.environ},
             cwd="/",
             start_new_session=True,
         )
@@ -44,7 +45,7 @@ def run_in_box(program: Program, limits: Limits, *, namespaces: bool) -> Verdict
 
 def job_file(program: Program) -> BinaryIO:
     """The program in a file of memory: with a pipe, somebody would have to be there to read."""
-    file = open(os.memfd_create("job"), "w+b")
+    file = os.fdopen(os.memfd_create("job"), "w+b")
     file.write(json.dumps(attrs.asdict(program)).encode("ascii"))
     file.seek(0)
     return file
@@ -53,12 +54,14 @@ def job_file(program: Program) -> BinaryIO:
 def waited(process: subprocess.Popen[bytes], seconds: float) -> bytes | None:
     """What the sandbox said, or `None` where its time was up; no process of it is left."""
     assert process.stdout is not None
+    ear = select.poll()
+    ear.register(process.stdout, select.POLLIN)
     said = b""
     deadline = time.monotonic() + seconds
     try:
         while len(said) < LONGEST_VERDICT:
             left = deadline - time.monotonic()
-            if left <= 0 or not select.select([process.stdout], [], [], left)[0]:
+            if left <= 0 or not ear.poll(left * 1000):
                 return None
             if not (part := os.read(process.stdout.fileno(), LONGEST_VERDICT)):
                 break
@@ -76,8 +79,10 @@ def verdict(said: bytes | None, limits: Limits) -> Verdict:
         return Verdict("timeout", f"it took longer than {limits.seconds:g} s")
     if not said:
         return Verdict("killed", "its tests were ended before they came to a verdict")
-    found: dict[str, Any] = json.loads(said)
-    if "fault" in found:
-        raise Fault(f"the sandbox did not run: {found['fault']}")
-    assert found["outcome"] in OUTCOMES, found
-    return Verdict(**found)
+    try:
+        found: dict[str, Any] = json.loads(said)
+        if "fault" not in found:
+            return Verdict(**found)
+    except (ValueError, TypeError):  # tests that write where the verdict goes
+        found = {"fault": "it said nothing that can be read"}
+    raise Fault(f"the sandbox did not run: {found['fault']}")

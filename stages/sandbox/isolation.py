@@ -109,4 +109,4 @@ def fault_of(way: str) -> str:
             found = run_in_box(program, LIMITS, namespaces=way == "namespaces")
         except Fault as fault:
             return fault.message
-    return "" if found.passed else f"a program got out: {found.outcome}, {found.reason}"
+    return "" if found.passed else f"a trial of it {found.outcome}: {found.reason}"

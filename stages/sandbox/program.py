@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attrs import field, frozen
-from attrs.validators import ge, gt
+from attrs.validators import ge, gt, in_
 
 OUTCOMES = ("passed", "failed", "timeout", "memory", "killed", "refused")
 
@@ -23,7 +23,9 @@ class Limits:
     """What one program may use."""
 
     seconds: float = field(default=5.0, validator=gt(0))  # on the clock, from start to verdict
-    memory: int = field(default=256 << 20, validator=ge(64 << 20))  # bytes of addresses; an interpreter takes 30 MiB
+    memory: int = field(
+        default=256 << 20, validator=ge(64 << 20)
+    )  # bytes of addresses; an interpreter takes 30 MiB
     output: int = field(default=64 << 10, validator=ge(0))  # bytes printed
 
 
@@ -36,7 +38,7 @@ class Verdict:
     what the sandbox forbids.
     """
 
-    outcome: str
+    outcome: str = field(validator=in_(OUTCOMES))
     reason: str = ""  # for people; empty where it passed
     output: str = ""  # the end of what it printed
 

@@ -10,14 +10,14 @@ from stages.sandbox.inside import syscalls
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 
-NEW_MOUNTS, NEW_CGROUP, NEW_UTS, NEW_IPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
+NEW_MOUNTS, NEW_UTS, NEW_IPC = 0x00020000, 0x04000000, 0x08000000
 NEW_USER, NEW_PIDS, NEW_NETWORK = 0x10000000, 0x20000000, 0x40000000
 
 READ_ONLY, NO_SUID, NO_DEVICES, NO_PROGRAMS = 1, 2, 4, 8
 REMOUNT, BIND, RECURSIVE, PRIVATE = 32, 4096, 16384, 1 << 18
 DETACH = 2
 
-DEATH_SIGNAL, DUMPABLE, SECCOMP, NO_NEW_PRIVILEGES = 1, 4, 22, 38
+DEATH_SIGNAL, SECCOMP, NO_NEW_PRIVILEGES = 1, 22, 38
 
 
 def asked(what: str, result: int) -> int:
@@ -60,7 +60,7 @@ def prctl(option: int, *values: Any) -> None:
 class MountAttributes(ctypes.Structure):
     """`struct mount_attr`."""
 
-    _fields_ = [(name, ctypes.c_uint64) for name in ("set", "clear", "propagation", "userns")]  # noqa: RUF012
+    _fields_ = [(name, ctypes.c_uint64) for name in ("set", "clear", "propagation", "userns")]
 
 
 def seal(target: str) -> None:

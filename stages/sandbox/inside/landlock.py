@@ -15,7 +15,12 @@ from stages.sandbox.inside import kernel
 from stages.sandbox.inside.readable import readable
 
 READ_FILE, READ_FOLDER = 1 << 2, 1 << 3
-RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}  # of files, by the kernel's version
+RIGHTS = {
+    1: (1 << 13) - 1,
+    2: (1 << 14) - 1,
+    3: (1 << 15) - 1,
+    4: (1 << 15) - 1,
+}  # of files, by the kernel's version
 NEWER_RIGHTS = (1 << 16) - 1
 BELOW_A_PATH = 1
 

@@ -25,7 +25,9 @@ def enter() -> None:
     sources = {path: os.open(path, os.O_PATH) for path in readable() if path not in links}
     covered = hidden()
     kernel.mount("none", "/", None, kernel.RECURSIVE | kernel.PRIVATE)
-    kernel.mount("tmpfs", WORKBENCH, "tmpfs", kernel.NO_SUID | kernel.NO_DEVICES, "mode=755,size=1m,nr_inodes=512")
+    kernel.mount(
+        "tmpfs", WORKBENCH, "tmpfs", kernel.NO_SUID | kernel.NO_DEVICES, "mode=755,size=1m,nr_inodes=512"
+    )
     for path, link in links.items():
         os.makedirs(WORKBENCH + os.path.dirname(path), exist_ok=True)
         os.symlink(link, WORKBENCH + path)
@@ -38,7 +40,12 @@ def enter() -> None:
     os.chdir(WORKBENCH)
     kernel.system_call("pivot_root", b".", b".")
     kernel.unmount(".")  # the old root lies on top of the new one
-    kernel.mount("none", "/", None, kernel.REMOUNT | kernel.BIND | kernel.READ_ONLY | kernel.NO_SUID | kernel.NO_DEVICES)
+    kernel.mount(
+        "none",
+        "/",
+        None,
+        kernel.REMOUNT | kernel.BIND | kernel.READ_ONLY | kernel.NO_SUID | kernel.NO_DEVICES,
+    )
     os.chdir(SCRATCH)
 
 
@@ -51,7 +58,11 @@ def part() -> None:
         except PermissionError:
             pass  # root of a container that has none of root's rights
     kernel.unshare(ELSEWHERE | kernel.NEW_USER)
-    for name, text in (("setgroups", "deny"), ("uid_map", f"{NOBODY} {uid} 1"), ("gid_map", f"{NOBODY} {gid} 1")):
+    for name, text in (
+        ("setgroups", "deny"),
+        ("uid_map", f"{NOBODY} {uid} 1"),
+        ("gid_map", f"{NOBODY} {gid} 1"),
+    ):
         with open(f"/proc/self/{name}", "w") as file:
             file.write(text)
 

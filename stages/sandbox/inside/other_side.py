@@ -31,7 +31,9 @@ class Ended(BaseException):
 class OtherSide:
     """A candidate's process: its number, and the pipes to and from it."""
 
-    def __init__(self, process: int, questions: int, answers: int, printed: int, *, seconds: float, output: int):
+    def __init__(
+        self, process: int, questions: int, answers: int, printed: int, *, seconds: float, output: int
+    ):
         self.process = process
         self.questions = questions
         self.answers = answers
@@ -116,7 +118,9 @@ class OtherSide:
         """How the process ended."""
         _, status, used = os.wait4(self.process, 0)
         if os.WIFEXITED(status):
-            return Ended("failed", f"it left with exit status {os.WEXITSTATUS(status)} before the tests were done")
+            return Ended(
+                "failed", f"it left with exit status {os.WEXITSTATUS(status)} before the tests were done"
+            )
         number = os.WTERMSIG(status)
         if number == signal.SIGSYS:
             return Ended("refused", "it asked the kernel for what only an attack needs")
@@ -143,6 +147,6 @@ class OtherSide:
 
 
 def outcome_of(name: str, error: int | None) -> str:
-    if name == "MemoryError":
+    if name == "MemoryError" or error == errno.ENOMEM:
         return "memory"
     return "refused" if error in FORBIDDEN else "failed"

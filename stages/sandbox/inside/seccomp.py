@@ -75,7 +75,7 @@ def steps(scratch: bool) -> list[Step]:
 class Filter(ctypes.Structure):
     """`struct sock_fprog`."""
 
-    _fields_ = [("length", ctypes.c_ushort), ("steps", ctypes.c_void_p)]  # noqa: RUF012
+    _fields_ = [("length", ctypes.c_ushort), ("steps", ctypes.c_void_p)]
 
 
 def install(scratch: bool) -> None:

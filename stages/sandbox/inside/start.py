@@ -26,7 +26,10 @@ ABOVE = 32  # all descriptors that are open when they are moved
 
 def main(orders: dict[str, Any]) -> None:
     """`namespaces` (or else Landlock), `seconds`, `memory` in bytes, `output` in bytes."""
-    signal.setitimer(signal.ITIMER_REAL, orders["seconds"] + SPARE_SECONDS)  # should nobody wait for the verdict
+    signal.setitimer(
+        signal.ITIMER_REAL, orders["seconds"] + SPARE_SECONDS
+    )  # should nobody wait for the verdict
+    os.environ.clear()
     result = os.dup(1)
     try:
         if orders["namespaces"]:
@@ -59,7 +62,9 @@ def judged(orders: dict[str, Any], result: int) -> dict[str, Any]:
     limits = {name: orders[name] for name in ("namespaces", "seconds", "memory")}
     questions, answers, printed = os.pipe(), os.pipe(), os.pipe()
     if orders["namespaces"]:
-        kernel.unshare(kernel.NEW_PIDS)  # the candidate is alone in its own: there is nobody to send signals to
+        kernel.unshare(
+            kernel.NEW_PIDS
+        )  # the candidate is alone in its own: there is nobody to send signals to
     third = os.fork()
     if third == 0:
         be_candidate(questions[0], answers[1], printed[1], limits)
@@ -92,8 +97,8 @@ def be_candidate(questions: int, answers: int, printed: int, limits: dict[str, A
     for place, descriptor in enumerate(copies):
         os.dup2(descriptor, place)
     os.closerange(len(kept), 1024)
-    sys.stdin = open(0)
-    sys.stdout = sys.stderr = open(1, "w", buffering=1, errors="backslashreplace", closefd=False)
+    sys.stdin = os.fdopen(0)
+    sys.stdout = sys.stderr = os.fdopen(1, "w", buffering=1, errors="backslashreplace", closefd=False)
     try:
         surrender(**limits)
         frames.send(ANSWERS, b"")

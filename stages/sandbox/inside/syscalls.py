@@ -9,34 +9,167 @@ from __future__ import annotations
 import os
 
 # What an interpreter needs that computes, reads its library and talks through pipes that it has.
-PLAIN = """
-    read write readv writev pread64 pwrite64 lseek close dup dup2 dup3 pipe pipe2 select pselect6
-    poll ppoll mmap munmap mprotect mremap madvise brk rt_sigaction rt_sigprocmask rt_sigreturn
-    rt_sigpending rt_sigtimedwait rt_sigsuspend sigaltstack restart_syscall sched_yield nanosleep
-    clock_nanosleep clock_gettime clock_getres gettimeofday time times getpid gettid getppid getpgrp
-    getpgid getsid getuid geteuid getgid getegid getgroups getresuid getresgid exit exit_group futex
-    set_robust_list rseq stat lstat fstat newfstatat statx access faccessat faccessat2 readlink
-    readlinkat getcwd chdir fchdir getdents64 statfs fstatfs getrlimit getrusage sysinfo uname
-    getrandom getitimer setitimer alarm pause sched_getaffinity membarrier wait4 waitid umask fsync
-    fdatasync ftruncate fadvise64
-""".split()
+PLAIN = [
+    "read",
+    "write",
+    "readv",
+    "writev",
+    "pread64",
+    "pwrite64",
+    "lseek",
+    "close",
+    "dup",
+    "dup2",
+    "dup3",
+    "pipe",
+    "pipe2",
+    "select",
+    "pselect6",
+    "poll",
+    "ppoll",
+    "mmap",
+    "munmap",
+    "mprotect",
+    "mremap",
+    "madvise",
+    "brk",
+    "rt_sigaction",
+    "rt_sigprocmask",
+    "rt_sigreturn",
+    "rt_sigpending",
+    "rt_sigtimedwait",
+    "rt_sigsuspend",
+    "sigaltstack",
+    "restart_syscall",
+    "sched_yield",
+    "nanosleep",
+    "clock_nanosleep",
+    "clock_gettime",
+    "clock_getres",
+    "gettimeofday",
+    "time",
+    "times",
+    "getpid",
+    "gettid",
+    "getppid",
+    "getpgrp",
+    "getpgid",
+    "getsid",
+    "getuid",
+    "geteuid",
+    "getgid",
+    "getegid",
+    "getgroups",
+    "getresuid",
+    "getresgid",
+    "exit",
+    "exit_group",
+    "futex",
+    "set_robust_list",
+    "rseq",
+    "stat",
+    "lstat",
+    "fstat",
+    "newfstatat",
+    "statx",
+    "access",
+    "faccessat",
+    "faccessat2",
+    "readlink",
+    "readlinkat",
+    "getcwd",
+    "chdir",
+    "fchdir",
+    "getdents64",
+    "statfs",
+    "fstatfs",
+    "getrlimit",
+    "getrusage",
+    "sysinfo",
+    "uname",
+    "getrandom",
+    "getitimer",
+    "setitimer",
+    "alarm",
+    "pause",
+    "sched_getaffinity",
+    "membarrier",
+    "wait4",
+    "waitid",
+    "umask",
+    "fsync",
+    "fdatasync",
+    "ftruncate",
+    "fadvise64",
+]
 
 # Allowed with some arguments only; seccomp.py says which.
-CHECKED = "open openat fcntl ioctl kill tgkill prlimit64".split()
+CHECKED = ["open", "openat", "fcntl", "ioctl", "kill", "tgkill", "prlimit64"]
 
 # What changes folders; allowed where there is a scratch folder and nothing else to change.
-FOLDERS = """
-    mkdir mkdirat rmdir unlink unlinkat rename renameat renameat2 symlink symlinkat link linkat
-""".split()
+FOLDERS = [
+    "mkdir",
+    "mkdirat",
+    "rmdir",
+    "unlink",
+    "unlinkat",
+    "rename",
+    "renameat",
+    "renameat2",
+    "symlink",
+    "symlinkat",
+    "link",
+    "linkat",
+]
 
 # No program has an honest use for these: whoever calls one is ended.
-HOSTILE = """
-    ptrace process_vm_readv process_vm_writev mount umount2 pivot_root chroot unshare setns
-    open_tree move_mount fsopen fsconfig fsmount fspick mount_setattr bpf perf_event_open kexec_load
-    kexec_file_load init_module finit_module delete_module add_key request_key keyctl userfaultfd
-    io_uring_setup io_uring_enter io_uring_register reboot swapon swapoff settimeofday clock_settime
-    adjtimex acct quotactl open_by_handle_at iopl ioperm modify_ldt pidfd_getfd mknod mknodat
-""".split()
+HOSTILE = [
+    "ptrace",
+    "process_vm_readv",
+    "process_vm_writev",
+    "mount",
+    "umount2",
+    "pivot_root",
+    "chroot",
+    "unshare",
+    "setns",
+    "open_tree",
+    "move_mount",
+    "fsopen",
+    "fsconfig",
+    "fsmount",
+    "fspick",
+    "mount_setattr",
+    "bpf",
+    "perf_event_open",
+    "kexec_load",
+    "kexec_file_load",
+    "init_module",
+    "finit_module",
+    "delete_module",
+    "add_key",
+    "request_key",
+    "keyctl",
+    "userfaultfd",
+    "io_uring_setup",
+    "io_uring_enter",
+    "io_uring_register",
+    "reboot",
+    "swapon",
+    "swapoff",
+    "settimeofday",
+    "clock_settime",
+    "adjtimex",
+    "acct",
+    "quotactl",
+    "open_by_handle_at",
+    "iopl",
+    "ioperm",
+    "modify_ldt",
+    "pidfd_getfd",
+    "mknod",
+    "mknodat",
+]
 
 NUMBERS = {  # on x86_64, on aarch64; None where it has no such call
     "access": (21, None),

@@ -1,0 +1,61 @@
+"""A way counts when its walls hold; the first that does is taken, and where none does the reasons are told."""
+
+import sys
+
+import pytest
+
+from runtime.faults import Fault
+from stages.sandbox import isolation as module
+from stages.sandbox.isolation import Isolation, best, fault_of, isolation
+from stages.sandbox.program import Verdict
+
+
+def test_the_first_way_that_holds_is_taken():
+    found = best(("namespaces", "landlock"), {"namespaces": "unshare: no", "landlock": ""}.__getitem__)
+    assert (found.way, found.enough, found.missing) == ("landlock", True, ("namespaces: unshare: no",))
+    assert any("library can be read" in layer for layer in found.layers)
+    assert best(("namespaces", "landlock"), lambda way: "").way == "namespaces"
+
+
+def test_no_way_is_no_isolation():
+    found = best(("namespaces", "landlock"), lambda way: "no")
+    assert not found.enough
+    assert found.why_not == "namespaces: no; landlock: no"
+
+
+def test_a_program_that_got_out_closes_a_way(monkeypatch):
+    monkeypatch.setattr(module, "run_in_box", lambda *a, **k: Verdict("failed", "this did not hold"))
+    assert fault_of("namespaces") == "a trial of it failed: this did not hold"
+
+
+def test_walls_that_cannot_be_built_close_a_way(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise Fault("the sandbox did not run: unshare: Operation not permitted")
+
+    monkeypatch.setattr(module, "run_in_box", refuse)
+    assert "unshare" in fault_of("namespaces")
+
+
+def test_other_systems_have_none(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    found = isolation.__wrapped__()
+    assert not found.enough
+    assert "this is darwin" in found.why_not
+
+
+def test_other_processors_have_none(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(module, "known_machine", lambda: False)
+    assert isolation.__wrapped__() == Isolation(missing=isolation.__wrapped__().missing)
+
+
+@pytest.mark.parametrize("escape", ["files to read", "files to write", "memory"])
+def test_the_probe_sees_an_open_door(escape, tmp_path):
+    """Run here, where there are no walls, a try that only touches a file of its own gets through."""
+    file = tmp_path / "file"
+    file.touch()
+    space: dict = {}
+    exec(module.ESCAPES.format(file=str(file), memory=1 << 10), space)
+    attempts = dict(space["tries"]())
+    space["tries"] = lambda: [(escape, attempts[escape])]
+    assert space["escapes"]() == [escape]
