@@ -1,13 +1,18 @@
 """A way counts when its walls hold; the first that does is taken, and where none does the reasons are told."""
 
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from runtime.faults import Fault
 from stages.sandbox import isolation as module
+from stages.sandbox.inside.syscalls import known_machine
 from stages.sandbox.isolation import Isolation, best, fault_of, isolation
 from stages.sandbox.program import Verdict
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_the_first_way_that_holds_is_taken():
@@ -59,3 +64,28 @@ def test_the_probe_sees_an_open_door(escape, tmp_path):
     attempts = dict(space["tries"]())
     space["tries"] = lambda: [(escape, attempts[escape])]
     assert space["escapes"]() == [escape]
+
+
+# -- a fault of ours shall not pass for a machine that has no isolation, and skip all other tests
+
+
+def of_the_kernel(code: str) -> bool:
+    """Whether the kernel grants a process what the code asks for."""
+    command = [sys.executable, "-c", f"from stages.sandbox.inside import kernel, little_root; {code}"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("way", "code"),
+    [
+        (
+            "namespaces",
+            "little_root.part(); kernel.mount('none', '/', None, kernel.RECURSIVE | kernel.PRIVATE)",
+        ),
+        ("landlock", "kernel.system_call('landlock_create_ruleset', None, 0, 1)"),
+    ],
+)
+def test_what_the_kernel_offers_is_enough(way, code):
+    if sys.platform != "linux" or not known_machine() or not of_the_kernel(code):
+        pytest.skip("the kernel does not offer it")
+    assert fault_of(way) == ""

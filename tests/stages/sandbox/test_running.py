@@ -119,6 +119,18 @@ def test_several_at_once_keep_their_order():
 
 
 @needs_isolation
+def test_all_but_the_scratch_folder_is_read_only():
+    if isolation().way != "namespaces":
+        pytest.skip("rules hold files, and no mounts")
+    code = (
+        "import os\ndef f():\n"
+        "    places = ['/', '/usr/lib', os.path.dirname(os.__file__), '.']\n"
+        "    return [bool(os.statvfs(place).f_flag & os.ST_RDONLY) for place in places] + os.listdir('.')"
+    )
+    assert verdict(code, "assert candidate() == [True, True, True, False]").passed
+
+
+@needs_isolation
 def test_two_programs_share_nothing():
     code = "import os\ndef f():\n    seen = os.listdir('.')\n    open('left', 'w').close()\n    return seen"
     if isolation().way != "namespaces":
