@@ -61,11 +61,11 @@ def prepared(job: dict[str, str], other: OtherSide) -> Any:
         exec(compile(job["prompt"], "<prompt>", "exec"), space)
         space[job["entry_point"]] = other.call
         exec(compile(job["test"], FILE, "exec"), space)
-        return space["check"]
-    except KeyError:
-        raise BadTest("the test defines no `check`") from None
     except Exception as fault:
         raise BadTest(f"the test cannot be run: {type(fault).__name__}: {fault}") from None
+    if "check" not in space:
+        raise BadTest("the test defines no `check`")
+    return space["check"]
 
 
 def failure(fault: BaseException, test: str) -> Ended:
