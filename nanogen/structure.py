@@ -16,6 +16,7 @@ from cattrs.errors import (
     AttributeValidationNote,
     ClassValidationError,
     ForbiddenExtraKeysError,
+    IterableValidationError,
     IterableValidationNote,
 )
 
@@ -45,13 +46,8 @@ def structure(
 def _explain(error: ClassValidationError, path: KeyPath) -> Iterator[Diagnostic]:
     """Walk cattrs' error tree; each leaf becomes one diagnostic at its key."""
     cls = error.cl
-    for leaf in error.exceptions:
-        at = path
-        for note in getattr(leaf, "__notes__", ()):
-            if isinstance(note, AttributeValidationNote):
-                at = (*path, note.name)
-            elif isinstance(note, IterableValidationNote):
-                at = (*at, note.index)
+    for leaf, inner in _leaves(error, ()):
+        at = (*path, *inner)
         if isinstance(leaf, ForbiddenExtraKeysError):
             known = [f.name for f in attrs.fields(cls)]
             for key in sorted(leaf.extra_fields):
@@ -71,6 +67,21 @@ def _explain(error: ClassValidationError, path: KeyPath) -> Iterator[Diagnostic]
             yield Diagnostic("NG704", message, Place(at), help=_unsaid(cls, at[len(path) :]))
 
 
+def _leaves(error: Any, at: KeyPath) -> Iterator[tuple[Exception, KeyPath]]:
+    """The errors of a class with the keys that they stand at; those of lists one by one."""
+    for leaf in error.exceptions:
+        inner = at
+        for note in getattr(leaf, "__notes__", ()):
+            if isinstance(note, AttributeValidationNote):
+                inner = (*at, note.name)
+            elif isinstance(note, IterableValidationNote):
+                inner = (*inner, note.index)
+        if isinstance(leaf, IterableValidationError):
+            yield from _leaves(leaf, inner)
+        else:
+            yield leaf, inner
+
+
 def _unsaid(cls: type, at: KeyPath) -> str:
     """What holds without the setting; of a fault in several, which there are."""
     owner = _owner(cls, at[:-1])
@@ -86,10 +97,14 @@ def _owner(cls: type, inner: KeyPath) -> Any:
     """The class of the settings that stand under keys; None where there is none."""
     owner: Any = cls
     for key in inner:
+        if isinstance(key, int):  # a place in a list of them
+            continue
         field = attrs.fields_dict(attrs.resolve_types(owner)).get(key)
-        if field is None or field.type is None or not attrs.has(field.type):
+        if field is None or field.type is None:
             return None
-        owner = field.type
+        owner = get_args(field.type)[0] if get_origin(field.type) is tuple else field.type
+        if not attrs.has(owner):
+            return None
     return owner
 
 
@@ -130,7 +145,21 @@ def _union(value: Any, kind: Any) -> Any:
 def _list(value: Any, kind: Any) -> Any:
     if not isinstance(value, list):
         raise ValueError(f"expected a list, found {_shown(value)}")
-    return tuple(_CONVERTER.structure(v, get_args(kind)[0]) for v in value)
+    wanted, found, faults = get_args(kind)[0], [], []
+    for index, item in enumerate(value):
+        try:
+            found.append(_CONVERTER.structure(item, wanted))
+        except Exception as error:
+            if not attrs.has(wanted):  # of plain values, the list is to blame
+                raise
+            error.__notes__ = [
+                *getattr(error, "__notes__", ()),
+                IterableValidationNote(f"item {index}", index, wanted),
+            ]
+            faults.append(error)
+    if faults:
+        raise IterableValidationError("the list does not fit", faults, wanted)
+    return tuple(found)
 
 
 def _shown(value: Any) -> str:

@@ -18,6 +18,7 @@ from nanogen.text.diagnostics import Diagnostic, Findings, Place, Refusal
 from nanogen.text.document import Document, read_document
 from runtime.faults import Fault
 from stages.catalogue import KINDS, Kind, load_kind
+from stages.tasks.mixture import TaskSetting, beside
 
 
 @frozen
@@ -72,6 +73,10 @@ def _stage(spec: StageSpec, folder: Path, findings: Findings) -> Stage | None:
         return None
     if getattr(settings, "path", None) is not None:  # as every path in a TOML file: from that file
         settings = attrs.evolve(settings, path=str(folder / Path(settings.path).expanduser()))
+    for field in attrs.fields(kind.Settings):
+        found = getattr(settings, field.name)
+        if isinstance(found, tuple) and found and isinstance(found[0], TaskSetting):
+            settings = attrs.evolve(settings, **{field.name: beside(found, folder)})
     return Stage(spec.name, spec.uses, spec.needs, kind, settings)
 
 

@@ -73,6 +73,7 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.run",
     "nanogen.language.glossary",  # what words mean
     "nanogen.language.schema",  # the same keys and kinds, for editors
+    "nanogen.data",  # a data set: files, splits, terms
     "nanogen.planning.hardware",
     "nanogen.planning.rewrite",  # TOML text with other values
     "nanogen.planning.search",

@@ -282,8 +282,18 @@ def _settings(cls: type) -> Schema:
         if setting.default is attrs.NOTHING:
             required.append(setting.name)
         elif setting.default is not None:
-            keys[setting.name]["default"] = setting.default
+            keys[setting.name]["default"] = _plain(setting.default)
     return _table(glossary.STAGE["with"], keys, required=tuple(required))
+
+
+def _plain(value: Any) -> Any:
+    """A default as TOML has it."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if not attrs.has(type(value)):
+        return value
+    items = ((f.name, getattr(value, f.name), f.default) for f in attrs.fields(type(value)))
+    return {name: _plain(found) for name, found, default in items if found != default}
 
 
 def _kind(hint: Any) -> Schema:
@@ -292,6 +302,8 @@ def _kind(hint: Any) -> Schema:
         return _kind(next(part for part in get_args(hint) if part is not type(None)))
     if get_origin(hint) is tuple:
         return {"type": "array", "items": _kind(get_args(hint)[0])}
+    if attrs.has(hint):
+        return _settings(hint)
     if hint is Count:
         return {"type": ["integer", "string"], "pattern": f"^{COUNT_PATTERN}$"}
     return {"type": {int: "integer", float: "number", str: "string", bool: "boolean"}[hint]}

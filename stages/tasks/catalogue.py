@@ -1,0 +1,65 @@
+"""The tasks by name; each is a file here, imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from attrs import frozen
+
+from nanogen.text.diagnostics import nearest
+from runtime.faults import Fault
+from stages.data.place import DataPlace
+from stages.tasks.task import Task
+
+
+@frozen
+class Entry:
+    """Where a task is made, and what may be said of it besides its split."""
+
+    module: str
+    options: tuple[str, ...]
+    maker: str = "make"
+    made_up: bool = False  # as many rows as are asked for
+
+
+TASKS = {
+    "arc_easy": Entry("arc", ("path",)),
+    "arc_challenge": Entry("arc", ("path",)),
+    "mmlu": Entry("mmlu", ("path",)),
+    "gsm8k": Entry("gsm8k", ("path",)),
+    "humaneval": Entry("humaneval", ("path", "runner")),
+    "jcommonsenseqa": Entry("jcommonsenseqa", ("path",)),
+    "smoltalk": Entry("smoltalk", ("path",)),
+    "smoltalk_jp": Entry("smoltalk", ("path",)),
+    "conversations": Entry("conversations", ("path",)),
+    "identity": Entry("identity", ("path", "rows", "languages", "values"), made_up=True),
+    "spelling_bee": Entry("spelling", ("path", "rows", "words", "words_apart"), made_up=True),
+    "simple_spelling": Entry("spelling", ("path", "rows", "words"), "make_simple", made_up=True),
+    "arithmetic": Entry("arithmetic", ("rows", "digits", "operations"), made_up=True),
+}
+
+
+def task_entry(name: str) -> Entry:
+    """What is known of a task; raises Fault for a name that is none."""
+    if name not in TASKS:
+        raise Fault(f"there is no task `{name}`", nearest(name, TASKS))
+    return TASKS[name]
+
+
+def make_task(name: str, split: str, place: DataPlace, **options: Any) -> Task:
+    """A task over one of its splits; raises Fault for what there is not, with what to do.
+
+    Options that are None are left to the task.
+    """
+    entry = task_entry(name)
+    given = {option: value for option, value in options.items() if value is not None}
+    for option in given:
+        if option not in entry.options:
+            raise Fault(f"the task `{name}` has no option `{option}`", _options_text(entry))
+    module = importlib.import_module(f"stages.tasks.{entry.module}")
+    return getattr(module, entry.maker)(name, split, place, **given)
+
+
+def _options_text(entry: Entry) -> str:
+    return "it has " + ", ".join(f"`{option}`" for option in entry.options)
