@@ -23,7 +23,7 @@ KINDS = {
     "midtrain": "stages.midtrain",
     "sft": "stages.sft",
     "rl": "stages.rl",
-    "evaluate": "stages.evaluate",
+    "evaluate_base": "stages.evaluate_base",
     "report": "stages.report",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,6 +20,8 @@ from nanogen.text.document import Document, read_document
 from runtime.faults import Fault
 from stages.catalogue import KINDS, Kind, load_kind
 from stages.tasks.mixture import TaskSetting, beside
+
+DATA = "NANOGEN_DATA"  # the environment's name for the folder of the user's data
 
 
 @frozen
@@ -77,7 +80,16 @@ def _stage(spec: StageSpec, folder: Path, findings: Findings) -> Stage | None:
         found = getattr(settings, field.name)
         if isinstance(found, tuple) and found and isinstance(found[0], TaskSetting):
             settings = attrs.evolve(settings, **{field.name: beside(found, folder)})
+    places = [f.name for f in attrs.fields(kind.Settings) if f.metadata.get("place")]
+    named = {name: getattr(settings, name) for name in places if getattr(settings, name) is not None}
+    settings = attrs.evolve(settings, **{name: str(_placed(value, folder)) for name, value in named.items()})
     return Stage(spec.name, spec.uses, spec.needs, kind, settings)
+
+
+def _placed(named: str, folder: Path) -> Path:
+    """Where a file or folder lies that a setting names: beside the run file, or else in the user's data."""
+    beside, data = folder / Path(named).expanduser(), os.environ.get(DATA)
+    return beside if beside.exists() or not data else Path(data).expanduser() / named
 
 
 def _check_settings(stages: Iterable[Stage], compiled: Compiled | None, findings: Findings) -> None:

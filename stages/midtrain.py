@@ -6,13 +6,13 @@ By default every token counts, the user's too, and the rates stay up for four fi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
 from nanogen.structure import Count
 from stages.choices import at_least, one_of, positive, setting
-from stages.training.tuning import Tuning, check_tuning, tune
+from stages.training.tuning import Tuning, check_tuning, outside_tuning, tune
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
@@ -40,6 +40,10 @@ class Settings(Tuning):
 
 def check(settings: Settings, compiled: Compiled | None) -> None:
     check_tuning(settings, compiled)
+
+
+def outside(settings: Settings) -> list[Any]:
+    return outside_tuning(settings)
 
 
 def run(work: Work) -> None:

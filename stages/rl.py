@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
@@ -27,7 +27,8 @@ from runtime.schedule import Schedule
 from runtime.streams import seed_of
 from stages.artefact import Artefact, read_artefact, write_artefact
 from stages.choices import at_least, one_of, positive, quiet, setting
-from stages.tasks.mixture import Mixture, TaskSetting, make_mixture
+from stages.tasks.mixture import TaskSetting, check_tasks, make_mixture, outside_tasks
+from stages.tasks.task import Example, Scored
 from stages.training.session import Figures, Session
 from stages.training.start import Rates, make_trainer
 
@@ -88,10 +89,15 @@ class Settings:
 
 def check(settings: Settings, compiled: Compiled | None) -> None:
     """The mixtures say what is missing, and must be of questions that can be marked."""
-    for tasks in (settings.tasks, settings.validation):
-        for task in make_mixture(tasks, seed=0).tasks if tasks else ():
+    for tasks in filter(None, (settings.tasks, settings.validation)):
+        check_tasks(tasks)
+        for task in make_mixture(tasks).tasks:
             if task.kind != "generative":
                 raise Fault(f"`{task.name}` has no answers that can be marked", "leave it to `sft`")
+
+
+def outside(settings: Settings) -> list[Any]:
+    return outside_tasks((*settings.tasks, *settings.validation))
 
 
 def run(work: Work) -> None:
@@ -134,12 +140,12 @@ def _told(found: Figures) -> str:
 class Question:
     """An example with its prompt as ids."""
 
-    mixture: Mixture
-    index: int
+    task: Scored
+    example: Example
     prompt: tuple[int, ...]
 
     def reward(self, answer: Message) -> float:
-        return self.mixture.score(self.index, answer)
+        return self.task.score(self.example, answer)
 
 
 @define(eq=False)
@@ -169,11 +175,14 @@ class Policy:
     def questions(self, tasks: tuple[TaskSetting, ...], name: str) -> list[Question]:
         """The questions of a mixture; those that leave no room for an answer are left out, and told of."""
         mixture = make_mixture(tasks, seed=self.work.seed)
-        prompts = [self.format.prompt(mixture[n].messages[:-1]) for n in range(len(mixture))]
         most = self.engine.context - LEAST_ANSWER
-        kept = [Question(mixture, n, prompt) for n, prompt in enumerate(prompts) if len(prompt) <= most]
-        if len(kept) < len(prompts):
-            count = len(prompts) - len(kept)
+        kept = []
+        for index, example in enumerate(mixture):
+            prompt = self.format.prompt(example.asked)
+            if len(prompt) <= most:
+                task: Any = mixture.tasks[mixture.place(index)[0]]
+                kept.append(Question(task, example, prompt))
+        if count := len(mixture) - len(kept):
             self.work.tell.line(f"{name}: {count:,} questions are too long for the context and are left out")
         if not kept:
             raise Fault(f"no question of `{name}` fits into the context", "choose other tasks")

@@ -6,12 +6,12 @@ conversations are packed side by side and never cut by packing; one that is long
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
 from stages.choices import positive, setting
-from stages.training.tuning import Tuning, check_tuning, tune
+from stages.training.tuning import Tuning, check_tuning, outside_tuning, tune
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
@@ -31,6 +31,10 @@ class Settings(Tuning):
 
 def check(settings: Settings, compiled: Compiled | None) -> None:
     check_tuning(settings, compiled)
+
+
+def outside(settings: Settings) -> list[Any]:
+    return outside_tuning(settings)
 
 
 def run(work: Work) -> None:

@@ -7,7 +7,7 @@ steps. What is held out for validation is a mixture of its own.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from attrs import frozen
@@ -18,7 +18,7 @@ from runtime.schedule import Schedule
 from runtime.streams import seed_of
 from stages.artefact import read_artefact, write_artefact
 from stages.choices import at_least, one_of, positive, quiet, setting
-from stages.tasks.mixture import Mixture, TaskSetting, make_mixture
+from stages.tasks.mixture import Mixture, TaskSetting, check_tasks, make_mixture, outside_tasks
 from stages.training.pace import Pace, cut, row_length
 from stages.training.session import Figures, Session, flops_of_steps
 from stages.training.start import Rates, make_trainer
@@ -79,8 +79,13 @@ def check_tuning(settings: Tuning, compiled: Compiled | None) -> None:
     """Refuse what could not be trained; the mixtures say for themselves what is missing."""
     if compiled is not None:
         cut(settings.batch_tokens, row_length(settings.length, compiled.graph.context), settings.rows)
-    for tasks in (settings.tasks, settings.validation):
-        make_mixture(tasks, seed=0) if tasks else None
+    check_tasks(settings.tasks)
+    if settings.validation:
+        check_tasks(settings.validation)
+
+
+def outside_tuning(settings: Tuning) -> list[Any]:
+    return outside_tasks((*settings.tasks, *settings.validation))
 
 
 def tune(work: Work, before: tuple[str, ...]) -> None:
