@@ -168,7 +168,7 @@ class _Group:
             for number in range(max(len(q.options) for q in self.questions[first:last])):
                 ids, targets = self._way(first, last, number)
                 # options of one id each differ in what is scored, and not in what is read
-                if logits is None or not torch.equal(ids, before):
+                if logits is None or before is None or not torch.equal(ids, before):
                     for leaf, copy in kept if before is not None else ():
                         leaf[first:last].copy_(copy[first:last])
                     logits, before = self._logits(first, last, ids), ids

@@ -24,6 +24,7 @@ KINDS = {
     "sft": "stages.sft",
     "rl": "stages.rl",
     "evaluate_base": "stages.evaluate_base",
+    "evaluate_chat": "stages.evaluate_chat",
     "report": "stages.report",
 }
 
