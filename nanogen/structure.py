@@ -24,6 +24,8 @@ from nanogen.text.locate import KeyPath
 
 Settings = TypeVar("Settings")
 Count = NewType("Count", int)  # a number of things, in TOML also as text: "2G", "500K", "1.5M"
+Formula = NewType("Formula", object)  # a number, or a law of numbers as text
+Formulas = NewType("Formulas", dict)  # such laws by name
 
 COUNT_PATTERN = r"(\d+(?:\.\d+)?)([KMGT]?)"
 
@@ -121,6 +123,18 @@ def _count(value: Any, _: Any) -> int:
     return round(float(found[1]) * _SCALE[found[2]])
 
 
+def _formula(value: Any, _: Any) -> Any:
+    if type(value) not in (int, float, str):
+        raise ValueError(f"expected a number or a law in quotes, found {_shown(value)}")
+    return value
+
+
+def _formulas(value: Any, _: Any) -> Any:
+    if not isinstance(value, dict):
+        raise ValueError(f"expected a table of laws, found {_shown(value)}")
+    return {name: _formula(law, None) for name, law in value.items()}
+
+
 def _union(value: Any, kind: Any) -> Any:
     """`X | None`: TOML has no none, so a value that is given is an X."""
     wanted = next(a for a in get_args(kind) if a is not type(None))
@@ -142,6 +156,8 @@ def _shown(value: Any) -> str:
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True, prefer_attrib_converters=False)
     converter.register_structure_hook_func(lambda kind: kind is Count, _count)
+    converter.register_structure_hook_func(lambda kind: kind is Formula, _formula)
+    converter.register_structure_hook_func(lambda kind: kind is Formulas, _formulas)
     for kind in (int, float, str, bool):
         converter.register_structure_hook(kind, _exactly(kind))
     converter.register_structure_hook_func(lambda kind: get_origin(kind) in (Union, types.UnionType), _union)

@@ -18,6 +18,7 @@ from nanogen.text.diagnostics import Diagnostic, Findings, Place, Refusal
 from nanogen.text.document import Document, read_document
 from runtime.faults import Fault
 from stages.catalogue import KINDS, Kind, load_kind
+from stages.recipe import Tuned, opened
 
 
 @frozen
@@ -72,6 +73,17 @@ def _stage(spec: StageSpec, folder: Path, findings: Findings) -> Stage | None:
         return None
     if getattr(settings, "path", None) is not None:  # as every path in a TOML file: from that file
         settings = attrs.evolve(settings, path=str(folder / Path(settings.path).expanduser()))
+    if isinstance(settings, Tuned):
+        try:
+            settings = attrs.evolve(settings, optimizer=opened(settings.optimizer, folder))
+        except Refusal as refusal:
+            fault = refusal.diagnostics[0]
+            if refusal.document.text:  # it was found, and is no TOML
+                raise
+            findings.note(
+                fault.code, fault.message, Place((*spec.path, "with", "optimizer")), help=fault.help
+            )
+            return None
     return Stage(spec.name, spec.uses, spec.needs, kind, settings)
 
 

@@ -1,7 +1,7 @@
 """`pretrain`: a corpus and a tokenizer -> a trained model, with its log.
 
 Saves on a clock and before every evaluation; a run that was cut off goes on from its newest whole save,
-bit for bit. Matrices are moved by Muon, all else by AdamW, as the recipe of 2025 has it.
+bit for bit. What moves the weights, and how long the run is where nothing is said, is the optimizer's (`stages/recipe.py`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from nanogen.answers.flops import training
 from nanogen.load import Load
 from nanogen.structure import Count
 from runtime.faults import Fault
-from runtime.roles import REFERENCE_WIDTH, check_role
+from stages import recipe
 from stages.choices import at_least, one_of, positive, quiet, setting
 
 if TYPE_CHECKING:
@@ -26,28 +26,29 @@ if TYPE_CHECKING:
     from nanogen.compiler import Compiled
     from nanogen.graph import Graph
     from runtime.device import Machine
-    from runtime.schedule import Schedule
     from runtime.tokenizer import Tokenizer
     from runtime.training import StepResult, Trainer
     from stages.work import Work
 
 READS = ("dataset", "tokenizer")
-VERSION = 2
+VERSION = 3
 MODEL = True
 SEED = True
 LOGGED_EVERY = 10  # steps
 
 
 @frozen
-class Settings:
+class Settings(recipe.Tuned):
     steps: int | None = setting("steps to train", default=None, validator=positive)
     tokens: Count | None = setting("tokens to train on, in place of steps", default=None, validator=positive)
     tokens_per_parameter: float | None = setting(
-        "tokens to train on a parameter, in place of steps; 20 where none of the three is said",
+        "tokens to train on a parameter, in place of steps; the optimizer's where none of the three is said",
         default=None,
         validator=positive,
     )
-    batch_tokens: Count = setting("tokens of a step", default=Count(524_288), validator=positive)
+    batch_tokens: Count | None = setting(
+        "tokens of a step; unsaid, the optimizer's", default=None, validator=positive
+    )
     length: int | None = setting("tokens of a row; unsaid, the context", default=None, validator=positive)
     rows: int | None = quiet("rows computed at once; unsaid, up to 8", default=None, validator=positive)
     long_documents: str = setting(
@@ -55,14 +56,6 @@ class Settings:
         default="crop",
         validator=one_of("crop", "split"),
     )
-    embedding_lr: float = setting("learning rate of embeddings", default=0.2, validator=at_least(0))
-    head_lr: float = setting("learning rate of the head", default=0.004, validator=at_least(0))
-    matrix_lr: float = setting("learning rate of all else", default=0.02, validator=at_least(0))
-    warmup: float = setting("share of the steps in which the rates rise", default=0.0, validator=at_least(0))
-    warmdown: float = setting(
-        "share of the steps in which the rates fall", default=0.2, validator=at_least(0)
-    )
-    final: float = setting("share of the rates that is left at the end", default=0.0, validator=at_least(0))
     evaluate_every: int = setting(
         "steps between evaluations; 0 is start and end only", default=250, validator=at_least(0)
     )
@@ -99,8 +92,10 @@ class Pace:
         return self.length * self.rows * self.accumulation
 
 
-def pace(settings: Settings, parameters: int, context: int) -> Pace:
-    """Settle steps and batches; raises Fault where they do not divide."""
+def pace(settings: Settings, context: int) -> Pace:
+    """Settle steps and batches of settings that were `filled`; raises Fault where they do not divide."""
+    assert settings.steps, "the optimizer says what the stage does not"
+    assert settings.batch_tokens, "the optimizer says what the stage does not"
     length = settings.length or context
     if length > context:
         raise Fault(f"`length` is {length:,} tokens, and the model's context is {context:,}", "lower it")
@@ -113,30 +108,25 @@ def pace(settings: Settings, parameters: int, context: int) -> Pace:
     if all_rows % rows:
         message = f"`rows` is {rows}, and a batch of {all_rows:,} rows does not split into such micro-batches"
         raise Fault(message, "it has to divide the batch")
-    ratio = settings.tokens_per_parameter or 20.0
-    steps = settings.steps or max(1, int(settings.tokens or ratio * parameters) // settings.batch_tokens)
-    return Pace(steps, length, rows, all_rows // rows)
+    return Pace(settings.steps, length, rows, all_rows // rows)
+
+
+def outside(settings: Settings) -> str:
+    """What the optimizer's file says is part of the result."""
+    return recipe.digest(settings)
 
 
 def check(settings: Settings, compiled: Compiled) -> None:
-    """Refuse what could not be trained: batches, schedule, roles."""
-    steps = pace(settings, compiled.blueprint["count"], compiled.graph.context).steps
-    _schedule(settings, steps)
-    for parameter in compiled.blueprint["parameters"]:
-        check_role(parameter["path"], parameter["role"])
-
-
-def _schedule(settings: Settings, steps: int) -> Schedule:
-    from runtime.schedule import Schedule
-
-    return Schedule(steps, warmup=settings.warmup, warmdown=settings.warmdown, final=settings.final)
+    """Refuse what could not be trained: batches, laws, roles."""
+    recipe.settle(settings, compiled)
+    pace(recipe.filled(settings, compiled), compiled.graph.context)
 
 
 def run(work: Work) -> None:
     from runtime.device import be_deterministic, describe, machine
 
-    settings: Settings = work.settings
-    plan = pace(settings, work.model.blueprint["count"], work.model.graph.context)
+    settings: Settings = recipe.filled(work.settings, work.model)
+    plan = pace(settings, work.model.graph.context)
     session = _Session(work, plan)
     because = "as the run began" if session.dtype else "as asked"
     chosen = machine(dtype=session.dtype or settings.dtype, compiled=settings.compile, because=because)
@@ -194,26 +184,18 @@ class _Session:
     def _trainer(self) -> Trainer:
         from runtime.loader import Loader
         from runtime.model import build, initialize
-        from runtime.optimizer import Entry, Optimizer, Recipe
         from runtime.training import Trainer
 
         compiled, settings, plan = self.work.model, self.settings, self.plan
         model = build(compiled.source, compiled.blueprint, device=self.machine.device)
         if self.save is None:
             initialize(model, compiled.blueprint, seed=self.work.seed)
-        roles = {p["path"]: p["role"] for p in compiled.blueprint["parameters"]}
-        entries = [Entry(path, roles[path], tensor) for path, tensor in model.named_parameters()]
-        recipe = Recipe(
-            embedding_lr=settings.embedding_lr,
-            head_lr=settings.head_lr,
-            matrix_lr=settings.matrix_lr,
-            newton_schulz_dtype=self.machine.dtype,
-        )
+        made = recipe.settle(settings, compiled)
         split = settings.long_documents == "split"
         return Trainer(
             model=model,
-            optimizer=Optimizer(entries, width=_width(compiled.blueprint), recipe=recipe),
-            schedule=_schedule(settings, plan.steps),
+            optimizer=made.optimizer(model, self.machine.dtype),
+            schedule=made.schedule,
             loader=Loader(self.corpus, self.tokenizer, rows=plan.rows, length=plan.length, cut_long=split),
             accumulation=plan.accumulation,
             dtype=self.machine.torch_dtype,
@@ -337,12 +319,6 @@ class _Session:
         self.work.tell.line(
             f"bits per byte: {start:.4f} at the start, {end:.4f} at the end ({end / start:.0%})"
         )
-
-
-def _width(blueprint: dict[str, Any]) -> int:
-    """The channels that rates scale by: those that enter the head, or of the embedding where the head is its."""
-    by_role = {p["role"]: p["shape"][-1] for p in reversed(blueprint["parameters"])}
-    return by_role.get("head") or by_role.get("embedding") or REFERENCE_WIDTH
 
 
 def flops_by_dials(graph: Graph, plan: Pace) -> Callable[[tuple[tuple[str, int], ...]], int]:
