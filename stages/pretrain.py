@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from nanogen.compiler import Compiled
     from nanogen.graph import Graph
+    from nanogen.optimizer.settle import Horizon
     from runtime.device import Machine
     from runtime.tokenizer import Tokenizer
     from runtime.training import StepResult, Trainer
@@ -92,23 +93,22 @@ class Pace:
         return self.length * self.rows * self.accumulation
 
 
-def pace(settings: Settings, context: int) -> Pace:
-    """Settle steps and batches of settings that were `filled`; raises Fault where they do not divide."""
-    assert settings.steps, "the optimizer says what the stage does not"
-    assert settings.batch_tokens, "the optimizer says what the stage does not"
+def pace(settings: Settings, horizon: Horizon, context: int) -> Pace:
+    """Settle batches; raises Fault where they do not divide."""
+    batch_tokens = horizon.batch_tokens
     length = settings.length or context
     if length > context:
         raise Fault(f"`length` is {length:,} tokens, and the model's context is {context:,}", "lower it")
-    if settings.batch_tokens % length:
-        near = max(length, round(settings.batch_tokens / length) * length)
-        message = f"`batch_tokens` is {settings.batch_tokens:,}, which is not whole rows of {length:,} tokens"
+    if batch_tokens % length:
+        near = max(length, round(batch_tokens / length) * length)
+        message = f"`batch_tokens` is {batch_tokens:,}, which is not whole rows of {length:,} tokens"
         raise Fault(message, f"{near:,} would be")
-    all_rows = settings.batch_tokens // length
+    all_rows = batch_tokens // length
     rows = settings.rows or max(r for r in range(1, min(8, all_rows) + 1) if all_rows % r == 0)
     if all_rows % rows:
         message = f"`rows` is {rows}, and a batch of {all_rows:,} rows does not split into such micro-batches"
         raise Fault(message, "it has to divide the batch")
-    return Pace(settings.steps, length, rows, all_rows // rows)
+    return Pace(horizon.steps, length, rows, all_rows // rows)
 
 
 def outside(settings: Settings) -> str:
@@ -119,14 +119,14 @@ def outside(settings: Settings) -> str:
 def check(settings: Settings, compiled: Compiled) -> None:
     """Refuse what could not be trained: batches, laws, roles."""
     recipe.settle(settings, compiled)
-    pace(recipe.filled(settings, compiled), compiled.graph.context)
+    pace(settings, recipe.horizon(settings, compiled), compiled.graph.context)
 
 
 def run(work: Work) -> None:
     from runtime.device import be_deterministic, describe, machine
 
-    settings: Settings = recipe.filled(work.settings, work.model)
-    plan = pace(settings, work.model.graph.context)
+    settings: Settings = work.settings
+    plan = pace(settings, recipe.horizon(settings, work.model), work.model.graph.context)
     session = _Session(work, plan)
     because = "as the run began" if session.dtype else "as asked"
     chosen = machine(dtype=session.dtype or settings.dtype, compiled=settings.compile, because=because)

@@ -1,6 +1,6 @@
 """What a stage trains with: its settings that name an optimizer and change it, and the optimizer settled for a run.
 
-    settings = filled(settings, compiled)            # tokens of a step and steps, where the stage does not say
+    horizon(settings, compiled)                      # steps and tokens of a step: the stage's, or the optimizer's
     recipe = settle(settings, compiled)
     recipe.schedule, recipe.optimizer(model, dtype)  # what training takes
 
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from nanogen.optimizer import settle as settling
 from nanogen.optimizer.laws import Law, read_law
@@ -120,6 +120,9 @@ def _blamed(fault: Diagnostic, spec: OptimizerSpec) -> Fault | Refusal:
     if fault.place.path[:1] == ("with",):
         _, setting, name = fault.place.path
         return Fault(f"`{setting}` has `{name}`: {fault.message}", fault.help)
+    changed_schedule = any(law.path[:1] == ("with",) for law in spec.schedule.values())
+    if fault.place.path[:1] == ("schedule",) and changed_schedule:  # as it ships it holds
+        return Fault(f"`schedule` makes another one: {fault.message}", fault.help)
     if fault.place.path == ("group",):  # what the model has and the file lacks is no line of the file
         return Fault(f"`optimizer`: {fault.message}", fault.help)
     return Refusal([fault], spec.document)
@@ -140,12 +143,6 @@ def horizon(settings: Any, compiled: Compiled) -> Horizon:
             batch_tokens=settings.batch_tokens,
             steps=settings.steps,
         )
-
-
-def filled(settings: Any, compiled: Compiled) -> Any:
-    """The settings with `steps` and `batch_tokens` said, by the optimizer where the stage leaves them to it."""
-    found = horizon(settings, compiled)
-    return evolve(settings, steps=found.steps, batch_tokens=found.batch_tokens)
 
 
 @frozen

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import tomli
-import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
@@ -72,7 +71,9 @@ def steps_of(year: int, settings: Settings, dtype: str) -> tuple[list[dict[str, 
         off = {path: (p.detach() - after[path]) for path, p in parameters.items()}
         found.append(
             {
-                "moments": max(float(o.abs().max()) for path, o in off.items() if not is_matrix(compiled, path)),
+                "moments": max(
+                    float(o.abs().max()) for path, o in off.items() if not is_matrix(compiled, path)
+                ),
                 "matrices": max(float(o.abs().max()) for path, o in off.items() if is_matrix(compiled, path)),
                 "relative": max(
                     float(o.norm() / (after[path] - before[path]).norm())
@@ -96,9 +97,7 @@ def test_2025_with_newton_schulz_in_bfloat16():
 
 def test_2026_in_float32():
     """At the sizes it was tuned on: the decay and the batch are given, as the original was given them."""
-    settings = Settings(
-        optimizer="muon_adamw_2026", steps=4, batch_tokens=2**19, decays={"matrix": 0.28}
-    )
+    settings = Settings(optimizer="muon_adamw_2026", steps=4, batch_tokens=2**19, decays={"matrix": 0.28})
     found, compiled = steps_of(2026, settings, "float32")
     assert [max(step["moments"], step["matrices"]) < 1e-5 for step in found] == [True] * 4, found
     groups = {g.name: len(g.paths) for g in settle(settings, compiled).settled.groups if g.paths}
@@ -123,9 +122,7 @@ def test_each_part_of_the_variant_is_needed(changed: str, monkeypatch: pytest.Mo
         return attrs.evolve(rule, method=attrs.evolve(rule.method, **{changed: getattr(Variant(), changed)}))
 
     monkeypatch.setattr(module, "_rule", without)
-    settings = Settings(
-        optimizer="muon_adamw_2026", steps=4, batch_tokens=2**19, decays={"matrix": 0.28}
-    )
+    settings = Settings(optimizer="muon_adamw_2026", steps=4, batch_tokens=2**19, decays={"matrix": 0.28})
     found, _ = steps_of(2026, settings, "float32")
     assert found[-1]["matrices"] > 1e-4
 

@@ -38,7 +38,9 @@ def setting(help: str, **more: Any) -> Any:
 class BatchTable:
     """Keys of `[batch]`."""
 
-    parameters: Formula = setting("the parameters that tokens a parameter are counted on", default="parameters")
+    parameters: Formula = setting(
+        "the parameters that tokens a parameter are counted on", default="parameters"
+    )
     tokens_per_parameter: float = setting(
         "tokens to train on, for each of them", default=20.0, validator=positive
     )

@@ -2,11 +2,22 @@
 
 import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode, flop_registry
+from torch.utils.flop_counter import FlopCounterMode
 
-from runtime.muon import Muon, by_shape, orthogonalize
+from runtime.muon import (
+    Muon,
+    Variant,
+    by_shape,
+    equalize_rows,
+    even_out,
+    orthogonalize,
+    renormalize,
+    shrink,
+)
 
-IN_PLACE = {torch.ops.aten.baddbmm_: flop_registry[torch.ops.aten.baddbmm]}
+IN_PLACE = {
+    torch.ops.aten.baddbmm_: lambda _, a, b, **more: 2 * a[0] * a[1] * a[2] * b[2]
+}  # torch counts none
 SHAPES = [(48, 48), (96, 32), (32, 96)]  # square, tall, wide
 
 
@@ -114,3 +125,59 @@ def test_shapes_are_split_in_order_of_appearance():
 def test_only_matrices_come_here():
     with pytest.raises(AssertionError, match=r"muon takes matrices, got shape \(4,\)"):
         Muon([torch.nn.Parameter(torch.zeros(4))])
+
+
+# -- the variants, by what they promise
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_polar_express_comes_nearer_to_one(shape):
+    start = matrices(4, *shape)
+    plain = torch.linalg.svdvals(orthogonalize(start, 4, dtype=torch.float32))
+    polar = torch.linalg.svdvals(orthogonalize(start, 4, dtype=torch.float32, kind="polar_express"))
+    assert (polar - 1).abs().mean() < 0.5 * (plain - 1).abs().mean()
+
+
+def test_rows_are_heard_alike_and_the_norm_stays():
+    start = matrices(6, 4) * torch.tensor([1.0, 2, 3, 4, 5, 100])[:, None]
+    made = equalize_rows(start)
+    torch.testing.assert_close(made.norm(dim=1), (start.norm() / 6**0.5).expand(6))
+    torch.testing.assert_close(made.norm(), start.norm())
+    assert not equalize_rows(torch.zeros(3, 2)).any()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_renormalized_direction_has_the_norm_of_a_rotation(shape):
+    assert float(renormalize(matrices(*shape)).norm()) == pytest.approx(min(shape) ** 0.5, rel=1e-5)
+    assert not renormalize(torch.zeros(shape)).any()
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((6, 4), 1), ((4, 6), 0), ((4, 4), 1)])
+def test_neurons_are_evened_out_and_the_norm_stays(shape, axis):
+    start = matrices(*shape)
+    variance = torch.zeros(start.mean(dim=axis, keepdim=True).shape)
+    made = even_out(start, variance, 0.9)
+    torch.testing.assert_close(variance, 0.1 * start.square().mean(dim=axis, keepdim=True))
+    norms = made.norm(dim=axis)
+    torch.testing.assert_close(norms, norms.mean().expand_as(norms))  # the first step is its own mean
+    torch.testing.assert_close(made.norm(), start.norm())
+
+
+def test_a_cautious_decay_spares_what_the_step_makes_larger():
+    weight = torch.tensor([[1.0, 1.0], [-1.0, -1.0]])
+    step = torch.tensor([[1.0, -1.0], [1.0, -1.0]])
+    shrink(weight, step, 0.5, cautious=True)
+    assert weight.tolist() == [[0.5, 1.0], [-1.0, -0.5]]
+    shrink(weight, step, 0.5, cautious=False)
+    assert weight.tolist() == [[0.25, 0.5], [-0.5, -0.25]]
+
+
+def test_the_scale_is_of_rows_and_columns():
+    wide, scaled = (torch.nn.Parameter(torch.zeros(8, 4)) for _ in range(2))
+    for parameter, variant in (
+        (wide, Variant()),
+        (scaled, Variant(scale=lambda rows, columns: rows / columns)),
+    ):
+        parameter.grad = matrices(8, 4)
+        Muon([parameter], variant=variant, dtype=torch.float32).step()
+    torch.testing.assert_close(scaled.detach(), wide.detach() * 2**0.5)

@@ -5,7 +5,9 @@ from runtime.schedule import Schedule, always
 
 def test_what_is_unsaid_stands():
     schedule = Schedule(3)
-    assert [(schedule.rate(s), schedule.momentum_at(s), schedule.decay_at(s)) for s in range(3)] == [(1.0, 0.95, 1.0)] * 3
+    assert [(schedule.rate(s), schedule.momentum_at(s), schedule.decay_at(s)) for s in range(3)] == [
+        (1.0, 0.95, 1.0)
+    ] * 3
 
 
 def test_functions_are_asked_at_each_step():
