@@ -61,7 +61,7 @@ class Settled:
 # -- what laws read
 
 
-def facts(graph: Graph, spec: OptimizerSpec) -> dict[str, int | float]:
+def facts(graph: Graph, spec: OptimizerSpec) -> dict[str, int]:
     """What the laws of an optimizer may read of a model."""
     counts = by_role(graph)
     last = {p.parameter.role: p.parameter.shape[-1] for p in reversed(parameters(graph)) if p.parameter.shape}

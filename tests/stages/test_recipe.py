@@ -21,7 +21,14 @@ SFT_2026 = {
     "optimizer": "muon_adamw_2026",
     "rate_scale": 0.8,
     "decays": {"matrix": 0},
-    "schedule": {"warmup": 0, "warmdown": 0.5, "final": 0, "ramp": "min(300, steps - 1)", "peak": 0.95, "last": 0.95},
+    "schedule": {
+        "warmup": 0,
+        "warmdown": 0.5,
+        "final": 0,
+        "ramp": "min(300, steps - 1)",
+        "peak": 0.95,
+        "last": 0.95,
+    },
 }
 
 
@@ -98,7 +105,11 @@ def test_the_stage_says_what_it_wants_and_the_optimizer_the_rest(compiled):
     assert horizon(Settings(tokens_per_parameter=1.0, batch_tokens=64), compiled).steps == count // 64
     assert horizon(Settings(steps=7), compiled).steps == 7
     transferred = horizon(Settings(optimizer="muon_adamw_2026", steps=7), compiled)
-    assert transferred.batch_tokens == horizon(Settings(optimizer="muon_adamw_2026"), compiled).batch_tokens < 2**19
+    assert (
+        transferred.batch_tokens
+        == horizon(Settings(optimizer="muon_adamw_2026"), compiled).batch_tokens
+        < 2**19
+    )
 
 
 @pytest.mark.parametrize(
