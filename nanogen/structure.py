@@ -25,6 +25,8 @@ from nanogen.text.locate import KeyPath
 
 Settings = TypeVar("Settings")
 Count = NewType("Count", int)  # a number of things, in TOML also as text: "2G", "500K", "1.5M"
+Formula = NewType("Formula", object)  # a number, or a law of numbers as text
+Formulas = NewType("Formulas", dict)  # such laws by name
 
 COUNT_PATTERN = r"(\d+(?:\.\d+)?)([KMGT]?)"
 
@@ -87,7 +89,9 @@ def _unsaid(cls: type, at: KeyPath) -> str:
     owner = _owner(cls, at[:-1])
     if owner is None or not at or at[-1] not in attrs.fields_dict(owner):
         return "settings here: " + ", ".join(f"`{f.name}`" for f in attrs.fields(owner or cls))
-    default = attrs.fields_dict(owner)[at[-1]].default
+    default: Any = attrs.fields_dict(owner)[at[-1]].default
+    if isinstance(default, attrs.Factory):  # pyright: ignore[reportArgumentType]  (typed as a function, and a class)
+        return "it may be left out"
     if default is attrs.NOTHING:
         return "it has no default"
     return "it may be left out" if default in (None, (), "") else f"left out, it is {_shown(default)}"
@@ -136,6 +140,18 @@ def _count(value: Any, _: Any) -> int:
     return round(float(found[1]) * _SCALE[found[2]])
 
 
+def _formula(value: Any, _: Any) -> Any:
+    if type(value) not in (int, float, str):
+        raise ValueError(f"expected a number or a law in quotes, found {_shown(value)}")
+    return value
+
+
+def _formulas(value: Any, _: Any) -> Any:
+    if not isinstance(value, dict):
+        raise ValueError(f"expected a table of laws, found {_shown(value)}")
+    return {name: _formula(law, None) for name, law in value.items()}
+
+
 def _union(value: Any, kind: Any) -> Any:
     """`X | None`: TOML has no none, so a value that is given is an X."""
     wanted = next(a for a in get_args(kind) if a is not type(None))
@@ -154,7 +170,7 @@ def _list(value: Any, kind: Any) -> Any:
                 raise
             error.__notes__ = [
                 *getattr(error, "__notes__", ()),
-                IterableValidationNote(f"item {index}", index, wanted),
+                IterableValidationNote(f"item {index}", index, wanted),  # pyright: ignore[reportCallIssue]
             ]
             faults.append(error)
     if faults:
@@ -178,6 +194,8 @@ def _shown(value: Any) -> str:
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True, prefer_attrib_converters=False)
     converter.register_structure_hook_func(lambda kind: kind is Count, _count)
+    converter.register_structure_hook_func(lambda kind: kind is Formula, _formula)
+    converter.register_structure_hook_func(lambda kind: kind is Formulas, _formulas)
     for kind in (int, float, str, bool):
         converter.register_structure_hook(kind, _exactly(kind))
     converter.register_structure_hook_func(lambda kind: get_origin(kind) in (Union, types.UnionType), _union)

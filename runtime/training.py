@@ -120,7 +120,7 @@ class Trainer:
             help = "lower the learning rates, or look at the documents of this step; the last save is intact"
             raise Fault(f"the loss of step {self.step} is {total}: stopped before the weights changed", help)
         rate = self.schedule.rate(self.step)
-        self.optimizer.step(rate, self.schedule.momentum_at(self.step))
+        self.optimizer.step(rate, self.schedule.momentum_at(self.step), self.schedule.decay_at(self.step))
         self.optimizer.zero_grad()
         result = StepResult(self.step, total, tokens, time.perf_counter() - start, rate, placed)
         self.step += 1

@@ -19,6 +19,7 @@ from nanogen.text.diagnostics import Diagnostic, Findings, Place, Refusal
 from nanogen.text.document import Document, read_document
 from runtime.faults import Fault
 from stages.catalogue import KINDS, Kind, load_kind
+from stages.recipe import Tuned, opened
 from stages.tasks.mixture import TaskSetting, beside
 
 DATA = "NANOGEN_DATA"  # the environment's name for the folder of the user's data
@@ -83,6 +84,17 @@ def _stage(spec: StageSpec, folder: Path, findings: Findings) -> Stage | None:
     places = [f.name for f in attrs.fields(kind.Settings) if f.metadata.get("place")]
     named = {name: getattr(settings, name) for name in places if getattr(settings, name) is not None}
     settings = attrs.evolve(settings, **{name: str(_placed(value, folder)) for name, value in named.items()})
+    if isinstance(settings, Tuned):
+        try:
+            settings = attrs.evolve(settings, optimizer=opened(settings.optimizer, folder))
+        except Refusal as refusal:
+            fault = refusal.diagnostics[0]
+            if refusal.document.text:  # it was found, and is no TOML
+                raise
+            findings.note(
+                fault.code, fault.message, Place((*spec.path, "with", "optimizer")), help=fault.help
+            )
+            return None
     return Stage(spec.name, spec.uses, spec.needs, kind, settings)
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from nanogen.structure import Count
-from stages.choices import at_least, one_of, positive, setting
+from nanogen.structure import Count, Formulas
+from stages.choices import one_of, positive, setting
 from stages.training.tuning import Tuning, check_tuning, outside_tuning, tune
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ class Settings(Tuning):
         validator=one_of("answers", "all"),
     )
     batch_tokens: Count = setting("tokens of a step", default=Count(524_288), validator=positive)
-    warmdown: float = setting(
-        "share of the steps in which the rates fall", default=0.2, validator=at_least(0)
+    schedule: Formulas | None = setting(
+        "other laws of the optimizer's schedule, by their names there", default=None, kw_only=True
     )
 
 

@@ -17,20 +17,22 @@ from attrs import define, field, frozen
 
 from nanogen.answers.flops import training
 from nanogen.load import Load
+from nanogen.structure import Formulas
 from runtime.chat.conversation import Chat
 from runtime.chat.message import Message
 from runtime.chat.reader import read_message
 from runtime.decoding.request import Request, Sampling
 from runtime.dials import Dials, draw_dials
 from runtime.faults import Fault
-from runtime.schedule import Schedule
 from runtime.streams import seed_of
+from stages import recipe
 from stages.artefact import Artefact, read_artefact, write_artefact
 from stages.choices import at_least, one_of, positive, quiet, setting
 from stages.tasks.mixture import TaskSetting, check_tasks, make_mixture, outside_tasks
 from stages.tasks.task import Example, Scored
 from stages.training.session import Figures, Session
-from stages.training.start import Rates, make_trainer
+from stages.training.start import make_trainer
+from stages.training.tuning import FALLING
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
@@ -48,7 +50,7 @@ LEAST_ANSWER = 8  # tokens of context that a question must leave for its answer
 
 
 @frozen
-class Settings:
+class Settings(recipe.Tuned):
     tasks: tuple[TaskSetting, ...] = setting("what to learn: tasks whose answers can be marked")
     validation: tuple[TaskSetting, ...] = setting("a mixture that is only measured on", default=())
     questions: int = setting("questions of a step", default=16, validator=positive)
@@ -58,12 +60,13 @@ class Settings:
     top_k: int = setting("how many of the likeliest tokens are drawn from", default=50, validator=positive)
     epochs: float = setting("how often to go through the questions", default=1.0, validator=positive)
     steps: int | None = setting("steps to train, in place of epochs", default=None, validator=positive)
-    embedding_lr: float = setting("learning rate of embeddings", default=0.2, validator=at_least(0))
-    head_lr: float = setting("learning rate of the head", default=0.004, validator=at_least(0))
-    matrix_lr: float = setting("learning rate of all else", default=0.02, validator=at_least(0))
-    rate_scale: float = setting("all learning rates are multiplied by it", default=0.05, validator=positive)
-    warmdown: float = setting(
-        "share of the steps in which the rates fall", default=1.0, validator=at_least(0)
+    rate_scale: float = setting(
+        "what all learning rates are multiplied by", default=0.05, validator=at_least(0), kw_only=True
+    )
+    schedule: Formulas | None = setting(
+        "other laws of the optimizer's schedule, by their names there; unsaid, rates fall from the first step on",
+        factory=lambda: dict(FALLING),
+        kw_only=True,
     )
     evaluate_every: int = setting(
         "steps between evaluations; 0 is start and end only", default=60, validator=at_least(0)
@@ -97,7 +100,7 @@ def check(settings: Settings, compiled: Compiled | None) -> None:
 
 
 def outside(settings: Settings) -> list[Any]:
-    return outside_tasks((*settings.tasks, *settings.validation))
+    return [recipe.digest(settings), *outside_tasks((*settings.tasks, *settings.validation))]
 
 
 def run(work: Work) -> None:
@@ -113,9 +116,9 @@ def run(work: Work) -> None:
     questions = policy.questions(settings.tasks, "train")
     held_out = policy.questions(settings.validation, "validation") if settings.validation else []
     steps = settings.steps or max(1, int(settings.epochs * len(questions)) // settings.questions)
-    rates = Rates(settings.embedding_lr, settings.head_lr, settings.matrix_lr).times(settings.rate_scale)
-    schedule = Schedule(steps, warmdown=settings.warmdown, momentum_start=0.95)
-    trainer = make_trainer(work, compiled, artefact.model, machine, rates, schedule, loader=None)
+    drawn = settings.questions * settings.samples * settings.tokens  # of a step, at most
+    made = recipe.settle(settings, compiled, recipe.fixed(steps, drawn, compiled))
+    trainer = make_trainer(work, compiled, artefact.model, machine, made, loader=None)
     session.prepare(trainer, machine, steps)
     work.tell.line(
         f"{steps:,} steps of {settings.questions} questions of {len(questions):,}, {settings.samples} answers each"

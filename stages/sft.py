@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from stages.choices import positive, setting
+from stages.choices import at_least, setting
 from stages.training.tuning import Tuning, check_tuning, outside_tuning, tune
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ SEED = True
 
 @frozen
 class Settings(Tuning):
-    rate_scale: float = setting("all learning rates are multiplied by it", default=0.02, validator=positive)
+    rate_scale: float = setting(
+        "what all learning rates are multiplied by", default=0.02, validator=at_least(0), kw_only=True
+    )
 
 
 def check(settings: Settings, compiled: Compiled | None) -> None:

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from attrs import frozen
 
-from nanogen.structure import Count
+from nanogen.structure import Count, Formulas
 from runtime.chat.conversation import render
-from runtime.schedule import Schedule
 from runtime.streams import seed_of
+from stages import recipe
 from stages.artefact import read_artefact, write_artefact
 from stages.choices import at_least, one_of, positive, quiet, setting
 from stages.tasks.mixture import Mixture, TaskSetting, check_tasks, make_mixture, outside_tasks
 from stages.training.pace import Pace, cut, row_length
 from stages.training.session import Figures, Session, flops_of_steps
-from stages.training.start import Rates, make_trainer
+from stages.training.start import make_trainer
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from stages.progress import Bar
     from stages.work import Work
 
+FALLING = {"warmdown": 1.0}  # of a schedule: rates fall in a line over the whole stage
+
 
 @frozen
-class Tuning:
+class Tuning(recipe.Tuned):
     """Settings of every stage that trains on conversations."""
 
     tasks: tuple[TaskSetting, ...] = setting("what to learn from: a mixture of tasks")
@@ -48,12 +50,10 @@ class Tuning:
     batch_tokens: Count = setting("tokens of a step", default=Count(65_536), validator=positive)
     length: int | None = setting("tokens of a row; unsaid, the context", default=None, validator=positive)
     rows: int | None = quiet("rows computed at once; unsaid, up to 8", default=None, validator=positive)
-    embedding_lr: float = setting("learning rate of embeddings", default=0.2, validator=at_least(0))
-    head_lr: float = setting("learning rate of the head", default=0.004, validator=at_least(0))
-    matrix_lr: float = setting("learning rate of all else", default=0.02, validator=at_least(0))
-    rate_scale: float = setting("all learning rates are multiplied by it", default=1.0, validator=positive)
-    warmdown: float = setting(
-        "share of the steps in which the rates fall", default=1.0, validator=at_least(0)
+    schedule: Formulas | None = setting(
+        "other laws of the optimizer's schedule, by their names there; unsaid, rates fall from the first step on",
+        factory=lambda: dict(FALLING),
+        kw_only=True,
     )
     evaluate_every: int = setting(
         "steps between evaluations; 0 is start and end only", default=150, validator=at_least(0)
@@ -78,14 +78,17 @@ class Tuning:
 def check_tuning(settings: Tuning, compiled: Compiled | None) -> None:
     """Refuse what could not be trained; the mixtures say for themselves what is missing."""
     if compiled is not None:
-        cut(settings.batch_tokens, row_length(settings.length, compiled.graph.context), settings.rows)
+        length = row_length(settings.length, compiled.graph.context)
+        cut(settings.batch_tokens, length, settings.rows)
+        recipe.settle(settings, compiled, recipe.fixed(settings.steps or 1, settings.batch_tokens, compiled))
     check_tasks(settings.tasks)
     if settings.validation:
         check_tasks(settings.validation)
 
 
 def outside_tuning(settings: Tuning) -> list[Any]:
-    return outside_tasks((*settings.tasks, *settings.validation))
+    """What the optimizer's file says, and the files of the tasks."""
+    return [recipe.digest(settings), *outside_tasks((*settings.tasks, *settings.validation))]
 
 
 def tune(work: Work, before: tuple[str, ...]) -> None:
@@ -104,17 +107,9 @@ def tune(work: Work, before: tuple[str, ...]) -> None:
     epoch_steps = loader.epoch_rows / (rows * accumulation)
     steps = settings.steps or max(1, round(settings.epochs * epoch_steps))
     plan = Pace(steps, length, rows, accumulation)
-    rates = Rates(settings.embedding_lr, settings.head_lr, settings.matrix_lr).times(settings.rate_scale)
-    schedule = Schedule(steps, warmdown=settings.warmdown)
+    made = recipe.settle(settings, compiled, recipe.fixed(steps, settings.batch_tokens, compiled))
     trainer = make_trainer(
-        work,
-        compiled,
-        artefact.model,
-        machine,
-        rates,
-        schedule,
-        loader=loader,
-        accumulation=accumulation,
+        work, compiled, artefact.model, machine, made, loader=loader, accumulation=accumulation
     )
     session.prepare(trainer, machine, steps)
     work.tell.line(

@@ -28,7 +28,36 @@ MISTAKES = {
     "an unknown section": (("[set]", "[sets]"), "NG103", "did you mean `set`?"),
     "an unknown key of a stage": (('uses = "tokenizer"', 'uses = "tokenizer"\nwht = 1'), "NG103", "`with`"),
     "a batch of no whole rows": (("batch_tokens = 64", "batch_tokens = 65"), "NG704", "64 would be"),
-    "a schedule that does not fit": (("steps = 6", "steps = 6, warmup = 0.9"), "NG704", "at most 1"),
+    "a schedule below 0": (
+        ("steps = 6", "steps = 6, schedule = { warmup = -0.5 }"),
+        "NG704",
+        "nor be below 0",
+    ),
+    "an unknown optimizer": (
+        ("steps = 6", 'steps = 6, optimizer = "muon_adamw_2024"'),
+        "NG001",
+        "did you mean",
+    ),
+    "a part that the optimizer lacks": (
+        ("steps = 6", "steps = 6, schedule = { warmdwn = 0.5 }"),
+        "NG704",
+        "did you mean `warmdown`?",
+    ),
+    "a group that the optimizer lacks": (
+        ("steps = 6", "steps = 6, rates = { matrx = 0.5 }"),
+        "NG704",
+        "did you mean `matrix`?",
+    ),
+    "a law with an unknown name": (
+        ("steps = 6", 'steps = 6, rates = { matrix = "0.02 * widht" }'),
+        "NG704",
+        "did you mean `width`?",
+    ),
+    "a law that is none": (
+        ("steps = 6", 'steps = 6, decays = { matrix = "0.02 *" }'),
+        "NG704",
+        "missing behind",
+    ),
     "another vocabulary": (
         ('needs = ["corpus"]\n', 'needs = ["corpus"]\nwith = { vocab = 301 }\n'),
         "NG704",
@@ -48,6 +77,60 @@ def test_a_mistake_is_one_message_with_its_place(write_run, mistake):
     told = next(d for d in refusal.value.diagnostics if d.code == code)
     assert help in told.help
     assert find(refusal.value.document, told.place).line > 1
+
+
+OPTIMIZER = """kind = "optimizer"
+about = "a test's"
+[group.all]
+roles = ["embedding", "head", "matrix", "gain", "conv", "scalar", "vector"]
+method = "adamw"
+rate = 1e-3
+"""
+
+
+def test_an_optimizer_counts_from_the_run_file_and_is_part_of_what_the_stage_is(write_run, tmp_path):
+    from stages.identity import identity
+
+    def base(text: str) -> str:
+        (tmp_path / "mine.toml").write_text(text)
+        run = write_run(("steps = 6", 'steps = 6, optimizer = "mine.toml"'))
+        return identity(run.stage("base"), [], run.compiled, run.seed)
+
+    first = base(OPTIMIZER)
+    assert base(OPTIMIZER) == first
+    assert base(OPTIMIZER.replace("1e-3", "2e-3")) != first
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "line", "help"),
+    [
+        (('"gain"', '"gian"'), "NG114", 4, "did you mean `gain`?"),
+        (("1e-3", '"1e-3 * widht"'), "NG201", 6, "did you mean `width`?"),
+        (('method = "adamw"', 'method = "adam"'), "NG704", 5, ""),
+        (("kind =", "kidn ="), "NG102", 1, "first"),
+    ],
+)
+def test_a_mistake_in_an_optimizer_is_told_in_its_file(write_run, tmp_path, change, code, line, help):
+    assert change[0] in OPTIMIZER
+    text = OPTIMIZER.replace(*change)
+    if code == "NG114":  # else the model's own role would be the one that no group takes
+        text = text.replace('"gian"', '"gain", "gian"')
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(Refusal) as refusal:
+        write_run(("steps = 6", 'steps = 6, optimizer = "mine.toml"'))
+    [fault] = refusal.value.diagnostics
+    assert (fault.code, refusal.value.document.name) == (code, "mine.toml")
+    assert find(refusal.value.document, fault.place).line == line
+    assert help in fault.help
+
+
+def test_a_role_that_no_group_takes_is_told_at_the_run(write_run, tmp_path):
+    (tmp_path / "mine.toml").write_text(OPTIMIZER.replace('"conv", ', ""))
+    with pytest.raises(Refusal) as refusal:
+        write_run(("steps = 6", 'steps = 6, optimizer = "mine.toml"'))
+    [fault] = refusal.value.diagnostics
+    assert fault.place.path == ("stage", "base", "with", "optimizer")
+    assert "no group of `mine.toml` takes the role `conv`" in fault.message
 
 
 def test_several_mistakes_are_told_at_once(write_run):

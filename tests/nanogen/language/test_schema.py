@@ -40,7 +40,7 @@ def of_kind(folder: Path, *kinds: str) -> list[Path]:
 
 
 HERE = Path(__file__).parents[1]
-SPECS = of_kind(ROOT / "specs", "model", "library", "run")
+SPECS = of_kind(ROOT / "specs", "model", "library", "run", "optimizer")
 GOOD = of_kind(HERE / "good", "model")
 BAD = of_kind(HERE / "bad", "model", "modl", None)
 KEYS_AND_KINDS = ("NG101", "NG102", "NG103")
@@ -88,7 +88,7 @@ def found(text: str) -> list[Diagnostic]:
 # -- the files
 
 
-@pytest.mark.parametrize("kind", ["model", "library", "run"])
+@pytest.mark.parametrize("kind", ["model", "library", "run", "optimizer"])
 def test_the_file_is_what_the_command_prints(kind):
     path = ROOT / "specs" / "schema" / f"{kind}.json"
     wanted = as_text(schema_of(kind)) + "\n"
@@ -97,7 +97,7 @@ def test_the_file_is_what_the_command_prints(kind):
     assert path.read_text() == wanted, "run `UPDATE=1 make test` to write the schema again"
 
 
-@pytest.mark.parametrize("kind", ["model", "library", "run"])
+@pytest.mark.parametrize("kind", ["model", "library", "run", "optimizer"])
 def test_it_is_a_schema_with_a_word_on_every_key(kind):
     schema = schema_of(kind)
     jsonschema.Draft202012Validator.check_schema(schema)
