@@ -8,8 +8,7 @@ import pytest
 from runtime.faults import Fault
 from stages.data.place import DataPlace
 from stages.tasks.catalogue import make_task
-
-from .folders import TALK, lines, parquet
+from tests.stages.folders import TALK, lines, parquet
 
 
 def texts(path: Path) -> list[list[str]]:

@@ -113,7 +113,7 @@ def test_other_words_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_word_list_that_is_missing_or_too_short_is_a_fault(tmp_path: Path):
-    with pytest.raises(Fault, match="looked in `.*words_alpha.txt`"):
+    with pytest.raises(Fault, match=r"looked in `.*words_alpha\.txt`"):
         make_task("spelling_bee", "train", DataPlace(tmp_path), words="words_alpha")
     (tmp_path / "few.txt").write_text("one two three")
     with pytest.raises(Fault, match="holds 3 words"):

@@ -14,8 +14,7 @@ from stages.tasks.catalogue import TASKS, make_task
 from stages.tasks.gsm8k import answer_parts
 from stages.tasks.humaneval import code_of, imports_of, program
 from stages.tasks.task import Example, marked_number, said, score_number
-
-from .folders import DATA, GSM8K, JCQ, fill, lines, with_data
+from tests.stages.folders import DATA, GSM8K, JCQ, fill, lines, with_data
 
 
 @pytest.fixture

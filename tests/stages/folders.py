@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-DATA = Path(__file__).parents[4] / "shared" / "data"
+DATA = Path(__file__).parents[3] / "shared" / "data"
 with_data = pytest.mark.skipif(not DATA.exists(), reason="the data folder is not here")
 
 GSM8K = {"question": "3 bags of 4?", "answer": "So <<3*4=12>>12 apples, <<1000=1,000>>1,000.\n#### 1,012"}
