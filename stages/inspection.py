@@ -146,9 +146,8 @@ def counts_table(counts: Sequence[Counted], title: str) -> Table:
     for column in ("rows", "share", "tokens", "learnt", "learnt of tokens"):
         table.add_column(column, justify="right")
     exact = all(c.exact for c in counts)
-    total = Counted(
-        "total", *(sum(getattr(c, k) for c in counts) for k in ("rows", "tokens", "learnt")), exact
-    )
+    rows, tokens, learnt = (sum(getattr(c, name) for c in counts) for name in ("rows", "tokens", "learnt"))
+    total = Counted("total", rows, tokens, learnt, exact)
     for counted in (*counts, total):
         about = "" if counted.exact else "~"
         table.add_row(
