@@ -162,6 +162,13 @@ def _list(value: Any, kind: Any) -> Any:
     return tuple(found)
 
 
+def _table(value: Any, kind: Any) -> Any:
+    """`dict[str, X]`: a table whose keys are the user's."""
+    if not isinstance(value, dict):
+        raise ValueError(f"expected a table, found {_shown(value)}")
+    return {name: _CONVERTER.structure(v, get_args(kind)[1]) for name, v in value.items()}
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -175,6 +182,7 @@ def _converter() -> cattrs.Converter:
         converter.register_structure_hook(kind, _exactly(kind))
     converter.register_structure_hook_func(lambda kind: get_origin(kind) in (Union, types.UnionType), _union)
     converter.register_structure_hook_func(lambda kind: get_origin(kind) is tuple, _list)
+    converter.register_structure_hook_func(lambda kind: get_origin(kind) is dict, _table)
     return converter
 
 

@@ -8,7 +8,7 @@ import attrs
 
 from nanogen.bounds import at_least, one_of, positive, share
 
-__all__ = ["at_least", "one_of", "positive", "quiet", "setting", "share"]
+__all__ = ["at_least", "one_of", "place", "positive", "quiet", "setting", "share"]
 
 
 def setting(help: str, **kw: Any) -> Any:
@@ -19,3 +19,8 @@ def setting(help: str, **kw: Any) -> Any:
 def quiet(help: str, **kw: Any) -> Any:
     """A setting that changes how a stage works, not what comes out."""
     return attrs.field(metadata={"help": help, "result": False}, **kw)
+
+
+def place(help: str, **kw: Any) -> Any:
+    """A file or folder, counting from the run file, or from NANOGEN_DATA. Where it lies changes no result."""
+    return attrs.field(metadata={"help": help, "result": False, "place": True}, **kw)

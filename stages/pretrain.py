@@ -105,7 +105,6 @@ def _schedule(settings: Settings, steps: int) -> Schedule:
 
 
 def run(work: Work) -> None:
-    from runtime.device import be_deterministic, describe
     from runtime.loader import Loader
     from runtime.model import build, initialize
     from runtime.tokenizer import Tokenizer
@@ -113,11 +112,8 @@ def run(work: Work) -> None:
     settings: Settings = work.settings
     compiled = work.model
     plan = pace(settings, compiled.blueprint["count"], compiled.graph.context)
-    session = Session.begin(
-        work, steps=plan.steps, evaluate_every=settings.evaluate_every, save_minutes=settings.save_minutes
-    )
-    machine = session.machine(settings.dtype, settings.compile)
-    be_deterministic()
+    session = Session.begin(work)
+    machine = session.machine(settings.compile)
     corpus = work.input("dataset").folder
     tokenizer = Tokenizer.load(work.input("tokenizer").folder / "tokenizer.json")
     model = build(compiled.source, compiled.blueprint, device=machine.device)
@@ -130,7 +126,7 @@ def run(work: Work) -> None:
     trainer = make_trainer(
         work, compiled, model, machine, rates, schedule, loader=loader, accumulation=plan.accumulation
     )
-    session.prepare(trainer, machine.dtype)
+    session.prepare(trainer, machine, plan.steps)
     work.tell.line(
         f"{plan.steps:,} steps of {plan.step_tokens:,} tokens, "
         f"{plan.accumulation} x {plan.rows} rows of {plan.length:,}; {plan.steps * plan.step_tokens:,} tokens in all"
@@ -141,9 +137,8 @@ def run(work: Work) -> None:
     session.told = lambda found: f"{found['bits_per_byte']:.4f} bits per byte on validation text"
     session.train()
     write_artefact(work.folder, compiled, dict(trainer.groups()["weights"]), tokenizer)
-    facts = {**describe(), "device": machine.device, "dtype": machine.dtype}
     sizes = {**attrs.asdict(plan), "parameters": compiled.blueprint["count"]}
-    work.finish({**sizes, **session.result(facts)})
+    work.finish({**sizes, **session.result()})
     start, end = session.first["bits_per_byte"], session.last["bits_per_byte"]
     work.tell.line(f"bits per byte: {start:.4f} at the start, {end:.4f} at the end ({end / start:.0%})")
 

@@ -52,7 +52,7 @@ def gather(work: Work) -> list[Section]:
         sections.append(_training(found))
     if work.compiled is not None:
         sections.insert(1, Section("Model", text=card(work.compiled, optimizer_memory)))
-    sections += [_evaluation(found) for found in by_kind.get("evaluate", [])]
+    sections += [_evaluation(found) for found in by_kind.get("evaluate_base", [])]
     data = [_corpus(found) for found in by_kind.get("dataset", [])]
     data += [_tokenizer(found) for found in by_kind.get("tokenizer", [])]
     sections += data
@@ -84,13 +84,19 @@ def _training(found: Input) -> Section:
 
 
 def _evaluation(found: Input) -> Section:
+    from stages.core_run import headline, table
+
     result = found.result
-    facts = (
-        ("bits per byte", f"{result['bits_per_byte']:.4f} on the whole validation split"),
-        ("samples drawn at", f"temperature {result['temperature']:g}"),
-    )
+    core, train = result["core"], result["train_bits_per_byte"]
+    facts = [("bits per byte", f"{result['bits_per_byte']:.4f} on the whole validation split")]
+    if train is not None:
+        facts.append(("of the training split", f"{train:.4f} on a part of it"))
+    if result["dials"]:
+        facts.append(("dials", ", ".join(f"{name} = {value}" for name, value in result["dials"].items())))
+    facts += [("CORE", headline(core)), ("samples drawn at", f"temperature {result['temperature']:g}")]
     samples = tuple((s["prompt"], s["text"]) for s in result["samples"])
-    return Section("Evaluation", facts=facts, samples=samples)
+    text = columns(table(core)) if core["tasks"] else ""
+    return Section("Evaluation", facts=tuple(facts), text=text, samples=samples)
 
 
 def _corpus(found: Input) -> Section:

@@ -45,9 +45,9 @@ class Work:
         assert self.compiled is not None, f"{self.name} has no model: `MODEL` of its kind is false"
         return self.compiled
 
-    def input(self, kind: str) -> Input:
-        """The one input of a kind that READS promises."""
-        return next(i for i in self.inputs if i.kind == kind)
+    def input(self, *kinds: str) -> Input:
+        """The one input of a kind, or of one of several, that READS promises."""
+        return next(i for i in self.inputs if i.kind in kinds)
 
     @property
     def saves(self) -> Path:

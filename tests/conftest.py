@@ -38,7 +38,7 @@ uses = "pretrain"
 needs = ["corpus", "tokenizer"]
 with = {{ steps = 6, batch_tokens = 64, rows = 2, evaluate_every = 3, evaluate_tokens = 64, dtype = "float32", compile = "no", long_documents = "split" }}
 [stage.evaluation]
-uses = "evaluate"
+uses = "evaluate_base"
 needs = ["corpus", "base"]
 with = {{ prompts = ["", "The"], tokens = 4 }}
 [stage.report]

@@ -304,6 +304,8 @@ def _kind(hint: Any) -> Schema:
         return {"type": "array", "items": _kind(get_args(hint)[0])}
     if attrs.has(hint):
         return _settings(hint)
+    if get_origin(hint) is dict:
+        return {"type": "object", "additionalProperties": _kind(get_args(hint)[1])}
     if hint is Count:
         return {"type": ["integer", "string"], "pattern": f"^{COUNT_PATTERN}$"}
     return {"type": {int: "integer", float: "number", str: "string", bool: "boolean"}[hint]}

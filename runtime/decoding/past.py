@@ -151,6 +151,10 @@ class Past:
 
         return self._mapped(look)
 
+    def between(self, first: int, last: int, positions: int) -> Any:
+        """A view of the rows from `first` to before `last`, and of the first positions where each has its place."""
+        return self._mapped(lambda leaf, whole: leaf[first:last, : positions if whole else None])
+
     def copy_row(self, row: int, source: Past, theirs: int, positions: int) -> None:
         """Make a row the copy of another one, which has seen so many positions."""
         for (mine, whole), (other, _) in zip(self.leaves(), source.leaves(), strict=True):

@@ -1,4 +1,4 @@
-"""HumanEval: Python functions to write from their signature and docstring. Runs no code: a runner is handed in.
+"""HumanEval: Python functions to write from their signature and docstring, and tests that run in the sandbox alone.
 
 A row: {"task_id": "HumanEval/900", "prompt": "def twice(x):\\n    \\"\\"\\"Twice x.\\"\\"\\"\\n",
 "canonical_solution": "    return 2 * x\\n", "test": "def check(candidate):\\n    assert candidate(2) == 4\\n",
@@ -15,12 +15,13 @@ from typing import Any, ClassVar
 from attrs import field, frozen
 
 from runtime.chat.message import Message
-from runtime.faults import Fault
 from stages.data.place import DataPlace, find_rows
 from stages.data.table import Table
+from stages.sandbox.program import Program, Verdict
+from stages.sandbox.running import run_program
 from stages.tasks.task import Example, Kind, said, shuffled
 
-Runner = Callable[[str], bool]  # whether a program ends well
+Runner = Callable[[Program], Verdict]
 
 _BLOCK = re.compile(r"```(?:[Pp]ython3?)?[ \t]*\n(.*?)(?:\n?```|\Z)", re.DOTALL)
 
@@ -28,7 +29,7 @@ _BLOCK = re.compile(r"```(?:[Pp]ython3?)?[ \t]*\n(.*?)(?:\n?```|\Z)", re.DOTALL)
 @frozen
 class HumanEval:
     rows: Table
-    runner: Runner | None = None
+    runner: Runner = run_program
     order: Any = field(init=False, repr=False, eq=False)
     name: ClassVar[str] = "humaneval"
     kind: ClassVar[Kind] = "generative"
@@ -51,17 +52,15 @@ class HumanEval:
         return Example((said("user", row["prompt"]), said("assistant", whole)), (), facts)
 
     def score(self, example: Example, answer: Message) -> float:
-        """Whether the program passes its tests, as the runner finds."""
-        if self.runner is None:
-            raise Fault("HumanEval is not scored without a sandbox", "evaluate where code can be isolated")
-        return float(self.runner(program(example, answer)))
+        """Whether the answer's function passes its tests; raises Fault where no code can be isolated here."""
+        return float(self.runner(program(example, answer)).passed)
 
 
-def program(example: Example, answer: Message) -> str:
-    """The answer's code behind the imports of the prompt, and its tests: it ends without an error where they hold."""
-    imports = "\n".join(imports_of(example.messages[0].text))
-    check = f"check({example.facts['entry_point']})"
-    return f"{imports}\n\n{code_of(answer.text)}\n\n{example.facts['test']}\n{check}\n"
+def program(example: Example, answer: Message) -> Program:
+    """The answer's code behind the imports of the prompt, and what tests it."""
+    prompt = example.messages[0].text
+    code = "\n".join([*imports_of(prompt), "", code_of(answer.text)])
+    return Program(code, example.facts["test"], example.facts["entry_point"], prompt)
 
 
 def imports_of(prompt: str) -> list[str]:
@@ -82,7 +81,7 @@ def code_of(text: str) -> str:
 
 
 def make(
-    name: str, split: str, place: DataPlace, *, path: str | None = None, runner: Runner | None = None
+    name: str, split: str, place: DataPlace, *, path: str | None = None, runner: Runner = run_program
 ) -> HumanEval:
     rows = find_rows("humaneval", subset="openai_humaneval", split=split, place=place, path=path)
     return HumanEval(rows, runner)

@@ -26,6 +26,9 @@ class Rates:
     head: float
     matrix: float
 
+    def times(self, scale: float) -> Rates:
+        return Rates(self.embedding * scale, self.head * scale, self.matrix * scale)
+
 
 def make_trainer(
     work: Work,

@@ -7,9 +7,9 @@ from nanogen.text.draw import find
 
 MISTAKES = {
     "an unknown kind of stage": (
-        ('uses = "evaluate"', 'uses = "evaluat"'),
+        ('uses = "evaluate_base"', 'uses = "evaluate_bas"'),
         "NG701",
-        "did you mean `evaluate`?",
+        "did you mean `evaluate_base`?",
     ),
     "a need that is no stage": (
         ('needs = ["corpus", "base"]', 'needs = ["corpus", "bse"]'),

@@ -1,6 +1,7 @@
 """Tasks over rows of public data: how they are asked, when an answer is right, and their order."""
 
 import json
+import types
 from collections import Counter
 from pathlib import Path
 
@@ -8,8 +9,8 @@ import numpy as np
 import pytest
 
 from runtime.chat.message import Message, Part
-from runtime.faults import Fault
 from stages.data.place import DataPlace
+from stages.sandbox.program import Program, Verdict
 from stages.tasks.catalogue import TASKS, make_task
 from stages.tasks.gsm8k import answer_parts
 from stages.tasks.humaneval import code_of, imports_of, program
@@ -151,32 +152,25 @@ def test_imports_are_those_that_the_prompt_opens_with():
     assert imports_of(prompt) == ["import math", "from typing import List"]
 
 
-def test_a_program_is_imports_code_tests_and_their_call(place: DataPlace):
+def test_a_program_is_imports_and_code_apart_from_its_tests(place: DataPlace):
     example = make_task("humaneval", "test", place)[0]
-    whole = program(example, text("```python\ndef twice(x):\n    return x + x\n```"))
-    assert whole == (
-        "import math\nfrom typing import List\n\ndef twice(x):\n    return x + x\n\n\n"
-        "def check(candidate):\n    assert candidate(2) == 4\n\ncheck(twice)\n"
-    )
+    made = program(example, text("```python\ndef twice(x):\n    return x + x\n```"))
+    assert made.code == "import math\nfrom typing import List\n\ndef twice(x):\n    return x + x\n"
+    assert made.test == "def check(candidate):\n    assert candidate(2) == 4\n"
+    assert made.entry_point == "twice"
 
 
 def test_the_runner_judges_the_program(place: DataPlace):
-    seen: list[str] = []
+    seen: list[Program] = []
 
-    def runner(code: str) -> bool:
-        seen.append(code)
-        return "x + x" in code
+    def runner(made: Program) -> Verdict:
+        seen.append(made)
+        return types.SimpleNamespace(passed="x + x" in made.code)  # type: ignore[return-value]
 
     task = make_task("humaneval", "test", place, runner=runner)
     assert task.score(task[0], text("def twice(x): return x + x")) == 1
     assert task.score(task[0], text("def twice(x): return x")) == 0
-    assert seen[0].endswith("check(twice)\n")
-
-
-def test_without_a_runner_there_is_no_score(place: DataPlace):
-    task = make_task("humaneval", "test", place)
-    with pytest.raises(Fault, match="without a sandbox"):
-        task.score(task[0], task[0].gold)
+    assert [made.entry_point for made in seen] == ["twice", "twice"]
 
 
 # -- the real rows
@@ -218,7 +212,8 @@ def test_humaneval_programs_of_the_right_answers_are_python():
     task = make_task("humaneval", "test", DataPlace(DATA))
     assert len(task) == 164
     for example in (task[i] for i in range(164)):
-        compile(program(example, example.gold), "program", "exec")
+        made = program(example, example.gold)
+        compile(f"{made.code}\n{made.test}", "program", "exec")
 
 
 def test_every_task_opens_with_an_example_row():

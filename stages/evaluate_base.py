@@ -1,0 +1,193 @@
+"""`evaluate_base`: a trained model -> bits per byte of both splits, samples of its text, and CORE.
+
+CORE is run where `core` names an evaluation bundle; a task of it that cannot be run is told as such, and does not
+end the stage. What is found is kept as it comes: a stage that is cut off goes on after it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from nanogen.structure import Count
+from runtime.faults import Fault
+from stages.choices import at_least, one_of, place, positive, setting
+
+if TYPE_CHECKING:
+    from nanogen.compiler import Compiled
+    from stages.artefact import Artefact
+    from stages.work import Work
+
+READS = ("dataset", "pretrain")
+VERSION = 2
+MODEL = False
+SEED = True
+PROMPTS = ("The", "There are", "It was")
+ROWS = 8  # of a batch
+SHOWN = 600  # characters of a sample in the terminal
+SAVED = "found.jsonl"
+
+
+@frozen
+class Settings:
+    prompts: tuple[str, ...] = setting(
+        "what samples begin with; an empty one is the start of a document, or of a part of one",
+        default=PROMPTS,
+    )
+    tokens: int = setting("tokens of each sample", default=120, validator=positive)
+    temperature: float = setting(
+        "how freely samples are drawn; 0 is greedy", default=0.8, validator=at_least(0)
+    )
+    top_k: int = setting("how many of the likeliest tokens are drawn from", default=50, validator=positive)
+    long_documents: str = setting(
+        "crop what does not fit a row, or split it into parts that each open a row",
+        default="split",
+        validator=one_of("crop", "split"),
+    )
+    train_tokens: Count = setting(
+        "tokens of the training split whose bits per byte are found too; 0 is none",
+        default=Count(100_000),
+        validator=at_least(0),
+    )
+    # what counts is the content, not where it lies
+    core: str | None = place(
+        "the folder of CORE's evaluation bundle, counting from the run file or NANOGEN_DATA; unsaid, CORE is not run",
+        default=None,
+    )
+    core_rows: int = setting("rows of a CORE task at most", default=500, validator=positive)
+    core_dtype: str = setting(
+        "what CORE is computed in; auto is float32 on a CPU, and what the machine is good at elsewhere",
+        default="auto",
+        validator=one_of("auto", "float32", "bfloat16"),
+    )
+    dials: dict[str, int] | None = setting(
+        "where the model's dials stand; unsaid, at their defaults", default=None
+    )
+
+
+def check(settings: Settings, compiled: Compiled | None) -> None:
+    known = compiled.blueprint["dials"] if compiled is not None else {}
+    for name, value in (settings.dials or {}).items() if compiled is not None else ():
+        if name not in known:
+            raise Fault(f"`dials` names `{name}`, and the model has {_named(known)}")
+        least, most = known[name]["least"], known[name]["most"]
+        if not least <= value <= most:
+            raise Fault(f"`dials` puts `{name}` at {value:,}, and it goes from {least:,} to {most:,}")
+
+
+def _named(names: Any) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "none"
+
+
+def outside(settings: Settings) -> list[tuple[str, int, str]] | None:
+    """The files of CORE's bundle, by name, size and hash."""
+    from runtime.manifest import digest
+
+    if settings.core is None:
+        return None
+    top = Path(settings.core)
+    files = sorted(file for file in top.rglob("*") if file.is_file())
+    return [(file.relative_to(top).as_posix(), file.stat().st_size, digest(file)) for file in files]
+
+
+def run(work: Work) -> None:
+    from runtime.device import machine
+    from stages.artefact import read_artefact
+    from stages.core_run import headline
+    from stages.kept import Kept
+
+    settings: Settings = work.settings
+    chosen = machine(dtype="float32", compiled="no")
+    artefact = read_artefact(work.input("pretrain").folder, device=chosen.device)
+    kept = Kept(work.saves / SAVED)
+    bits = {
+        split: kept.once(f"bits {split}", partial(_bits_per_byte, work, artefact, chosen.device, split))
+        for split in ("validation", "train")
+    }
+    work.tell.line(f"{bits['validation']:.4f} bits per byte on the whole validation split, in float32")
+    if bits["train"] is not None:
+        work.tell.line(f"{bits['train']:.4f} on {settings.train_tokens:,} tokens of the training split")
+    samples = kept.once("samples", partial(_samples, artefact, settings, work.seed))
+    for sample in samples:
+        work.tell.line()
+        work.tell.block(_shown(sample["prompt"], sample["text"]))
+    work.tell.line()
+    core = _core(work, artefact, kept)  # the last, for it changes the model in place
+    work.tell.line(headline(core))
+    work.finish(
+        {
+            "bits_per_byte": bits["validation"],
+            "train_bits_per_byte": bits["train"],
+            "samples": samples,
+            "temperature": settings.temperature,
+            "dials": settings.dials or {},
+            "core": core,
+        }
+    )
+
+
+def _bits_per_byte(work: Work, artefact: Artefact, device: str, split: str) -> float | None:
+    import torch
+
+    from runtime.loader import validation_batches
+    from runtime.losses import bits_per_byte, token_losses
+
+    settings: Settings = work.settings
+    length: int = artefact.compiled.graph.context
+    batches = -(-settings.train_tokens // (ROWS * length)) if split == "train" else None
+    if batches == 0:
+        return None
+    found = validation_batches(
+        work.input("dataset").folder,
+        artefact.tokenizer,
+        rows=ROWS,
+        length=length,
+        batches=batches,
+        split=split,
+        cut_long=settings.long_documents == "split",
+    )
+    sizes = torch.tensor(artefact.tokenizer.token_bytes(), device=device)
+    moved = ((inputs.to(device), targets.to(device)) for inputs, targets in found)
+    losses: Any = partial(token_losses(artefact.model, torch.float32), dials=settings.dials)
+    with torch.no_grad():
+        return bits_per_byte(losses, moved, sizes)
+
+
+def _samples(artefact: Artefact, settings: Settings, seed: int) -> list[dict[str, str]]:
+    from runtime.decoding.request import Sampling
+    from runtime.streams import seed_of
+    from stages.writing import write
+
+    asked = [
+        (prompt, Sampling(settings.temperature, settings.top_k, seed=seed_of(seed, "evaluate", number)))
+        for number, prompt in enumerate(settings.prompts)
+    ]
+    written = write(artefact, asked, tokens=settings.tokens, dials=settings.dials)
+    return [{"prompt": p, "text": text} for p, (text,) in zip(settings.prompts, written, strict=True)]
+
+
+def _core(work: Work, artefact: Artefact, kept: Any) -> dict[str, Any]:
+    from stages.core_run import evaluate_core, not_run
+
+    settings: Settings = work.settings
+    if settings.core is None:
+        return not_run("the run names no evaluation bundle: `core` is unsaid")
+    from runtime.decoding.prepack import prepare
+    from runtime.scoring import Scorer
+    from stages.trained import decoding_machine
+
+    dtype = decoding_machine(dtype=settings.core_dtype, compiled="no").torch_dtype
+    prepare(artefact.model, dtype)
+    scorer = Scorer(artefact.model, artefact.compiled.blueprint, dtype, settings.dials or {})
+    folder = Path(settings.core)
+    return evaluate_core(
+        folder, scorer, artefact.tokenizer, rows=settings.core_rows, kept=kept, tell=work.tell
+    )
+
+
+def _shown(prompt: str, text: str) -> str:
+    whole = prompt + text
+    return (whole[:SHOWN] + " ..." if len(whole) > SHOWN else whole).strip()
