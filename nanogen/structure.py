@@ -174,7 +174,7 @@ def _list(value: Any, kind: Any) -> Any:
             ]
             faults.append(error)
     if faults:
-        raise IterableValidationError("the list does not fit", faults, wanted)
+        raise IterableValidationError("the list does not fit", faults, wanted)  # pyright: ignore[reportCallIssue]
     return tuple(found)
 
 

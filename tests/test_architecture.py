@@ -223,6 +223,7 @@ def nanogen(*args: str, env: dict | None = None) -> subprocess.CompletedProcess:
         ["sample", "--help"],
         ["chat", "--help"],
         ["serve", "--help"],
+        ["data", "inspect", "--help"],
         ["schema"],
         ["schema", "run"],
         ["schema", "optimizer"],

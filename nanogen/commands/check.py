@@ -1,4 +1,4 @@
-"""`nanogen check`: every fault of specs, runs, hardware and optimizer files, without torch."""
+"""`nanogen check`: every fault of specs, runs, hardware, optimizer and data files, without torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nanogen.text.diagnostics import Diagnostic, Refusal
 from nanogen.text.document import Document, read_document
 from nanogen.text.draw import as_json
 
-KINDS = ("model", "run", "hardware", "optimizer")
+KINDS = ("model", "run", "hardware", "optimizer", "data")
 
 
 @click.command("check")
@@ -22,7 +22,7 @@ KINDS = ("model", "run", "hardware", "optimizer")
 @click.option("--json", "json_lines", is_flag=True, help="Print one JSON object a diagnostic, for editors.")
 @click.option("--strict", is_flag=True, help="Let a warning fail too: exit code 1.")
 def command(files: tuple[str, ...], overrides: dict, json_lines: bool, strict: bool) -> None:
-    """Check FILES, specs, runs, hardware and optimizers alike: all faults at once, each with its place and what to do.
+    """Check FILES of every kind alike: all faults at once, each with its place and what to do.
 
     \b
     nanogen check specs/saint_iberis_d20.toml
@@ -70,6 +70,11 @@ def check_file(name: str, overrides: dict) -> tuple[Document, list[Diagnostic]]:
             from nanogen.optimizer.spec import read_optimizer
 
             return document, read_optimizer(document)[1]
+        if not faults and document.data.get("kind") == "data":
+            from nanogen.data import load_data_set
+
+            load_data_set(path, name)
+            return document, []
         return document, list(compile_file(path, overrides, name=name).warnings)
     except Refusal as refusal:
         return refusal.document, refusal.diagnostics

@@ -33,16 +33,22 @@ from stages.tasks.task import Example, Task
 OPTIONS = ("path", "digits", "operations", "languages", "words", "words_apart")  # of some tasks only
 
 
-def _is_task(_: Any, attribute: attrs.Attribute, value: str) -> None:
-    if value not in TASKS:
-        raise ValueError(f"`{attribute.name}` is no task there is: `{value}`; {nearest(value, TASKS)}")
+@frozen
+class _Known:
+    """The setting is a name of the catalogue; an editor is told all of them, a user the nearest."""
+
+    keywords: dict[str, Any]  # of JSON Schema, as bounds of settings have them
+
+    def __call__(self, _: Any, attribute: attrs.Attribute, value: str) -> None:
+        if value not in TASKS:
+            raise ValueError(f"`{attribute.name}` is no task there is: `{value}`; {nearest(value, TASKS)}")
 
 
 @frozen
 class TaskSetting:
     """One task of a mixture."""
 
-    task: str = setting("which task", validator=_is_task)
+    task: str = setting("which task", validator=_Known({"enum": list(TASKS)}))
     split: str = setting("which of its splits", default="train")
     start: int = setting("the first row to take", default=0, validator=at_least(0))
     stop: int | None = setting("the row to stop before; unsaid, none", default=None, validator=positive)

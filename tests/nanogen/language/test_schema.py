@@ -19,7 +19,7 @@ from nanogen.language.arithmetic import FUNCTIONS
 from nanogen.language.file_reader import EXPECT, META, SECTIONS
 from nanogen.language.initial import DRAWS, VARIABLES
 from nanogen.language.reader import WORDS
-from nanogen.language.schema import as_text, model_schema
+from nanogen.language.schema import as_text, model_schema, run_schema
 from nanogen.language.settings import settings_of
 from nanogen.language.spec import read_override
 from nanogen.language.table_reader import TABLE_KEYS
@@ -287,3 +287,29 @@ def test_defaults_have_the_settings_of_the_primitive(name):
 def test_the_text_is_json():
     assert json.loads(as_text({"a": "β"})) == {"a": "β"}
     assert "β" in as_text({"a": "β"})
+
+
+def test_settings_within_settings_are_described():
+    from attrs import frozen
+
+    from stages.choices import setting
+    from stages.tasks.mixture import TaskSetting
+
+    @frozen
+    class Settings:
+        tasks: tuple[TaskSetting, ...] = setting("what to learn", default=(TaskSetting("gsm8k", epochs=2),))
+
+    schema = run_schema({"tune": Settings})
+    jsonschema.Draft202012Validator.check_schema(schema)
+    tune = schema["properties"]["stage"]["additionalProperties"]["then"]["properties"]["with"]
+    tasks = tune["properties"]["tasks"]
+    assert tasks["default"] == [{"task": "gsm8k", "epochs": 2}]
+
+    def told(*tables: dict) -> list[tuple]:
+        errors = jsonschema.Draft202012Validator(tasks).iter_errors(list(tables))
+        return [path for error in errors for path in blamed(error)]
+
+    assert told({"task": "gsm8k", "rows": "1K"}, {"task": "arithmetic", "digits": 2}) == []
+    assert told({"task": "gsm8k"}, {"task": "gsm9k"}) == [(1, "task")]
+    assert told({"task": "gsm8k", "row": 2}, {}) == [(0, "row"), (1, "+task")]
+    assert told({"task": "gsm8k", "epochs": 0}) == [(0, "epochs")]
