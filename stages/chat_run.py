@@ -152,3 +152,18 @@ def told(result: Result) -> str:
     accuracy = Accuracy(result["right"], result["rows"]).percent()
     cut = f", {result['too_long']} too long for the context" if result["too_long"] else ""
     return f"{result['task']}: {accuracy}, {result['rows']} rows{cut}, {result['seconds']:.1f} s"
+
+
+def table(found: Result) -> list[tuple[str, ...]]:
+    """The tasks as rows of a table, for a report."""
+    cells: list[tuple[str, ...]] = [
+        ("task", "accuracy", "95% interval", "centred", "rows", "too long", "seconds")
+    ]
+    for result in found["tasks"]:
+        if "not_run" in result:
+            cells.append((result["task"], "not run", result["not_run"]))
+            continue
+        share, low, high = (f"{100 * result[name]:.1f}" for name in ("accuracy", "low", "high"))
+        counts = (f"{result['rows']:,}", f"{result['too_long']:,}", f"{result['seconds']:.1f}")
+        cells.append((result["task"], f"{share}%", f"{low} to {high}", f"{result['centred']:.4f}", *counts))
+    return cells

@@ -22,6 +22,11 @@ class Input:
     folder: Path
 
     @property
+    def done(self) -> bool:
+        """Whether it has left its figures; a report is also made of stages that have not."""
+        return (self.folder / RESULT).is_file()
+
+    @property
     def result(self) -> dict[str, Any]:
         """The figures that the stage left."""
         return json.loads((self.folder / RESULT).read_text())

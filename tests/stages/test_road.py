@@ -140,3 +140,44 @@ def test_a_killed_stage_ends_as_if_it_had_not_been(road, told, tmp_path, stage, 
         folder / stage / "weights.safetensors"
     ).read_bytes()
     assert events(copied, stage) == events(folder, stage)
+
+
+def test_the_report_has_a_column_for_each_state_of_the_model(road):
+    _, folder, _ = road
+    text = (folder / "report.md").read_text()
+    assert "BASE" in text
+    assert "RL" in text
+    for title in (
+        "Results",
+        "Pretraining",
+        "Midtraining",
+        "Fine-tuning",
+        "Reinforcement learning",
+        "Lineage",
+    ):
+        assert f"\n## {title}\n" in text
+    share = result(folder, "chat")["tasks"][0]
+    assert f"{100 * share['accuracy']:.1f}% ({100 * share['low']:.1f} to {100 * share['high']:.1f})" in text
+    assert "not run" in text
+
+
+def test_the_report_is_made_again_from_the_logs_alone(road, tmp_path):
+    """Of a run that is done, and of one that crashed within RL."""
+    import shutil
+
+    from stages.report import report_again
+
+    run, folder, _ = road
+    copied = tmp_path / run.name
+    shutil.copytree(folder, copied)
+    whole = (copied / "report.html").read_bytes()
+    (copied / "report.html").unlink()
+    report_again(run, copied)
+    assert (copied / "report.html").read_bytes() == whole
+    for name in ("result.json", "manifest.json", "weights.safetensors"):
+        (copied / "rl" / name).unlink()
+    shutil.rmtree(copied / "chat")
+    report_again(run, copied)
+    text = (copied / "report.md").read_text()
+    assert "not finished: step 3 is the last in its log" in text
+    assert "Answers of rl" not in text
