@@ -22,27 +22,29 @@ def curves(events: list[dict[str, Any]], stepped: tuple[str, str], checked: tupl
 
     most = max(e["tokens"] for e in [*steps, *checks])
     unit, scale = ("million", 1e6) if most >= 1e6 else ("thousand", 1e3)
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9.2, 3.4), layout="constrained")
-    _panel(left, stepped[1], unit)
-    left.plot([e["tokens"] / scale for e in steps], [e[stepped[0]] for e in steps], color=LINE, linewidth=1.6)
-    _panel(right, checked[1], unit)
-    found = [(e["tokens"] / scale, e[checked[0]]) for e in checks]
-    right.plot([at for at, _ in found], [value for _, value in found], color=POINT, marker="o", ms=4)
-    for at, value in found[-1:]:
-        right.annotate(
-            f"{value:.3f}",
-            (at, value),
-            xytext=(0, 12),
-            textcoords="offset points",
-            ha="right",
-            color=INK,
-            fontsize=9,
-        )
+    panels = 2 if checks else 1
+    figure, axes = pyplot.subplots(
+        1, panels, figsize=(4.6 * panels, 3.4), layout="constrained", squeeze=False
+    )
+    _panel(axes[0, 0], stepped[1], unit)
+    axes[0, 0].plot(
+        [e["tokens"] / scale for e in steps], [e[stepped[0]] for e in steps], color=LINE, linewidth=1.6
+    )
+    if checks:
+        _checked(axes[0, 1], [(e["tokens"] / scale, e[checked[0]]) for e in checks], checked[1], unit)
     with io.StringIO() as file:
         figure.savefig(file, format="svg", metadata={"Date": None}, transparent=True)
         pyplot.close(figure)
         text = file.getvalue()
     return text[text.index("<svg") :]
+
+
+def _checked(axes: Any, found: list[tuple[float, float]], title: str, unit: str) -> None:
+    """What evaluations found, the last one with its number."""
+    _panel(axes, title, unit)
+    axes.plot([at for at, _ in found], [value for _, value in found], color=POINT, marker="o", ms=4)
+    spot = {"xytext": (0, 12), "textcoords": "offset points", "ha": "right", "color": INK, "fontsize": 9}
+    axes.annotate(f"{found[-1][1]:.3f}", found[-1], **spot)
 
 
 def _panel(axes: Any, title: str, unit: str) -> None:

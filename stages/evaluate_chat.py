@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
+from nanogen.structure import Count
 from runtime.dials import check_dials
 from stages.catalogue import MODELS
 from stages.choices import at_least, one_of, positive, quiet, setting
@@ -28,15 +29,19 @@ SPELLED = 256  # rows of SpellingBee, of which there are as many as one likes
 SAVED = "found.jsonl"
 
 
-def _standard() -> tuple[TaskSetting, ...]:
+def _standard(download: bool) -> tuple[TaskSetting, ...]:
     """ChatCORE's tasks."""
-    rows = {"spelling_bee": SPELLED}
-    return tuple(TaskSetting(name, split="test", rows=rows.get(name)) for name in STANDARD)  # type: ignore[arg-type]
+    rows = {"spelling_bee": Count(SPELLED)}
+    return tuple(
+        TaskSetting(name, split="test", rows=rows.get(name), download=download and name != "spelling_bee")
+        for name in STANDARD
+    )
 
 
 @frozen
 class Settings:
     tasks: tuple[TaskSetting, ...] = setting("what to ask; unsaid, ChatCORE's six", default=())
+    download: bool = quiet("let the Hub be asked for what ChatCORE's six lack", default=False)
     tokens: int = setting("tokens of an answer, at most", default=512, validator=positive)
     temperature: float = setting(
         "how freely answers are drawn; 0 is greedy", default=0.0, validator=at_least(0)
@@ -54,7 +59,7 @@ class Settings:
 
     @property
     def asked(self) -> tuple[TaskSetting, ...]:
-        return self.tasks or _standard()
+        return self.tasks or _standard(self.download)
 
 
 def check(settings: Settings, compiled: Compiled | None) -> None:

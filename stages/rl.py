@@ -28,6 +28,7 @@ from runtime.streams import seed_of
 from stages import recipe
 from stages.artefact import Artefact, read_artefact, write_artefact
 from stages.choices import at_least, one_of, positive, quiet, setting
+from stages.tasks.catalogue import task_entry
 from stages.tasks.mixture import TaskSetting, check_tasks, make_mixture, outside_tasks
 from stages.tasks.task import Example, Scored
 from stages.training.session import Figures, Session
@@ -94,9 +95,11 @@ def check(settings: Settings, compiled: Compiled | None) -> None:
     """The mixtures say what is missing, and must be of questions that can be marked."""
     for tasks in filter(None, (settings.tasks, settings.validation)):
         check_tasks(tasks)
-        for task in make_mixture(tasks).tasks:
-            if task.kind != "generative":
-                raise Fault(f"`{task.name}` has no answers that can be marked", "leave it to `sft`")
+        for wanted in tasks:
+            if task_entry(wanted.task).kind != "generative":
+                raise Fault(
+                    f"`tasks` has `{wanted.task}`, which has no answers to write", "leave it to `sft`"
+                )
 
 
 def outside(settings: Settings) -> list[Any]:

@@ -10,7 +10,7 @@ from attrs import frozen
 from nanogen.text.diagnostics import nearest
 from runtime.faults import Fault
 from stages.data.place import DataPlace
-from stages.tasks.task import Task
+from stages.tasks.task import Kind, Task
 
 
 @frozen
@@ -18,25 +18,28 @@ class Entry:
     """Where a task is made, and what may be said of it besides its split."""
 
     module: str
+    kind: Kind
     options: tuple[str, ...]
     maker: str = "make"
     made_up: bool = False  # as many rows as are asked for
 
 
 TASKS = {
-    "arc_easy": Entry("arc", ("path",)),
-    "arc_challenge": Entry("arc", ("path",)),
-    "mmlu": Entry("mmlu", ("path",)),
-    "gsm8k": Entry("gsm8k", ("path",)),
-    "humaneval": Entry("humaneval", ("path", "runner")),
-    "jcommonsenseqa": Entry("jcommonsenseqa", ("path",)),
-    "smoltalk": Entry("smoltalk", ("path",)),
-    "smoltalk_jp": Entry("smoltalk", ("path",)),
-    "conversations": Entry("conversations", ("path",)),
-    "identity": Entry("identity", ("path", "rows", "languages", "values"), made_up=True),
-    "spelling_bee": Entry("spelling", ("path", "rows", "words", "words_apart"), made_up=True),
-    "simple_spelling": Entry("spelling", ("path", "rows", "words"), "make_simple", made_up=True),
-    "arithmetic": Entry("arithmetic", ("rows", "digits", "operations"), made_up=True),
+    "arc_easy": Entry("arc", "choice", ("path",)),
+    "arc_challenge": Entry("arc", "choice", ("path",)),
+    "mmlu": Entry("mmlu", "choice", ("path",)),
+    "gsm8k": Entry("gsm8k", "generative", ("path",)),
+    "humaneval": Entry("humaneval", "generative", ("path", "runner")),
+    "jcommonsenseqa": Entry("jcommonsenseqa", "choice", ("path",)),
+    "smoltalk": Entry("smoltalk", "conversation", ("path",)),
+    "smoltalk_jp": Entry("smoltalk", "conversation", ("path",)),
+    "conversations": Entry("conversations", "conversation", ("path",)),
+    "identity": Entry("identity", "generative", ("path", "rows", "languages", "values"), made_up=True),
+    "spelling_bee": Entry("spelling", "generative", ("path", "rows", "words", "words_apart"), made_up=True),
+    "simple_spelling": Entry(
+        "spelling", "generative", ("path", "rows", "words"), "make_simple", made_up=True
+    ),
+    "arithmetic": Entry("arithmetic", "generative", ("rows", "digits", "operations"), made_up=True),
 }
 
 

@@ -1,9 +1,14 @@
 """Mistakes in run files: each one message, with its place, before anything runs."""
 
+from pathlib import Path
+
 import pytest
 
 from nanogen.text.diagnostics import Refusal
 from nanogen.text.draw import find
+from stages.load import load_run
+
+ROOT = Path(__file__).parents[2]
 
 MISTAKES = {
     "an unknown kind of stage": (
@@ -146,3 +151,11 @@ def test_loading_a_run_imports_no_torch(tmp_path):
     code = "import sys; from stages.load import load_run; from nanogen.shelf import find\n"
     code += "load_run(find('quickstart', 'run')); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "specs/runs").glob("*.toml")), ids=lambda path: path.stem)
+def test_every_run_that_ships_is_without_fault(path):
+    run = load_run(path)
+    assert run.warnings == ()
+    assert run.stages[-1].uses == "report"
+    assert set(run.stages[-1].needs) == {stage.name for stage in run.stages[:-1]}
