@@ -7,7 +7,9 @@ those of a plain pass over each option by itself, but for the order of sums. Kno
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -27,12 +29,13 @@ HELD = {"cpu": 8_192, "cuda": 65_536}  # positions of the questions that are at 
 PASS = {"cpu": 512, "cuda": 16_384}  # positions of one pass: on a CPU, what its caches hold
 LOGITS = 2**26  # of one pass
 LEAST = 256  # positions at work; below these there is nothing left to halve
+ROOM = 128  # positions by which the past grows
 SPREAD = 0.8  # of the longest shared start in a pass: the others are read as far as the shortest one goes
 
 # B rows, T positions, V ids
 
 
-@define(eq=False)
+@define(eq=False, slots=False)  # slots would leave no room for the cached property
 class Scorer:
     """A model that scores questions; `dials` says where it stands."""
 
@@ -46,6 +49,7 @@ class Scorer:
     passed: int = field(init=False)
     device: torch.device = field(init=False)
     _writes: int = field(init=False, default=0)  # to the past, of one pass
+    _past: Past | None = field(init=False, default=None)  # of the last questions
 
     def __attrs_post_init__(self) -> None:
         self.device = next(self.model.parameters()).device
@@ -77,6 +81,7 @@ class Scorer:
             found.update(zip(group, scores, strict=True))
             waiting = waiting[len(group) :]
             done(len(found))
+        self._past = None
         return [found[number] for number in range(len(questions))]
 
     def _next(self, waiting: list[int], questions: Sequence[Question]) -> list[int]:
@@ -87,12 +92,28 @@ class Scorer:
             if count and (count + 1) * longest > self.held:
                 break
             count += 1
-        return waiting[:count]
+        group = waiting[:count]
+        if 2 * questions[group[-1]].shared > self.passed:  # each is read by itself, and in any order
+            group.sort(key=lambda number: questions[number].longest - questions[number].shared)
+        return group
 
     # -- passes
 
     def past(self, rows: int, capacity: int) -> Past:
-        return Past(self.blueprint, rows, capacity, self.dtype, self.device, self.dials)
+        """An empty past; what the last one held at places of its own is left there, for a mask hides it."""
+        capacity = (
+            -(-capacity // ROOM) * ROOM
+        )  # few sizes: memory that is freed is then what is asked for next
+        rows = max(rows, self.held // capacity)
+        last, self._past = self._past, None  # never two of them
+        if last is None or last.rows < rows or last.capacity < capacity:
+            last = None
+            last = Past(self.blueprint, rows, capacity, self.dtype, self.device, self.dials)
+        for leaf, whole in last.leaves():
+            if not whole:
+                leaf.zero_()
+        self._past = last
+        return last
 
     def now(self, ids: Tensor, positions: Tensor, past: Any) -> Now:
         rows = torch.zeros_like(ids[:, :1])  # what a model draws follows from the positions alone
@@ -106,8 +127,27 @@ class Scorer:
         except _Kept:
             pass
 
+    def layers(self, ids: Tensor, positions: Tensor, view: Any) -> Any:
+        """What logits are made of, or all logits where a model's do not come apart."""
+        model: Any = self.model
+        return (model._layers if self._apart else model)(ids, self.now(ids, positions, view))
+
+    def logits(self, made: Any, rows: Tensor, places: Tensor) -> Tensor:
+        """Logits (N, V) in float32 at some rows and places of what `layers` made."""
+        if not self._apart:
+            return made[rows, places].float()
+        model: Any = self.model
+        return model._logits(*(_picked(part, rows, places) for part in made))[0].float()
+
+    @cached_property
+    def _apart(self) -> bool:
+        """Whether logits are made of values at their own position alone, and can be made for some positions."""
+        logits = getattr(self.model, "_logits", None)
+        return logits is not None and "now" not in inspect.signature(logits).parameters
+
     def _count_writes(self) -> int:
-        past, ids = self.past(1, 2), torch.zeros(1, 2, dtype=torch.int64, device=self.device)
+        past = Past(self.blueprint, 1, 2, self.dtype, self.device, self.dials)
+        ids = torch.zeros(1, 2, dtype=torch.int64, device=self.device)
         before = _versions(past)
         self.model(ids, self.now(ids, torch.arange(2, device=self.device)[None], past.tree))
         return _versions(past) - before
@@ -120,7 +160,7 @@ class _Group:
     scorer: Scorer
     questions: list[Question]
     depths: list[int] = field(init=False, factory=list)
-    rest: int = field(init=False)  # ids of the longest way on from there
+    rests: list[int] = field(init=False)  # ids of the longest way on from there
     past: Past = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -128,8 +168,8 @@ class _Group:
         for first, last in blocks:
             self.depths += [min(q.shared for q in self.questions[first:last])] * (last - first)
         ways = zip(self.questions, self.depths, strict=True)
-        self.rest = max(question.longest - 1 - depth for question, depth in ways)
-        self.past = self.scorer.past(len(self.questions), max(self.depths) + self.rest)
+        self.rests = [question.longest - 1 - depth for question, depth in ways]
+        self.past = self.scorer.past(len(self.questions), max(self.depths) + max(self.rests))
         for first, last in blocks:
             self._read(first, last)
 
@@ -148,9 +188,11 @@ class _Group:
         """Read what the options of each question begin with."""
         ids = torch.tensor([q.options[0].ids[: self.depths[first]] for q in self.questions[first:last]])
         depth = self.depths[first]
-        passes = -(-depth * (last - first) // self.scorer.passed)
-        step = -(-depth // max(1, passes))
-        for start in range(0, depth, max(1, step)):
+        passes = max(
+            1, round(depth * (last - first) / self.scorer.passed)
+        )  # of one size: no small one is left
+        step = max(1, -(-depth // passes))
+        for start in range(0, depth, step):
             piece = ids[:, start : start + step].to(self.scorer.device)
             end = start + piece.shape[1]
             positions = torch.arange(start, end, device=self.scorer.device)[None]
@@ -160,22 +202,36 @@ class _Group:
         """Read every option on, and score it."""
         kept = [(leaf, leaf.clone()) for leaf, whole in self.past.leaves() if not whole]
         found: list[list[Score]] = [[] for _ in self.questions]
-        most = min(self.scorer.passed, LOGITS // self.scorer.blueprint["vocab"])
-        rows = max(1, most // self.rest)
-        for first in range(0, len(self.questions), rows):
-            last = min(first + rows, len(self.questions))
-            before, logits = None, None
+        for first, last in self._passes():
+            read, made = torch.empty(0), None
             for number in range(max(len(q.options) for q in self.questions[first:last])):
                 ids, targets = self._way(first, last, number)
                 # options of one id each differ in what is scored, and not in what is read
-                if logits is None or before is None or not torch.equal(ids, before):
-                    for leaf, copy in kept if before is not None else ():
+                if not torch.equal(ids, read):
+                    for leaf, copy in kept:
                         leaf[first:last].copy_(copy[first:last])
-                    logits, before = self._logits(first, last, ids), ids
-                for row, score in enumerate(_scored(logits, targets), first):
+                    read, made = ids, self._read_on(first, last, ids)
+                rows_scored, places = (targets != IGNORED).nonzero(as_tuple=True)
+                logits = self.scorer.logits(made, rows_scored, places)
+                scores = _scored(logits, targets[rows_scored, places], rows_scored, last - first)
+                for row, score in enumerate(scores, first):
                     if number < len(self.questions[row].options):
                         found[row].append(score)
         return found
+
+    def _passes(self) -> Iterator[tuple[int, int]]:
+        """Runs of rows that are read on in one pass."""
+        most = min(self.scorer.passed, LOGITS // self.scorer.blueprint["vocab"])
+        first = 0
+        while first < len(self.rests):
+            last, longest = first + 1, self.rests[first]
+            while last < len(self.rests):
+                longest = max(longest, self.rests[last])
+                if (last + 1 - first) * longest > most:
+                    break
+                last += 1
+            yield first, last
+            first = last
 
     def _way(self, first: int, last: int, number: int) -> tuple[Tensor, Tensor]:
         """What is read of an option after what its question has shared, and what is scored; padded to one length."""
@@ -190,22 +246,27 @@ class _Group:
         targets = torch.tensor([row + [IGNORED] * (longest - len(row)) for row in scored])
         return ids.to(self.scorer.device), targets.to(self.scorer.device)
 
-    def _logits(self, first: int, last: int, ids: Tensor) -> Tensor:
+    def _read_on(self, first: int, last: int, ids: Tensor) -> Any:
         depths = torch.tensor(self.depths[first:last], device=ids.device)[:, None]
         positions = depths + torch.arange(ids.shape[1], device=ids.device)
         view = self.past.between(first, last, max(self.depths[first:last]) + ids.shape[1])
-        return self.scorer.model(ids, self.scorer.now(ids, positions, view))
+        return self.scorer.layers(ids, positions, view)
 
 
-def _scored(logits: Tensor, targets: Tensor) -> list[Score]:
-    """The score of each row from logits (B, T, V) and targets (B, T)."""
-    rows, places = (targets != IGNORED).nonzero(as_tuple=True)
-    said, wanted = logits[rows, places].float(), targets[rows, places]
-    nats = F.cross_entropy(said, wanted, reduction="none").double()
-    missed = (said.argmax(-1) != wanted).double()
-    sums = torch.zeros(3, len(targets), dtype=torch.float64, device=targets.device)
+def _picked(made: Any, rows: Tensor, places: Tensor) -> Any:
+    """Values (B, T, ..) at some rows and places, as (1, N, ..); in whatever they are kept."""
+    if isinstance(made, dict):
+        return {name: _picked(part, rows, places) for name, part in made.items()}
+    return made[rows, places][None] if isinstance(made, Tensor) and made.ndim > 1 else made
+
+
+def _scored(logits: Tensor, targets: Tensor, rows: Tensor, count: int) -> list[Score]:
+    """The score of each of `count` rows from logits (N, V), targets (N), and the row of each."""
+    nats = F.cross_entropy(logits, targets, reduction="none").double()
+    missed = (logits.argmax(-1) != targets).double()
+    sums = torch.zeros(3, count, dtype=torch.float64, device=targets.device)
     sums.index_add_(1, rows, torch.stack((nats, torch.ones_like(nats), missed)))
-    return [Score(n, int(count), not wrong) for n, count, wrong in sums.T.tolist()]
+    return [Score(n, int(tokens), not wrong) for n, tokens, wrong in sums.T.tolist()]
 
 
 def is_out_of_memory(error: BaseException) -> bool:

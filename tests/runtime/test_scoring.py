@@ -66,6 +66,7 @@ trunk = "trunk(embed)"
 late = "rms_norm(trunk + shift(trunk, 2))"
 logits = "linear(late, vocab, init=normal(1))"
 """
+BESIDE = LATE.replace("trunk + shift(trunk, 2)", "trunk - at(trunk, 1)")
 MEMORYLESS = """
 kind = "model"
 language = 1
@@ -86,6 +87,7 @@ def shipped(name: str, **dims: int) -> Compiled:
 MODELS = {
     "windows, convolutions, shifts, noise and a loop": lambda: compile_text(LOOPED),
     "a shift after the layers": lambda: compile_text(LATE),
+    "an inner layer beside the last": lambda: compile_text(BESIDE),
     "no past at all": lambda: compile_text(MEMORYLESS),
     "nanochat_2025": lambda: shipped("nanochat_2025", **SMALL),
     "nanochat_2026": lambda: shipped("nanochat_2026", **SMALL),
