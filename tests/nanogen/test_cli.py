@@ -86,6 +86,7 @@ WITH_TORCH = (
     "import",
     "data",
     "run",
+    "report",
     "sample",
     "chat",
     "serve",
