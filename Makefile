@@ -5,7 +5,7 @@ BIN     = $(VENV)/bin
 
 .PHONY: quickstart test bench lint types check clean
 
-quickstart: $(VENV)/installed  ## train a small model from text to report, about five minutes on two cores
+quickstart: $(VENV)/installed  ## train a small model from text to one that answers, and its report
 	$(BIN)/nanogen run quickstart
 
 test: $(VENV)/developing       ## the whole suite

@@ -140,7 +140,7 @@ def alternately(first: Callable[[], Found], second: Callable[[], Found], asked: 
             started = time.process_time()
             figures.append(run())
             best[place] = min(best[place], time.process_time() - started)
-        check(*figures, asked)
+        check(*figures, asked)  # pyright: ignore[reportCallIssue]
     return best
 
 

@@ -9,7 +9,7 @@ import sys
 import click
 
 COMMANDS = {  # name: (module, one line for the list)
-    "check": ("nanogen.commands.check", "Find every fault of specs, runs and hardware files."),
+    "check": ("nanogen.commands.check", "Find every fault of specs, runs, hardware and data files."),
     "compile": ("nanogen.commands.compile", "Compile a spec: its card, and its PyTorch source."),
     "show": ("nanogen.commands.show", "Show every layer of a spec, or one or a loop from within."),
     "diff": ("nanogen.commands.diff", "Compare two specs: layers, costs, and whether a checkpoint loads."),
@@ -17,7 +17,9 @@ COMMANDS = {  # name: (module, one line for the list)
     "explain": ("nanogen.commands.explain", "Explain the code of a diagnostic."),
     "flops": ("nanogen.commands.flops", "Count what specs cost, side by side; match, spend, plot."),
     "import": ("nanogen.commands.import_", "Import published weights as a trained model."),
+    "data": ("nanogen.commands.data", "Look at the conversations and counts of a run's mixtures."),
     "run": ("nanogen.commands.run", "Run a run file: from text to a model that writes."),
+    "report": ("nanogen.commands.report", "Write the report of a run again, done or not."),
     "sample": ("nanogen.commands.sample", "Let a trained model write."),
     "chat": ("nanogen.commands.chat", "Talk with a trained model in the terminal."),
     "serve": ("nanogen.commands.serve", "Serve a trained model: a chat page, and OpenAI's API."),

@@ -8,7 +8,13 @@ from pathlib import Path
 from nanogen.text.diagnostics import Diagnostic, Place, Refusal, nearest
 from nanogen.text.document import Document, read_document
 
-FOLDERS = {"model": ("", "zoo"), "run": ("runs",), "hardware": ("hardware",)}
+FOLDERS = {
+    "model": ("", "zoo"),
+    "run": ("runs",),
+    "hardware": ("hardware",),
+    "optimizer": ("optimizers",),
+    "data": ("data",),
+}
 
 
 def shelf() -> Path:

@@ -16,6 +16,7 @@ from cattrs.errors import (
     AttributeValidationNote,
     ClassValidationError,
     ForbiddenExtraKeysError,
+    IterableValidationError,
     IterableValidationNote,
 )
 
@@ -24,6 +25,8 @@ from nanogen.text.locate import KeyPath
 
 Settings = TypeVar("Settings")
 Count = NewType("Count", int)  # a number of things, in TOML also as text: "2G", "500K", "1.5M"
+Formula = NewType("Formula", object)  # a number, or a law of numbers as text
+Formulas = NewType("Formulas", dict)  # such laws by name
 
 COUNT_PATTERN = r"(\d+(?:\.\d+)?)([KMGT]?)"
 
@@ -45,13 +48,8 @@ def structure(
 def _explain(error: ClassValidationError, path: KeyPath) -> Iterator[Diagnostic]:
     """Walk cattrs' error tree; each leaf becomes one diagnostic at its key."""
     cls = error.cl
-    for leaf in error.exceptions:
-        at = path
-        for note in getattr(leaf, "__notes__", ()):
-            if isinstance(note, AttributeValidationNote):
-                at = (*path, note.name)
-            elif isinstance(note, IterableValidationNote):
-                at = (*at, note.index)
+    for leaf, inner in _leaves(error, ()):
+        at = (*path, *inner)
         if isinstance(leaf, ForbiddenExtraKeysError):
             known = [f.name for f in attrs.fields(cls)]
             for key in sorted(leaf.extra_fields):
@@ -71,12 +69,29 @@ def _explain(error: ClassValidationError, path: KeyPath) -> Iterator[Diagnostic]
             yield Diagnostic("NG704", message, Place(at), help=_unsaid(cls, at[len(path) :]))
 
 
+def _leaves(error: Any, at: KeyPath) -> Iterator[tuple[Exception, KeyPath]]:
+    """The errors of a class with the keys that they stand at; those of lists one by one."""
+    for leaf in error.exceptions:
+        inner = at
+        for note in getattr(leaf, "__notes__", ()):
+            if isinstance(note, AttributeValidationNote):
+                inner = (*at, note.name)
+            elif isinstance(note, IterableValidationNote):
+                inner = (*inner, note.index)
+        if isinstance(leaf, IterableValidationError):
+            yield from _leaves(leaf, inner)
+        else:
+            yield leaf, inner
+
+
 def _unsaid(cls: type, at: KeyPath) -> str:
     """What holds without the setting; of a fault in several, which there are."""
     owner = _owner(cls, at[:-1])
     if owner is None or not at or at[-1] not in attrs.fields_dict(owner):
         return "settings here: " + ", ".join(f"`{f.name}`" for f in attrs.fields(owner or cls))
-    default = attrs.fields_dict(owner)[at[-1]].default
+    default: Any = attrs.fields_dict(owner)[at[-1]].default
+    if isinstance(default, attrs.Factory):  # pyright: ignore[reportArgumentType]  (typed as a function, and a class)
+        return "it may be left out"
     if default is attrs.NOTHING:
         return "it has no default"
     return "it may be left out" if default in (None, (), "") else f"left out, it is {_shown(default)}"
@@ -86,10 +101,14 @@ def _owner(cls: type, inner: KeyPath) -> Any:
     """The class of the settings that stand under keys; None where there is none."""
     owner: Any = cls
     for key in inner:
+        if isinstance(key, int):  # a place in a list of them
+            continue
         field = attrs.fields_dict(attrs.resolve_types(owner)).get(key)
-        if field is None or field.type is None or not attrs.has(field.type):
+        if field is None or field.type is None:
             return None
-        owner = field.type
+        owner = get_args(field.type)[0] if get_origin(field.type) is tuple else field.type
+        if not attrs.has(owner):
+            return None
     return owner
 
 
@@ -121,6 +140,18 @@ def _count(value: Any, _: Any) -> int:
     return round(float(found[1]) * _SCALE[found[2]])
 
 
+def _formula(value: Any, _: Any) -> Any:
+    if type(value) not in (int, float, str):
+        raise ValueError(f"expected a number or a law in quotes, found {_shown(value)}")
+    return value
+
+
+def _formulas(value: Any, _: Any) -> Any:
+    if not isinstance(value, dict):
+        raise ValueError(f"expected a table of laws, found {_shown(value)}")
+    return {name: _formula(law, None) for name, law in value.items()}
+
+
 def _union(value: Any, kind: Any) -> Any:
     """`X | None`: TOML has no none, so a value that is given is an X."""
     wanted = next(a for a in get_args(kind) if a is not type(None))
@@ -130,7 +161,21 @@ def _union(value: Any, kind: Any) -> Any:
 def _list(value: Any, kind: Any) -> Any:
     if not isinstance(value, list):
         raise ValueError(f"expected a list, found {_shown(value)}")
-    return tuple(_CONVERTER.structure(v, get_args(kind)[0]) for v in value)
+    wanted, found, faults = get_args(kind)[0], [], []
+    for index, item in enumerate(value):
+        try:
+            found.append(_CONVERTER.structure(item, wanted))
+        except Exception as error:
+            if not attrs.has(wanted):  # of plain values, the list is to blame
+                raise
+            error.__notes__ = [
+                *getattr(error, "__notes__", ()),
+                IterableValidationNote(f"item {index}", index, wanted),  # pyright: ignore[reportCallIssue]
+            ]
+            faults.append(error)
+    if faults:
+        raise IterableValidationError("the list does not fit", faults, wanted)  # pyright: ignore[reportCallIssue]
+    return tuple(found)
 
 
 def _table(value: Any, kind: Any) -> Any:
@@ -149,6 +194,8 @@ def _shown(value: Any) -> str:
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True, prefer_attrib_converters=False)
     converter.register_structure_hook_func(lambda kind: kind is Count, _count)
+    converter.register_structure_hook_func(lambda kind: kind is Formula, _formula)
+    converter.register_structure_hook_func(lambda kind: kind is Formulas, _formulas)
     for kind in (int, float, str, bool):
         converter.register_structure_hook(kind, _exactly(kind))
     converter.register_structure_hook_func(lambda kind: get_origin(kind) in (Union, types.UnionType), _union)

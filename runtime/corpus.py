@@ -1,11 +1,11 @@
 """Write a folder of documents to learn from, and read it back from any place in it.
 
-The folder holds `train_00000.parquet`, ... and `validation_00000.parquet`, ... with one column, `text`.
-Knows nothing of tokens, nor of where the documents came from.
+The folder holds `train_00000.parquet`, ... and `validation_00000.parquet`, ... with a column `text`; they may be
+links to shards that lie elsewhere. Knows nothing of tokens, nor of where the documents came from.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -40,7 +40,7 @@ class Position:
 @frozen
 class SplitSummary:
     documents: int
-    text_bytes: int  # of UTF-8, before compression
+    text_bytes: int  # of UTF-8, before compression; of linked shards about that, as parquet counts it
     files: int
 
 
@@ -58,15 +58,35 @@ def write_corpus(
     What an earlier write left there is replaced, but only once every document is written.
     """
     assert 0 < validation < 1, validation
+
+    def split(document: str) -> tuple[str, bytes]:
+        raw = well_formed(document).encode()
+        return (VALIDATION if _share(raw) < validation else TRAIN), raw
+
+    return _write(folder, map(split, documents), f"validation fraction {validation}", shard_bytes)
+
+
+def write_splits(
+    folder: Path, train: Iterable[str], validation: Iterable[str], *, shard_bytes: int = SHARD_BYTES
+) -> CorpusSummary:
+    """Write documents whose split is known; otherwise as `write_corpus` does."""
+    pairs = (
+        (name, well_formed(document).encode())
+        for name, documents in ((VALIDATION, validation), (TRAIN, train))
+        for document in documents
+    )
+    return _write(folder, pairs, "the splits were given", shard_bytes)
+
+
+def _write(folder: Path, documents: Iterable[tuple[str, bytes]], how: str, shard_bytes: int) -> CorpusSummary:
     folder.mkdir(parents=True, exist_ok=True)
     splits = {name: _SplitWriter(folder, name, shard_bytes) for name in (TRAIN, VALIDATION)}
     try:
-        for document in documents:
-            raw = well_formed(document).encode()
-            splits[VALIDATION if _share(raw) < validation else TRAIN].add(raw)
+        for name, raw in documents:
+            splits[name].add(raw)
         for split in splits.values():
             split.finish()
-        _check_both_filled(splits, validation)
+        _check_both_filled(splits, how)
     except BaseException:
         for split in splits.values():
             split.discard()
@@ -74,6 +94,30 @@ def write_corpus(
     for split in splits.values():
         split.publish()
     return CorpusSummary(splits[TRAIN].summary(), splits[VALIDATION].summary())
+
+
+def link_corpus(folder: Path, train: Sequence[Path], validation: Path) -> CorpusSummary:
+    """Let the corpus be shards that lie elsewhere, without copying them.
+
+    The shards must stay where they are: a reader finds them by their links.
+    """
+    assert validation not in train, validation
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in (p for name in (TRAIN, VALIDATION) for p in folder.glob(f"{name}_*.parquet")):
+        old.unlink()
+    summaries = {}
+    for name, shards in ((TRAIN, train), (VALIDATION, [validation])):
+        documents = size = 0
+        for number, shard in enumerate(shards):
+            with _open_parquet(shard) as file:
+                meta = file.metadata
+                column = file.schema_arrow.get_field_index(COLUMN)
+                documents += meta.num_rows
+                groups = (meta.row_group(n).column(column) for n in range(meta.num_row_groups))
+                size += sum(group.total_uncompressed_size for group in groups)
+            (folder / _file_name(name, number)).symlink_to(shard.resolve())
+        summaries[name] = SplitSummary(documents, size, len(shards))
+    return CorpusSummary(summaries[TRAIN], summaries[VALIDATION])
 
 
 def read_documents(
@@ -104,7 +148,7 @@ def _share(raw: bytes) -> float:
     return int.from_bytes(hashlib.sha256(raw).digest()[:6], "big") / 2**48
 
 
-def _check_both_filled(splits: "dict[str, _SplitWriter]", validation: float) -> None:
+def _check_both_filled(splits: "dict[str, _SplitWriter]", how: str) -> None:
     documents = sum(split.documents for split in splits.values())
     if documents == 0:
         raise Fault(
@@ -113,7 +157,7 @@ def _check_both_filled(splits: "dict[str, _SplitWriter]", validation: float) -> 
     for name, split in splits.items():
         if split.documents == 0:
             raise Fault(
-                f"of {documents} documents, none falls to the {name} split (validation fraction {validation})",
+                f"of {documents} documents, none falls to the {name} split ({how})",
                 "give more or shorter documents, or change the validation fraction",
             )
 
@@ -207,8 +251,9 @@ def _open_parquet(path: Path) -> pq.ParquetFile:
         file = pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError):
         raise Fault(f"`{path}` is not a parquet file", "make the corpus again") from None
-    if not file.schema_arrow.equals(SCHEMA):
-        raise Fault(f"`{path}` has other columns than `{COLUMN}`", "make the corpus with the dataset stage")
+    there = file.schema_arrow
+    if COLUMN not in there.names or there.field(COLUMN).type not in (pa.string(), pa.large_string()):
+        raise Fault(f"`{path}` has no column `{COLUMN}` of text", "make the corpus with the dataset stage")
     return file
 
 

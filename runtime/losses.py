@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
+from attrs import frozen
 from torch import Tensor, nn
 
 from runtime.batches import IGNORED, Batch
@@ -62,16 +63,35 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     return flat.view(targets.shape)
 
 
-def bits_per_byte(losses: TokenLosses, batches: Iterable[Batch], token_bytes: Tensor) -> float:
-    """Σ nats / (ln 2 · Σ bytes) over all targets that stand for bytes; special tokens count in neither.
+@frozen
+class Measured:
+    """The loss of many targets, in two units."""
+
+    nats_per_token: float  # over all targets that are not ignored
+    bits_per_byte: (
+        float  # Σ nats / (ln 2 · Σ bytes) over those that stand for bytes; special tokens count in neither
+    )
+
+
+def measure(losses: TokenLosses, batches: Iterable[Batch], token_bytes: Tensor) -> Measured:
+    """The loss of all targets; infinite where there are none.
 
     `token_bytes` (V,) is the number of bytes of each id, on the device of the batches.
     """
-    nats, count = 0.0, 0
+    nats, tokens, byte_nats, count = 0.0, 0, 0.0, 0
     for inputs, targets in batches:
         # with gradients on, though none is taken: the training step's compiled code is used as it is
-        found = losses(inputs, targets).detach()
+        found = losses(inputs, targets).detach().double()
         size = torch.where(targets == IGNORED, 0, token_bytes[targets.clamp(min=0)])
-        nats += float((found.double() * (size > 0)).sum())
+        nats += float(found.sum())
+        tokens += int((targets != IGNORED).sum())
+        byte_nats += float((found * (size > 0)).sum())
         count += int(size.sum())
-    return nats / (math.log(2) * count) if count else math.inf
+    return Measured(
+        nats / tokens if tokens else math.inf, byte_nats / (math.log(2) * count) if count else math.inf
+    )
+
+
+def bits_per_byte(losses: TokenLosses, batches: Iterable[Batch], token_bytes: Tensor) -> float:
+    """The second unit alone: a measure that no tokenizer can flatter."""
+    return measure(losses, batches, token_bytes).bits_per_byte

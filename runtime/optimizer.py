@@ -1,13 +1,7 @@
-"""Make the optimizer of a model from the roles of its parameters: AdamW and Muon under one handle.
+"""Make the optimizer of a model from rules, one for each group of its parameters: AdamW and Muon under one handle.
 
-Knows nothing of models, layers, files or schedules: entries come in, and each step is told its learning-rate
-multiplier and momentum. The defaults are the recipe of 2025. Weights are fp32 masters.
-
-    role                          moved by   rate
-    embedding                     AdamW      embedding_lr * (width/768)**-0.5
-    head                          AdamW      head_lr      * (width/768)**-0.5
-    conv gain bias scalar vector  AdamW      matrix_lr    * (width/768)**-0.5
-    matrix                        Muon       matrix_lr    (its step has unit scale at any width)
+Knows nothing of models, layers, roles, files or schedules: entries and rules come in, all numbers settled, and each
+step is told its learning-rate multiplier, momentum and decay multiplier. Weights are fp32 masters.
 """
 
 from __future__ import annotations
@@ -16,73 +10,79 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from attrs import field, frozen
-from attrs.validators import in_
+from attrs import frozen
 from torch import Tensor, nn
 
 from runtime.device import DTYPES
 from runtime.faults import Fault
-from runtime.muon import Muon
-from runtime.roles import RATES, REFERENCE_WIDTH, check_role
+from runtime.muon import Muon, Variant
 
 FUSED_DEVICES = {"cpu", "cuda"}  # where torch has one AdamW kernel for all tensors and this was tried
 
 
 @frozen
 class Entry:
-    """One parameter: where it is in the model, and what it is for."""
+    """One parameter: where it is in the model, and the group whose rule moves it."""
 
     path: str  # as in the state dict: "trunk.0.attn.q.weight"
-    role: str
+    group: str
     parameter: nn.Parameter
 
 
 @frozen
-class Recipe:
-    """Settings of the optimizer; rates and momentum by step are the `Schedule`'s."""
+class AdamW:
+    """Moments of each number by itself."""
 
-    embedding_lr: float = 0.2
-    head_lr: float = 0.004
-    matrix_lr: float = 0.02
-    betas: tuple[float, float] = (0.8, 0.95)  # AdamW
-    eps: float = 1e-10  # AdamW
-    weight_decay: float = 0.0  # AdamW
-    newton_schulz_steps: int = 5  # Muon
-    newton_schulz_dtype: str = field(default="bfloat16", validator=in_(DTYPES))  # Muon
+    betas: tuple[float, float] = (0.8, 0.95)
+    eps: float = 1e-10
+
+
+@frozen
+class Rule:
+    """How a group is moved; rate and decay are those before the schedule."""
+
+    name: str
+    rate: float
+    method: AdamW | Variant
+    decay: float = 0.0
 
 
 @frozen
 class Group:
     """One line of the printed optimizer."""
 
-    name: str  # the role
+    name: str
     tensors: int
     parameters: int  # scalars in all its tensors
     rate: float  # before the schedule's multiplier
 
 
 class Optimizer:
-    """AdamW and Muon over the entries of a model of `width` channels."""
+    """AdamW and Muon over the entries of a model, by `rules`; `dtype` is what Muon's iteration is computed in."""
 
-    def __init__(self, entries: Sequence[Entry], *, width: int, recipe: Recipe) -> None:
-        check(entries)
+    def __init__(self, entries: Sequence[Entry], rules: Sequence[Rule], *, dtype: str = "bfloat16") -> None:
+        check(entries, rules)
         self._paths = {entry.path: entry.parameter for entry in entries}
-        groups = [torch_group(role, entries, initial_rate(role, width, recipe)) for role in RATES]
+        groups = [torch_group(rule, entries) for rule in rules]
         self._groups = [group for group in groups if group["params"]]
-        self._parts = [*adamw(self._groups, recipe), *muon(self._groups, recipe)]
+        self._parts = [*adamw(self._groups), *muon(self._groups, DTYPES[dtype])]
 
     @property
     def groups(self) -> tuple[Group, ...]:
         """Describe the groups, for printing."""
         return tuple(describe(group) for group in self._groups)
 
-    def step(self, lr_scale: float, momentum: float) -> None:
-        """Move every parameter that has a gradient; `lr_scale` multiplies all rates, `momentum` is Muon's."""
+    def step(self, lr_scale: float, momentum: float, decay_scale: float = 1.0) -> None:
+        """Move every parameter that has a gradient.
+
+        `lr_scale` multiplies all rates; `momentum` is Muon's, and `decay_scale` multiplies Muon's decay.
+        """
         for part in self._parts:
             for group in part.param_groups:
-                group["lr"] = group["rate"] * lr_scale
+                group["lr"] = group["rule"].rate * lr_scale
                 if isinstance(part, Muon):
                     group["momentum"] = momentum
+                    group["decay"] = group["rule"].decay * decay_scale
             part.step()
 
     def zero_grad(self) -> None:
@@ -94,7 +94,7 @@ class Optimizer:
         """Give the state by name and parameter path, `exp_avg/trunk.0.attn.q.weight`: the live tensors.
 
         Keys and shapes are the same before the first step as after the last. Rates are not in it: they come
-        from the recipe, and with the schedule from the step.
+        from the rules, and with the schedule from the step.
         """
         of = {parameter: tensors for part in self._parts for parameter, tensors in part.state.items()}
         return {f"{name}/{path}": t for path, p in self._paths.items() for name, t in of[p].items()}
@@ -106,7 +106,7 @@ class Optimizer:
             owner = "saved state" if differing[0] in saved else "model"
             raise Fault(
                 f"{len(differing)} optimizer tensors do not pair up: `{differing[0]}` is only in the {owner}",
-                "resume with the spec that the checkpoint was made with",
+                "resume with the spec and the optimizer that the checkpoint was made with",
             )
         for key, tensor in mine.items():
             if kind(tensor) != kind(saved[key]):
@@ -118,45 +118,44 @@ class Optimizer:
             tensor.copy_(saved[key])
 
 
-def check(entries: Sequence[Entry]) -> None:
-    """Refuse unknown roles; assert what the compiler of the model guarantees."""
+def check(entries: Sequence[Entry], rules: Sequence[Rule]) -> None:
+    """Refuse weights that are no fp32 masters; assert what comes settled."""
+    methods = {rule.name: rule.method for rule in rules}
     for entry in entries:
-        check_role(entry.path, entry.role)
+        assert entry.group in methods, f"`{entry.path}` is in the group `{entry.group}`, which has no rule"
         if entry.parameter.dtype != torch.float32:
             raise Fault(
                 f"`{entry.path}` is stored as {str(entry.parameter.dtype).removeprefix('torch.')}",
                 "training keeps its masters in float32: leave `dtype=` out of the spec",
             )
-        if entry.role == "matrix" and entry.parameter.ndim != 2:
+        if isinstance(methods[entry.group], Variant) and entry.parameter.ndim != 2:
             raise Fault(
-                f"`{entry.path}` has the role `matrix` and {entry.parameter.ndim} axes, where Muon moves matrices",
+                f"`{entry.path}` has {entry.parameter.ndim} axes, and Muon, which moves the group "
+                f"`{entry.group}`, moves matrices",
                 "give it another role: `role=vector`",
             )
+    assert len(methods) == len(rules), "a name stands for one rule"
     assert len({entry.path for entry in entries}) == len(entries), "a path stands for one parameter"
     assert len({id(entry.parameter) for entry in entries}) == len(entries), "a parameter moves once a step"
 
 
-def initial_rate(role: str, width: int, recipe: Recipe) -> float:
-    """Give the rate of a role before the schedule, by the table at the top."""
-    base = getattr(recipe, RATES[role])
-    return base if role == "matrix" else base * (width / REFERENCE_WIDTH) ** -0.5
+def torch_group(rule: Rule, entries: Sequence[Entry]) -> dict[str, Any]:
+    """Gather the parameters of a rule as torch wants them; the rule rides along."""
+    members = [entry.parameter for entry in entries if entry.group == rule.name]
+    group = {"params": members, "lr": rule.rate, "rule": rule}
+    if isinstance(rule.method, Variant):
+        return {**group, "variant": rule.method, "decay": rule.decay}
+    return {**group, "betas": rule.method.betas, "eps": rule.method.eps, "weight_decay": rule.decay}
 
 
-def torch_group(role: str, entries: Sequence[Entry], rate: float) -> dict[str, Any]:
-    """Gather the parameters of a role as torch wants them; `role` and `rate` ride along."""
-    members = [entry.parameter for entry in entries if entry.role == role]
-    return {"params": members, "lr": rate, "role": role, "rate": rate}
-
-
-def adamw(groups: list[dict[str, Any]], recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """Make AdamW over all groups but the matrices; none if there is no such group."""
-    mine = [group for group in groups if group["role"] != "matrix"]
+def adamw(groups: list[dict[str, Any]]) -> list[torch.optim.Optimizer]:
+    """Make AdamW over its groups; none if there is no such group."""
+    mine = [group for group in groups if isinstance(group["rule"].method, AdamW)]
     if not mine:
         return []
     parameters = [parameter for group in mine for parameter in group["params"]]
     fused = all(parameter.device.type in FUSED_DEVICES for parameter in parameters)
-    settings = {"betas": recipe.betas, "eps": recipe.eps, "weight_decay": recipe.weight_decay}
-    made = torch.optim.AdamW(mine, **settings, fused=fused)
+    made = torch.optim.AdamW(mine, fused=fused)
     for parameter in parameters:
         made.state[parameter] = fresh_moments(parameter, fused=fused)
     return [made]
@@ -175,17 +174,16 @@ def fresh_moments(parameter: nn.Parameter, *, fused: bool) -> dict[str, Tensor]:
     }
 
 
-def muon(groups: list[dict[str, Any]], recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """Make Muon over the matrices; none if there are none."""
-    mine = [group for group in groups if group["role"] == "matrix"]
-    dtype = DTYPES[recipe.newton_schulz_dtype]
-    return [Muon(mine, steps=recipe.newton_schulz_steps, dtype=dtype)] if mine else []
+def muon(groups: list[dict[str, Any]], dtype: torch.dtype) -> list[torch.optim.Optimizer]:
+    """Make Muon over its groups; none if there is no such group."""
+    mine = [group for group in groups if isinstance(group["rule"].method, Variant)]
+    return [Muon(mine, dtype=dtype)] if mine else []
 
 
 def describe(group: dict[str, Any]) -> Group:
     """Count a torch group."""
     parameters = sum(parameter.numel() for parameter in group["params"])
-    return Group(group["role"], len(group["params"]), parameters, group["rate"])
+    return Group(group["rule"].name, len(group["params"]), parameters, group["rule"].rate)
 
 
 def kind(tensor: Tensor) -> str:

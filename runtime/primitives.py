@@ -308,8 +308,7 @@ def attend(
     explicit = fused or softcap is not None or sinks is not None
     if now.past is not None:
         k, v, key = _remember(k, v, now, window)
-        first = window is None and 1 < q.shape[1] == k.shape[1]  # nothing was read before: plainly causal
-        mask = None if first and not explicit else _shared_mask(now, key, window, q, added=not explicit)
+        mask = _seen(now.positions, key, window)[:, None]
     elif explicit or (window is not None and window < q.shape[1]):
         place = torch.arange(q.shape[1], device=q.device)[None]
         mask = _seen(place, place, window)[:, None]
@@ -421,22 +420,6 @@ def _seen(query: Tensor, key: Tensor, window: int | None) -> Tensor:
     query, key = query[..., None], key[:, None]
     seen = (key >= 0) & (key <= query)
     return seen if window is None else seen & (key > query - window)
-
-
-def _shared_mask(now: Now, key: Tensor, window: int | None, q: Tensor, *, added: bool) -> Tensor:
-    """Which keys of the past each query sees, (1 or B, 1, T, C); made once for all layers of a pass.
-
-    `added` is for scores to be added to, 0 or -inf: a CPU's kernel would make that of the other in each layer.
-    Compiled code makes its mask where it is read, for there it costs nothing.
-    """
-    if torch.compiler.is_compiling():
-        return _seen(now.positions, key, window)[:, None]
-    added = added and q.device.type == "cpu"
-    name = f"seen {window} {key.shape[1]} {q.dtype if added else torch.bool}"
-    if name not in now.tables:
-        seen = _seen(now.positions, key, window)[:, None]
-        now.tables[name] = q.new_zeros(seen.shape).masked_fill_(~seen, -torch.inf) if added else seen
-    return now.tables[name]
 
 
 def gradients(reached: bool) -> torch.set_grad_enabled:

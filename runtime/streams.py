@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
 def seed_of(seed: int, *names: str | int) -> int:
@@ -15,4 +17,6 @@ def seed_of(seed: int, *names: str | int) -> int:
 
 def stream(seed: int, *names: str | int) -> torch.Generator:
     """Return the generator of a named stream, on CPU: draws there are the same on every device."""
+    import torch  # who checks a run needs seeds' names, and no torch
+
     return torch.Generator().manual_seed(seed_of(seed, *names))

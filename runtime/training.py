@@ -93,17 +93,20 @@ class Trainer:
         weights: Sequence[Tensor] | None = None,
         dials: Dials | None = None,
         *,
+        tokens: int | None = None,
         start: float | None = None,
     ) -> StepResult:
         """Make one optimizer step; a loss that is not finite stops before the weights change.
 
         The loss is the mean over all supervised tokens of the step, however they fall on micro-batches. `weights`
         (rows, length), one tensor a batch, multiply the loss of each token first: with advantages, that is the
-        policy gradient. `dials` that are not given are drawn, each micro-batch its own.
+        policy gradient. `dials` that are not given are drawn, each micro-batch its own. `tokens` is what the sum of
+        losses is divided by, where the batches do not hold all that the mean is over.
         """
         start = time.perf_counter() if start is None else start
         moved = [self.move(batch) for batch in batches]
-        tokens = sum(int((targets != IGNORED).sum()) for _, targets in moved)
+        if tokens is None:
+            tokens = sum(int((targets != IGNORED).sum()) for _, targets in moved)
         placed = tuple(self._dials(dials, micro) for micro in range(len(moved)))
         total = 0.0
         for micro, (inputs, targets) in enumerate(moved):
@@ -117,7 +120,7 @@ class Trainer:
             help = "lower the learning rates, or look at the documents of this step; the last save is intact"
             raise Fault(f"the loss of step {self.step} is {total}: stopped before the weights changed", help)
         rate = self.schedule.rate(self.step)
-        self.optimizer.step(rate, self.schedule.momentum_at(self.step))
+        self.optimizer.step(rate, self.schedule.momentum_at(self.step), self.schedule.decay_at(self.step))
         self.optimizer.zero_grad()
         result = StepResult(self.step, total, tokens, time.perf_counter() - start, rate, placed)
         self.step += 1

@@ -1,6 +1,7 @@
 """The kinds of stages by name; each is a file here, imported when a run uses it.
 
-A kind is a module with `Settings` (an attrs class), `READS` (kinds of stages it must be given), `VERSION`
+A kind is a module with `Settings` (an attrs class), `READS` (kinds of stages it must be given, each one or a choice
+of several), `VERSION`
 (raised when its result changes for equal settings), `MODEL` and `SEED` (whether it reads them) and `run(work)`.
 It may have `of_model(compiled)` (what of the model it reads), `outside(settings)` (what it reads from outside
 the run), `check(settings, compiled)` (raises Fault for what cannot work) and `PUBLISHED` (files that a run
@@ -13,11 +14,17 @@ from __future__ import annotations
 import importlib
 from typing import Any, Protocol
 
+MODELS = ("pretrain", "midtrain", "sft", "rl")  # kinds that leave a trained model
+
 KINDS = {
     "dataset": "stages.dataset",
     "tokenizer": "stages.tokenizer",
     "pretrain": "stages.pretrain",
+    "midtrain": "stages.midtrain",
+    "sft": "stages.sft",
+    "rl": "stages.rl",
     "evaluate_base": "stages.evaluate_base",
+    "evaluate_chat": "stages.evaluate_chat",
     "report": "stages.report",
 }
 
@@ -26,7 +33,7 @@ class Kind(Protocol):
     """What a stage's module offers."""
 
     Settings: type[Any]
-    READS: tuple[str, ...]
+    READS: tuple[str | tuple[str, ...], ...]
     VERSION: int
     MODEL: bool
     SEED: bool

@@ -8,10 +8,10 @@ from typing import Any
 INK, LINE, POINT = "#57606a", "#7d9ec0", "#c2571a"
 
 
-def curves(events: list[dict[str, Any]]) -> str:
-    """Draw training loss and validation bits per byte over tokens; an empty log draws nothing."""
-    steps = [e for e in events if e.get("kind") == "step"]
-    checks = [e for e in events if e.get("kind") == "validation"]
+def curves(events: list[dict[str, Any]], stepped: tuple[str, str], checked: tuple[str, str]) -> str:
+    """Draw what steps and what evaluations found over tokens, each a key and its title; an empty log draws nothing."""
+    steps = [e for e in events if e.get("kind") == "step" and stepped[0] in e]
+    checks = [e for e in events if e.get("kind") == "validation" and checked[0] in e]
     if not steps:
         return ""
     import matplotlib
@@ -22,28 +22,29 @@ def curves(events: list[dict[str, Any]]) -> str:
 
     most = max(e["tokens"] for e in [*steps, *checks])
     unit, scale = ("million", 1e6) if most >= 1e6 else ("thousand", 1e3)
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9.2, 3.4), layout="constrained")
-    _panel(left, "training loss, nats a token", unit)
-    left.plot([e["tokens"] / scale for e in steps], [e["loss"] for e in steps], color=LINE, linewidth=1.6)
-    _panel(right, "validation, bits a byte", unit)
-    right.plot(
-        [e["tokens"] / scale for e in checks],
-        [e["bits_per_byte"] for e in checks],
-        color=POINT,
-        marker="o",
-        ms=4,
+    panels = 2 if checks else 1
+    figure, axes = pyplot.subplots(
+        1, panels, figsize=(4.6 * panels, 3.4), layout="constrained", squeeze=False
     )
-    for event in checks[-1:]:
-        at = (event["tokens"] / scale, event["bits_per_byte"])
-        text = f"{event['bits_per_byte']:.3f}"
-        right.annotate(
-            text, at, xytext=(0, 12), textcoords="offset points", ha="right", color=INK, fontsize=9
-        )
+    _panel(axes[0, 0], stepped[1], unit)
+    axes[0, 0].plot(
+        [e["tokens"] / scale for e in steps], [e[stepped[0]] for e in steps], color=LINE, linewidth=1.6
+    )
+    if checks:
+        _checked(axes[0, 1], [(e["tokens"] / scale, e[checked[0]]) for e in checks], checked[1], unit)
     with io.StringIO() as file:
         figure.savefig(file, format="svg", metadata={"Date": None}, transparent=True)
         pyplot.close(figure)
         text = file.getvalue()
     return text[text.index("<svg") :]
+
+
+def _checked(axes: Any, found: list[tuple[float, float]], title: str, unit: str) -> None:
+    """What evaluations found, the last one with its number."""
+    _panel(axes, title, unit)
+    axes.plot([at for at, _ in found], [value for _, value in found], color=POINT, marker="o", ms=4)
+    spot = {"xytext": (0, 12), "textcoords": "offset points", "ha": "right", "color": INK, "fontsize": 9}
+    axes.annotate(f"{found[-1][1]:.3f}", found[-1], **spot)
 
 
 def _panel(axes: Any, title: str, unit: str) -> None:

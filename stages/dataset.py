@@ -1,12 +1,12 @@
 """`dataset`: text from a source -> a corpus in two splits, `train_*.parquet` and `validation_*.parquet`.
 
-Reads: `python_docs` (the docstrings of this Python's packages), or a folder or file of `text` (.txt, .md),
-`jsonl` or `parquet`. The validation split is chosen document by document.
+Reads: `python_docs` (the docstrings of this Python's packages), a folder or file of `text` (.txt, .md), `jsonl` or
+`parquet`, or a corpus by its name, as `fineweb_edu_100b`. Of a named corpus, one shard is the validation split and
+the others are linked where they lie; else the validation split is chosen document by document.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +14,16 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from nanogen.structure import Count
+from runtime.faults import Fault
 from stages.choices import one_of, positive, quiet, setting, share
+from stages.data.place import DataPlace
+from stages.data.shards import CORPORA, Shards, find_shards
+from stages.sources.files import file_facts
 from stages.sources.limit import limited
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
+    from runtime.corpus import CorpusSummary
     from stages.work import Work
 
 READS = ()
@@ -27,46 +32,68 @@ MODEL = False
 SEED = False
 FOLDERS = ("text", "jsonl", "parquet")
 ENDINGS = {"text": (".txt", ".md"), "jsonl": (".jsonl",), "parquet": (".parquet",)}
-WHOLE = 256 * 2**20  # bytes; of a larger file the two ends of half this size stand for the whole in `outside`
 
 
 @frozen
 class Settings:
     source: str = setting(
-        "the docstrings of this Python's packages, or files of one kind",
-        validator=one_of("python_docs", *FOLDERS),
+        "the docstrings of this Python's packages, files of one kind, or a corpus by name",
+        validator=one_of("python_docs", *FOLDERS, *CORPORA),
     )
     # what counts is the content, not where it lies
     path: str | None = quiet("the folder or file to read, counting from the run file", default=None)
+    shards: int | None = setting(
+        "of a named corpus, how many shards to train on; unsaid, all", default=None, validator=positive
+    )
+    download: bool = quiet("let the Hub be asked for shards that are not here", default=False)
     column: str = setting("the column of the text, in jsonl and parquet", default="text")
     characters: Count | None = setting(
         "how much text to take at most; unsaid, all", default=None, validator=positive
     )
     validation: float = setting(
-        "share of the documents that is kept for validation", default=0.01, validator=share
+        "share of the documents that is kept for validation; a named corpus keeps a shard",
+        default=0.01,
+        validator=share,
     )
 
     def __attrs_post_init__(self) -> None:
         if self.source in FOLDERS and self.path is None:
             raise ValueError(f"the source `{self.source}` needs a `path`")
-        if self.source not in FOLDERS and self.path is not None:
+        if self.source == "python_docs" and self.path is not None:
             raise ValueError(f"the source `{self.source}` has no `path`")
+        for name in ("shards", "download"):
+            if self.source not in CORPORA and getattr(self, name):
+                raise ValueError(f"`{name}` is for a named corpus, and the source is {self.source}")
 
 
 def check(settings: Settings, compiled: Compiled | None) -> None:
-    if settings.path is not None:
+    if settings.source in CORPORA:
+        if not settings.download:
+            shards_of(settings)
+    elif settings.path is not None:
         files(settings)
 
 
 def outside(settings: Settings) -> list[tuple[str, int, str]] | None:
-    """The files that are read, by name, size and hash."""
+    """The files that are read, by name, size and hash; shards by name and size, since hashing them takes hours."""
+    if settings.source in CORPORA:
+        try:
+            found = shards_of(settings, download=False)
+        except Fault:
+            return None  # still to be fetched
+        return [(p.name, p.stat().st_size, "") for p in (*found.train, found.validation)]
     if settings.path is None:
         return None
     top = Path(settings.path)
     return [
-        (p.relative_to(top if top.is_dir() else p.parent).as_posix(), p.stat().st_size, _digest(p))
-        for p in files(settings)
+        (p.relative_to(top if top.is_dir() else p.parent).as_posix(), *file_facts(p)) for p in files(settings)
     ]
+
+
+def shards_of(settings: Settings, *, download: bool | None = None) -> Shards:
+    """The shards of a named corpus; raises Fault where they are not here and may not be fetched."""
+    place = DataPlace.here(download=settings.download if download is None else download)
+    return find_shards(settings.source, settings.shards, place, path=settings.path)
 
 
 def files(settings: Settings) -> list[Path]:
@@ -77,24 +104,16 @@ def files(settings: Settings) -> list[Path]:
     return find_files([Path(settings.path)], ENDINGS[settings.source])
 
 
-def _digest(path: Path) -> str:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        if size <= WHOLE:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-        found = hashlib.sha256(file.read(WHOLE // 2))
-        file.seek(size - WHOLE // 2)
-        found.update(file.read())
-    return found.hexdigest()
-
-
 def run(work: Work) -> None:
     from runtime.corpus import write_corpus
 
     settings: Settings = work.settings
-    work.tell.line(f"reading {settings.path or 'the docstrings of the packages installed here'}")
-    documents = limited(_documents(settings), settings.characters)
-    summary = write_corpus(work.folder, documents, validation=settings.validation)
+    if settings.source in CORPORA:
+        summary = _named(work, settings)
+    else:
+        work.tell.line(f"reading {settings.path or 'the docstrings of the packages installed here'}")
+        documents = limited(_documents(settings), settings.characters)
+        summary = write_corpus(work.folder, documents, validation=settings.validation)
     train, validation = summary.train, summary.validation
     work.tell.line(
         f"{train.documents:,} documents, {train.text_bytes / 1e6:,.1f} MB to train on; "
@@ -107,6 +126,24 @@ def run(work: Work) -> None:
             "validation": {"documents": validation.documents, "bytes": validation.text_bytes},
         }
     )
+
+
+def _named(work: Work, settings: Settings) -> CorpusSummary:
+    """Link the shards where they lie; write what is asked for where that is only a part of them."""
+    from runtime.corpus import link_corpus, write_splits
+    from stages.sources.rows import documents
+
+    found = shards_of(settings)
+    which = "which is kept for it" if found.pinned else "the last that is here"
+    work.tell.line(
+        f"{len(found.train):,} shards of {settings.source}; validating on {found.validation.name}, {which}"
+    )
+    if settings.characters is None and settings.column == "text":
+        return link_corpus(work.folder, found.train, found.validation)
+    train = limited(documents(found.train, column=settings.column), settings.characters)
+    most = settings.characters and max(int(settings.characters * settings.validation), 1)
+    validation = limited(documents([found.validation], column=settings.column), most)
+    return write_splits(work.folder, train, validation)
 
 
 def _documents(settings: Settings) -> Iterator[str]:

@@ -14,6 +14,7 @@ from attrs import frozen
 
 from nanogen.structure import Count
 from runtime.faults import Fault
+from stages.catalogue import MODELS
 from stages.choices import at_least, one_of, place, positive, setting
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from stages.artefact import Artefact
     from stages.work import Work
 
-READS = ("dataset", "pretrain")
+READS = ("dataset", MODELS)
 VERSION = 2
 MODEL = False
 SEED = True
@@ -100,8 +101,8 @@ def run(work: Work) -> None:
     from stages.kept import Kept
 
     settings: Settings = work.settings
-    chosen = machine(dtype="float32", compiled="no")
-    artefact = read_artefact(work.input("pretrain").folder, device=chosen.device)
+    source, chosen = work.input(*MODELS), machine(dtype="float32", compiled="no")
+    artefact = read_artefact(source.folder, device=chosen.device)
     kept = Kept(work.saves / SAVED)
     bits = {
         split: kept.once(f"bits {split}", partial(_bits_per_byte, work, artefact, chosen.device, split))
@@ -119,6 +120,7 @@ def run(work: Work) -> None:
     work.tell.line(headline(core))
     work.finish(
         {
+            "model": {"stage": source.name, "kind": source.kind},
             "bits_per_byte": bits["validation"],
             "train_bits_per_byte": bits["train"],
             "samples": samples,

@@ -34,7 +34,14 @@ def identity(stage: Stage, needs: list[str], compiled: Compiled | None, seed: in
 def result_settings(settings: Any) -> dict[str, Any]:
     """The settings that can change a result, as plain values."""
     kept = [f for f in attrs.fields(type(settings)) if f.metadata.get("result", True)]
-    return {f.name: getattr(settings, f.name) for f in kept}
+    return {f.name: _plain(getattr(settings, f.name)) for f in kept}
+
+
+def _plain(value: Any) -> Any:
+    """Settings within settings are plain values, too."""
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return result_settings(value) if attrs.has(type(value)) else value
 
 
 def model_facts(stage: Stage, compiled: Compiled | None) -> Any:

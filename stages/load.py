@@ -19,6 +19,8 @@ from nanogen.text.diagnostics import Diagnostic, Findings, Place, Refusal
 from nanogen.text.document import Document, read_document
 from runtime.faults import Fault
 from stages.catalogue import KINDS, Kind, load_kind
+from stages.recipe import Tuned, opened
+from stages.tasks.mixture import TaskSetting, beside
 
 DATA = "NANOGEN_DATA"  # the environment's name for the folder of the user's data
 
@@ -75,9 +77,24 @@ def _stage(spec: StageSpec, folder: Path, findings: Findings) -> Stage | None:
         return None
     if getattr(settings, "path", None) is not None:  # as every path in a TOML file: from that file
         settings = attrs.evolve(settings, path=str(folder / Path(settings.path).expanduser()))
+    for field in attrs.fields(kind.Settings):
+        found = getattr(settings, field.name)
+        if isinstance(found, tuple) and found and isinstance(found[0], TaskSetting):
+            settings = attrs.evolve(settings, **{field.name: beside(found, folder)})
     places = [f.name for f in attrs.fields(kind.Settings) if f.metadata.get("place")]
     named = {name: getattr(settings, name) for name in places if getattr(settings, name) is not None}
     settings = attrs.evolve(settings, **{name: str(_placed(value, folder)) for name, value in named.items()})
+    if isinstance(settings, Tuned):
+        try:
+            settings = attrs.evolve(settings, optimizer=opened(settings.optimizer, folder))
+        except Refusal as refusal:
+            fault = refusal.diagnostics[0]
+            if refusal.document.text:  # it was found, and is no TOML
+                raise
+            findings.note(
+                fault.code, fault.message, Place((*spec.path, "with", "optimizer")), help=fault.help
+            )
+            return None
     return Stage(spec.name, spec.uses, spec.needs, kind, settings)
 
 
@@ -109,11 +126,13 @@ def _check_reads(stages: Iterable[Stage], findings: Findings) -> None:
         given = [uses[n] for n in stage.needs if n in uses]
         unknown = any(n not in uses for n in stage.needs)  # told already
         for wanted in stage.kind.READS:
-            if given.count(wanted) != 1 and not unknown:
-                have = [n for n, u in uses.items() if u == wanted]
-                count = "none" if wanted not in given else str(given.count(wanted))
-                message = f"`{stage.name}` reads one `{wanted}` stage, and its needs name {count}"
-                help = f"add `{have[0]}` to its needs" if have else f'add a stage with `uses = "{wanted}"`'
+            kinds = (wanted,) if isinstance(wanted, str) else wanted
+            count = sum(given.count(kind) for kind in kinds)
+            if count != 1 and not unknown:
+                have = [n for n, u in uses.items() if u in kinds and n != stage.name]
+                named = " or ".join(f"`{kind}`" for kind in kinds)
+                message = f"`{stage.name}` reads one {named} stage, and its needs name {count or 'none'}"
+                help = f"add `{have[-1]}` to its needs" if have else f'add a stage with `uses = "{kinds[0]}"`'
                 findings.note("NG703", message, Place(("stage", stage.name, "needs")), help=help)
 
 

@@ -1,7 +1,7 @@
 """`pretrain`: a corpus and a tokenizer -> a trained model, with its log.
 
 Saves on a clock and before every evaluation; a run that was cut off goes on from its newest whole save,
-bit for bit. Matrices are moved by Muon, all else by AdamW, as the recipe of 2025 has it.
+bit for bit. What moves the weights, and how long the run is where nothing is said, is the optimizer's (`stages/recipe.py`).
 """
 
 from __future__ import annotations
@@ -12,38 +12,40 @@ import attrs
 from attrs import frozen
 
 from nanogen.structure import Count
-from runtime.roles import check_role
+from stages import recipe
 from stages.artefact import write_artefact
 from stages.choices import at_least, one_of, positive, quiet, setting
 from stages.training.pace import Pace, cut, row_length
 from stages.training.session import Session, flops_of_steps
-from stages.training.start import Rates, make_trainer
+from stages.training.start import make_trainer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from nanogen.compiler import Compiled
-    from runtime.schedule import Schedule
+    from nanogen.optimizer.settle import Horizon
     from runtime.tokenizer import Tokenizer
     from runtime.training import Trainer
     from stages.work import Work
 
 READS = ("dataset", "tokenizer")
-VERSION = 2
+VERSION = 3
 MODEL = True
 SEED = True
 
 
 @frozen
-class Settings:
+class Settings(recipe.Tuned):
     steps: int | None = setting("steps to train", default=None, validator=positive)
     tokens: Count | None = setting("tokens to train on, in place of steps", default=None, validator=positive)
     tokens_per_parameter: float | None = setting(
-        "tokens to train on a parameter, in place of steps; 20 where none of the three is said",
+        "tokens to train on a parameter, in place of steps; the optimizer's where none of the three is said",
         default=None,
         validator=positive,
     )
-    batch_tokens: Count = setting("tokens of a step", default=Count(524_288), validator=positive)
+    batch_tokens: Count | None = setting(
+        "tokens of a step; unsaid, the optimizer's", default=None, validator=positive
+    )
     length: int | None = setting("tokens of a row; unsaid, the context", default=None, validator=positive)
     rows: int | None = quiet("rows computed at once; unsaid, up to 8", default=None, validator=positive)
     long_documents: str = setting(
@@ -51,14 +53,6 @@ class Settings:
         default="crop",
         validator=one_of("crop", "split"),
     )
-    embedding_lr: float = setting("learning rate of embeddings", default=0.2, validator=at_least(0))
-    head_lr: float = setting("learning rate of the head", default=0.004, validator=at_least(0))
-    matrix_lr: float = setting("learning rate of all else", default=0.02, validator=at_least(0))
-    warmup: float = setting("share of the steps in which the rates rise", default=0.0, validator=at_least(0))
-    warmdown: float = setting(
-        "share of the steps in which the rates fall", default=0.2, validator=at_least(0)
-    )
-    final: float = setting("share of the rates that is left at the end", default=0.0, validator=at_least(0))
     evaluate_every: int = setting(
         "steps between evaluations; 0 is start and end only", default=250, validator=at_least(0)
     )
@@ -81,56 +75,45 @@ class Settings:
             raise ValueError(f"`{given[0]}` and `{given[1]}` both say how long to train: give one")
 
 
-def pace(settings: Settings, parameters: int, context: int) -> Pace:
-    """Settle steps and batches; raises Fault where they do not divide."""
+def pace(settings: Settings, horizon: Horizon, context: int) -> Pace:
+    """Settle batches; raises Fault where they do not divide."""
     length = row_length(settings.length, context)
-    rows, accumulation = cut(settings.batch_tokens, length, settings.rows)
-    ratio = settings.tokens_per_parameter or 20.0
-    steps = settings.steps or max(1, int(settings.tokens or ratio * parameters) // settings.batch_tokens)
-    return Pace(steps, length, rows, accumulation)
+    return Pace(horizon.steps, length, *cut(horizon.batch_tokens, length, settings.rows))
+
+
+def outside(settings: Settings) -> str:
+    """What the optimizer's file says is part of the result."""
+    return recipe.digest(settings)
 
 
 def check(settings: Settings, compiled: Compiled) -> None:
-    """Refuse what could not be trained: batches, schedule, roles."""
-    steps = pace(settings, compiled.blueprint["count"], compiled.graph.context).steps
-    _schedule(settings, steps)
-    for parameter in compiled.blueprint["parameters"]:
-        check_role(parameter["path"], parameter["role"])
-
-
-def _schedule(settings: Settings, steps: int) -> Schedule:
-    from runtime.schedule import Schedule
-
-    return Schedule(steps, warmup=settings.warmup, warmdown=settings.warmdown, final=settings.final)
+    """Refuse what could not be trained: batches, laws, roles."""
+    recipe.settle(settings, compiled)
+    pace(settings, recipe.horizon(settings, compiled), compiled.graph.context)
 
 
 def run(work: Work) -> None:
-    from runtime.device import be_deterministic, describe
     from runtime.loader import Loader
     from runtime.model import build, initialize
     from runtime.tokenizer import Tokenizer
 
     settings: Settings = work.settings
     compiled = work.model
-    plan = pace(settings, compiled.blueprint["count"], compiled.graph.context)
-    session = Session.begin(
-        work, steps=plan.steps, evaluate_every=settings.evaluate_every, save_minutes=settings.save_minutes
-    )
-    machine = session.machine(settings.dtype, settings.compile)
-    be_deterministic()
+    plan = pace(settings, recipe.horizon(settings, compiled), compiled.graph.context)
+    session = Session.begin(work)
+    machine = session.machine(settings.compile)
     corpus = work.input("dataset").folder
     tokenizer = Tokenizer.load(work.input("tokenizer").folder / "tokenizer.json")
     model = build(compiled.source, compiled.blueprint, device=machine.device)
     if session.save is None:
         initialize(model, compiled.blueprint, seed=work.seed)
-    rates = Rates(settings.embedding_lr, settings.head_lr, settings.matrix_lr)
     split = settings.long_documents == "split"
     loader = Loader(corpus, tokenizer, rows=plan.rows, length=plan.length, cut_long=split)
-    schedule = _schedule(settings, plan.steps)
+    made = recipe.settle(settings, compiled)
     trainer = make_trainer(
-        work, compiled, model, machine, rates, schedule, loader=loader, accumulation=plan.accumulation
+        work, compiled, model, machine, made, loader=loader, accumulation=plan.accumulation
     )
-    session.prepare(trainer, machine.dtype)
+    session.prepare(trainer, machine, plan.steps)
     work.tell.line(
         f"{plan.steps:,} steps of {plan.step_tokens:,} tokens, "
         f"{plan.accumulation} x {plan.rows} rows of {plan.length:,}; {plan.steps * plan.step_tokens:,} tokens in all"
@@ -141,9 +124,8 @@ def run(work: Work) -> None:
     session.told = lambda found: f"{found['bits_per_byte']:.4f} bits per byte on validation text"
     session.train()
     write_artefact(work.folder, compiled, dict(trainer.groups()["weights"]), tokenizer)
-    facts = {**describe(), "device": machine.device, "dtype": machine.dtype}
     sizes = {**attrs.asdict(plan), "parameters": compiled.blueprint["count"]}
-    work.finish({**sizes, **session.result(facts)})
+    work.finish({**sizes, **session.result()})
     start, end = session.first["bits_per_byte"], session.last["bits_per_byte"]
     work.tell.line(f"bits per byte: {start:.4f} at the start, {end:.4f} at the end ({end / start:.0%})")
 

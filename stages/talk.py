@@ -8,6 +8,7 @@ from attrs import define, evolve, field
 
 from runtime.chat.conversation import Format
 from runtime.chat.message import Message, Part
+from runtime.chat.reader import joined
 from runtime.decoding.engine import Engine
 from runtime.decoding.request import End, Request, Sampling, Token
 from runtime.dials import Dials
@@ -46,7 +47,7 @@ class Talk:
                 yield part
         finally:
             self.engine.cancel(number)
-            self.messages = [*asked, Message("assistant", tuple(_joined(parts)))]
+            self.messages = [*asked, Message("assistant", tuple(joined(parts)))]
             self.sampling = evolve(self.sampling, seed=(self.sampling.seed + 1) % 2**63)
 
     def _answer(self, number: int) -> Iterator[Part]:
@@ -76,17 +77,3 @@ class Talk:
         return Request(
             prompt, self.tokens, self.sampling, 1, form.stop, form.never, dict(self.dials), form.tool
         )
-
-
-def _joined(parts: list[Part]) -> Iterator[Part]:
-    """Pieces to whole parts: neighbours of one kind belong together."""
-    whole: Part | None = None
-    for part in parts:
-        if whole is not None and part.kind == whole.kind:
-            whole = Part(part.kind, whole.text + part.text)
-            continue
-        if whole is not None:
-            yield whole
-        whole = part
-    if whole is not None:
-        yield whole

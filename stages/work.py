@@ -22,6 +22,11 @@ class Input:
     folder: Path
 
     @property
+    def done(self) -> bool:
+        """Whether it has left its figures; a report is also made of stages that have not."""
+        return (self.folder / RESULT).is_file()
+
+    @property
     def result(self) -> dict[str, Any]:
         """The figures that the stage left."""
         return json.loads((self.folder / RESULT).read_text())
@@ -45,9 +50,9 @@ class Work:
         assert self.compiled is not None, f"{self.name} has no model: `MODEL` of its kind is false"
         return self.compiled
 
-    def input(self, kind: str) -> Input:
-        """The one input of a kind that READS promises."""
-        return next(i for i in self.inputs if i.kind == kind)
+    def input(self, *kinds: str) -> Input:
+        """The one input of a kind, or of one of several, that READS promises."""
+        return next(i for i in self.inputs if i.kind in kinds)
 
     @property
     def saves(self) -> Path:

@@ -73,6 +73,12 @@ ORDER = [  # a file may import from lines above its own, and from its own line w
     "nanogen.run",
     "nanogen.language.glossary",  # what words mean
     "nanogen.language.schema",  # the same keys and kinds, for editors
+    "nanogen.data",  # a data set: files, splits, terms
+    "nanogen.optimizer.words",
+    "nanogen.optimizer.laws",
+    "nanogen.optimizer.spec",  # an optimizer's file, typed
+    "nanogen.optimizer.settle",  # and with all numbers known
+    "nanogen.optimizer.schema",
     "nanogen.planning.hardware",
     "nanogen.planning.rewrite",  # TOML text with other values
     "nanogen.planning.search",
@@ -217,8 +223,11 @@ def nanogen(*args: str, env: dict | None = None) -> subprocess.CompletedProcess:
         ["sample", "--help"],
         ["chat", "--help"],
         ["serve", "--help"],
+        ["data", "inspect", "--help"],
         ["schema"],
         ["schema", "run"],
+        ["schema", "optimizer"],
+        ["check", "muon_adamw_2026", "adamw"],
         ["compile", "--help"],
         ["import", "--help"],
     ],

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+import tomli
 
 from nanogen import run
 from nanogen.building import names
@@ -16,7 +17,11 @@ from nanogen.compiler import compile_text
 from nanogen.language import glossary
 from nanogen.language.file_reader import SECTIONS
 from nanogen.language.settings import settings_of, signature
+from nanogen.optimizer.spec import SECTIONS as SECTIONS_OF_OPTIMIZERS
+from nanogen.optimizer.spec import AdamWTable, BatchTable, MuonTable
+from nanogen.optimizer.words import RESULTS, ROLES, WHERE
 from nanogen.primitives import PRIMITIVES, base
+from nanogen.shelf import shipped
 from nanogen.text.codes import CODES
 from stages.catalogue import KINDS, load_kind
 
@@ -146,9 +151,39 @@ def stages() -> str:
     return table("kind, setting, unsaid, what it is", rows)
 
 
+def optimizer_sections() -> str:
+    keys = [
+        (code(f"{where}.{setting.name}"), default(setting), setting.metadata["help"])
+        for where, cls in (("batch", BatchTable), ("group.NAME", AdamWTable), ("group.NAME", MuonTable))
+        for setting in attrs.fields(cls)
+        if cls is not MuonTable or setting.name not in attrs.fields_dict(AdamWTable)
+    ]
+    top = [(code(name), "-", sentence(text)) for name, text in SECTIONS_OF_OPTIMIZERS.items()]
+    results = [(code(f"schedule.{name}"), "-", text) for name, text in RESULTS.items()]
+    return table("key, unsaid, what it says", [*top, *keys, *results])
+
+
+def optimizer_words() -> str:
+    rows = [(code(name), text, where) for words, where in WHERE for name, text in words.items()]
+    return table("name, what it is, read by", rows)
+
+
+def roles() -> str:
+    return table("role, what has it", [(code(name), text) for name, text in ROLES.items()])
+
+
+def optimizers() -> str:
+    rows = []
+    for name in shipped("optimizer"):
+        about = tomli.loads((ROOT / "specs" / "optimizers" / f"{name}.toml").read_text())["about"]
+        rows.append((f"[{code(name)}](optimizers/{name}.toml)", sentence(about)))
+    return table("optimizer, what it is", rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "later": later, "sections": sections, "keys": keys, "functions": functions, "words": words, "laws": laws,
     "primitives": primitives, "settings": settings, "kinds": kinds, "codes": codes, "run": runs, "stages": stages,
+    "optimizer": optimizer_sections, "optimizer_words": optimizer_words, "roles": roles, "optimizers": optimizers,
 }  # fmt: skip
 
 

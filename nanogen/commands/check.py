@@ -1,4 +1,4 @@
-"""`nanogen check`: every fault of specs, runs and hardware files, without torch."""
+"""`nanogen check`: every fault of specs, runs, hardware, optimizer and data files, without torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nanogen.text.diagnostics import Diagnostic, Refusal
 from nanogen.text.document import Document, read_document
 from nanogen.text.draw import as_json
 
-KINDS = ("model", "run", "hardware")
+KINDS = ("model", "run", "hardware", "optimizer", "data")
 
 
 @click.command("check")
@@ -22,7 +22,7 @@ KINDS = ("model", "run", "hardware")
 @click.option("--json", "json_lines", is_flag=True, help="Print one JSON object a diagnostic, for editors.")
 @click.option("--strict", is_flag=True, help="Let a warning fail too: exit code 1.")
 def command(files: tuple[str, ...], overrides: dict, json_lines: bool, strict: bool) -> None:
-    """Check FILES, specs, runs and hardware alike: all faults at once, each with its place and what to do.
+    """Check FILES of every kind alike: all faults at once, each with its place and what to do.
 
     \b
     nanogen check specs/saint_iberis_d20.toml
@@ -65,6 +65,15 @@ def check_file(name: str, overrides: dict) -> tuple[Document, list[Diagnostic]]:
             from nanogen.planning.hardware import load_hardware
 
             load_hardware(path, name)
+            return document, []
+        if not faults and document.data.get("kind") == "optimizer":
+            from nanogen.optimizer.spec import read_optimizer
+
+            return document, read_optimizer(document)[1]
+        if not faults and document.data.get("kind") == "data":
+            from nanogen.data import load_data_set
+
+            load_data_set(path, name)
             return document, []
         return document, list(compile_file(path, overrides, name=name).warnings)
     except Refusal as refusal:

@@ -27,7 +27,7 @@ from nanogen.language.settings import settings_of, signature
 from nanogen.language.table_reader import FOREIGN, KINDS
 from nanogen.language.table_reader import TAKEN as NO_TABLE
 from nanogen.primitives import PRIMITIVES
-from nanogen.structure import COUNT_PATTERN, Count
+from nanogen.structure import COUNT_PATTERN, Count, Formula, Formulas
 
 Schema = dict[str, Any]
 
@@ -36,6 +36,7 @@ TAKEN = sorted({*keyword.kwlist, *WORDS})
 IDENTIFIER = "^[A-Za-z_][A-Za-z0-9_]*$"
 BOUNDS: Schema = {"exclusiveMinimum": -LARGEST, "exclusiveMaximum": LARGEST}
 SCALAR: Schema = {"type": ["number", "boolean"], **BOUNDS}
+LAW: Schema = {"type": ["number", "string"], **BOUNDS}
 ITEM: Schema = {  # of a list: a number, or a list of numbers
     **SCALAR,
     "type": ["number", "boolean", "array"],
@@ -56,7 +57,7 @@ def model_schema() -> Schema:
     """The schema of files of `kind = "model"`; a section that the compiler refuses is not in it."""
     sections = {name: _section(name) for name in SECTIONS}
     required = ("kind", "language", "dims", "model")
-    return _of_equations("model", _table("A language model as equations.", sections, required=required))
+    return _of_equations("model", table_of("A language model as equations.", sections, required=required))
 
 
 def library_schema() -> Schema:
@@ -64,7 +65,7 @@ def library_schema() -> Schema:
     sections = {name: _section(name) for name in OF_LIBRARY}
     sections["kind"] = {**sections["kind"], "const": "library"}
     del sections["dims"]["required"]
-    return _of_equations("library", _table("Modules to lend.", sections, required=("kind", "language")))
+    return _of_equations("library", table_of("Modules to lend.", sections, required=("kind", "language")))
 
 
 def _of_equations(kind: str, table: Schema) -> Schema:
@@ -90,17 +91,17 @@ def _section(name: str) -> Schema:
         case "use":
             return {"description": text, "type": "array", "items": {"type": "string", "pattern": r"\.toml$"}}
         case name if name in KINDS:
-            return _table(text, {}, others=_equations(name), names=_names_but(NO_TABLE))
+            return table_of(text, {}, others=_equations(name), names=_names_but(NO_TABLE))
         case "model":
             return _equations(name)
         case "loss":  # as it is without being said; what goes beyond it is refused
             said = {"description": glossary.KEYS["loss"]["next"], "type": "string"}
-            return _table(text, {"next": {**said, "pattern": r"^\s*cross_entropy\(\s*logits\s*\)\s*$"}})
+            return table_of(text, {"next": {**said, "pattern": r"^\s*cross_entropy\(\s*logits\s*\)\s*$"}})
         case "defaults":
-            return _table(text, {p: _defaults(p) for p in PRIMITIVES if _settable(p)})
+            return table_of(text, {p: _defaults(p) for p in PRIMITIVES if _settable(p)})
         case "dims":
             keys = {key: _equation(said) for key, said in glossary.KEYS["dims"].items()}
-            return _table(
+            return table_of(
                 text,
                 keys,
                 required=("vocab", "context"),
@@ -108,16 +109,16 @@ def _section(name: str) -> Schema:
                 names=_ref("number_name"),
             )
         case "dial":
-            return _table(text, {}, others=_dial(), names=_ref("number_name"))
+            return table_of(text, {}, others=_dial(), names=_ref("number_name"))
         case "import":
-            return _table(text, {}, others=_import())
+            return table_of(text, {}, others=_import())
         case "meta":
             keys = {key: {"description": glossary.KEYS["meta"][key], "type": "string"} for key in META}
             keys["name"]["pattern"] = f"^(?:{PLAIN.pattern})?$"
-            return _table(text, keys)
+            return table_of(text, keys)
         case "expect":
             keys = {key: _whole(glossary.KEYS["expect"][key]) for key in EXPECT}
-            return _table(text, keys)
+            return table_of(text, keys)
     return {"description": text, "type": "object"}
 
 
@@ -130,7 +131,7 @@ def _equations(kind: str) -> Schema:
     )
     others = _choice() if kind == "stack" else _equation("An equation.")
     names = _names_but(FOREIGN.get(kind, ()))  # keys of other tables are none here
-    return _table(glossary.SECTIONS[kind], keys, required=required, others=others, names=names)
+    return table_of(glossary.SECTIONS[kind], keys, required=required, others=others, names=names)
 
 
 def _key_of_table(key: str, text: str) -> Schema:
@@ -140,7 +141,7 @@ def _key_of_table(key: str, text: str) -> Schema:
             item = {"type": "string", "pattern": IDENTIFIER, "not": {"enum": words}}
             return {"description": text, "type": "array", "items": item, "minItems": 1, "uniqueItems": True}
         case "args":
-            return _table(text, {}, others=_equation("An argument's default."), names=_ref("number_name"))
+            return table_of(text, {}, others=_equation("An argument's default."), names=_ref("number_name"))
     return _equation(text)
 
 
@@ -170,8 +171,8 @@ def _dial() -> Schema:
     }
     none = {key: {"description": "A fixed draw has none.", "not": {}} for key in ("mean", "sigma", "max")}
     fixed = {"if": {"properties": {"draw": {"const": "fixed"}}}, "then": {"properties": none}}
-    train = {**_table(said["train"], drawn, required=("draw",)), **fixed, "else": {"required": ["mean"]}}
-    return _table("A dial.", {**keys, "train": train}, required=("default",))
+    train = {**table_of(said["train"], drawn, required=("draw",)), **fixed, "else": {"required": ["mean"]}}
+    return table_of("A dial.", {**keys, "train": train}, required=("default",))
 
 
 def _import() -> Schema:
@@ -185,7 +186,7 @@ def _import() -> Schema:
         "items": {"type": "string"},
         "minItems": 1,
     }
-    return _table("A kind of checkpoint.", {"about": about, "ignore": ignore}, others=line)
+    return table_of("A kind of checkpoint.", {"about": about, "ignore": ignore}, others=line)
 
 
 def _settable(primitive: str) -> bool:
@@ -195,7 +196,7 @@ def _settable(primitive: str) -> bool:
 def _defaults(primitive: str) -> Schema:
     """The settings of a primitive; the axes of a `parameter` stand in its calls alone."""
     settings = {name: s for name, s in settings_of(primitive).items() if s.metadata["kind"] != "sizes"}
-    return _table(signature(primitive), {name: _setting(s) for name, s in settings.items()})
+    return table_of(signature(primitive), {name: _setting(s) for name, s in settings.items()})
 
 
 def _setting(setting: attrs.Attribute) -> Schema:
@@ -234,7 +235,7 @@ def run_schema(kinds: Mapping[str, type]) -> Schema:
         "meta": {"type": "object"},
     }
     described = {key: {"description": said[key], **sections.get(key, {})} for key in run.SECTIONS}
-    table = _table(
+    table = table_of(
         "What to train, and how: stages and their settings.", described, required=("kind", "stage")
     )
     return {"$schema": DRAFT, "title": "nanogen run", **table, "$defs": {"item": ITEM}}
@@ -253,25 +254,26 @@ def _stage(kinds: Mapping[str, type]) -> Schema:
     }
     rules: Schema = {}
     for name, cls in reversed(list(kinds.items())):
-        settings = _settings(cls)
+        settings = settings_table(cls)
         then: Schema = {"properties": {"with": settings}}
         if "required" in settings:
             then["required"] = ["with"]
         this = {"if": {"properties": {"uses": {"const": name}}, "required": ["uses"]}, "then": then}
         rules = {**this, "else": rules} if rules else this
-    return {**_table("A stage.", keys, required=("uses",)), **rules}
+    return {**table_of("A stage.", keys, required=("uses",)), **rules}
 
 
 def _of_any(kinds: Mapping[str, type]) -> dict[str, Schema]:
     """Settings of all kinds without their bounds: many editors complete from here alone."""
     said: dict[str, list[str]] = {}
     for kind, cls in kinds.items():
-        for name, setting in _settings(cls)["properties"].items():
+        for name, setting in settings_table(cls)["properties"].items():
             said.setdefault(name, []).append(f"{kind}: {setting['description']}")
     return {name: {"description": "\n".join(texts)} for name, texts in sorted(said.items())}
 
 
-def _settings(cls: type) -> Schema:
+def settings_table(cls: type, text: str = glossary.STAGE["with"]) -> Schema:
+    """The table of an attrs class: its attributes are the keys."""
     hints, keys, required = get_type_hints(cls), {}, []
     for setting in attrs.fields(cls):
         keys[setting.name] = {
@@ -282,8 +284,20 @@ def _settings(cls: type) -> Schema:
         if setting.default is attrs.NOTHING:
             required.append(setting.name)
         elif setting.default is not None:
-            keys[setting.name]["default"] = setting.default
-    return _table(glossary.STAGE["with"], keys, required=tuple(required))
+            keys[setting.name]["default"] = _plain(setting.default)
+    return table_of(text, keys, required=tuple(required))
+
+
+def _plain(value: Any) -> Any:
+    """A default as TOML has it."""
+    if isinstance(value, attrs.Factory):  # pyright: ignore[reportArgumentType]  (typed as a function, and a class)
+        return _plain(value.factory())
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if not attrs.has(type(value)):
+        return value
+    items = ((f.name, getattr(value, f.name), f.default) for f in attrs.fields(type(value)))
+    return {name: _plain(found) for name, found, default in items if found != default}
 
 
 def _kind(hint: Any) -> Schema:
@@ -292,8 +306,14 @@ def _kind(hint: Any) -> Schema:
         return _kind(next(part for part in get_args(hint) if part is not type(None)))
     if get_origin(hint) is tuple:
         return {"type": "array", "items": _kind(get_args(hint)[0])}
+    if attrs.has(hint):
+        return settings_table(hint)
     if get_origin(hint) is dict:
         return {"type": "object", "additionalProperties": _kind(get_args(hint)[1])}
+    if hint is Formula:
+        return LAW
+    if hint is Formulas:
+        return {"type": "object", "additionalProperties": LAW}
     if hint is Count:
         return {"type": ["integer", "string"], "pattern": f"^{COUNT_PATTERN}$"}
     return {"type": {int: "integer", float: "number", str: "string", bool: "boolean"}[hint]}
@@ -302,7 +322,7 @@ def _kind(hint: Any) -> Schema:
 # -- what both are made of
 
 
-def _table(
+def table_of(
     text: str,
     keys: Mapping[str, Schema],
     *,

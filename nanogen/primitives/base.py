@@ -207,7 +207,7 @@ def init(help: str = "the initial law", **kw: Any) -> Any:
 
 
 def role(default: str) -> Any:
-    """A word that the run's recipe knows."""
+    """A word that a group of the run's optimizer takes."""
     return field(metadata={"kind": "role", "help": "the optimizer group"}, default=default, kw_only=True)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from runtime.chat.message import Kind, Part
+from collections.abc import Iterable, Iterator, Sequence
+
+from runtime.chat.message import Kind, Message, Part
 from runtime.chat.text_stream import TextStream
 from runtime.tokenizer import Tokenizer
 
@@ -36,3 +38,24 @@ class Reader:
 
     def _parts(self, text: str) -> list[Part]:
         return [Part(self._kind, text)] if text else []
+
+
+def read_message(ids: Sequence[int], tokenizer: Tokenizer) -> Message:
+    """What an assistant wrote, whole."""
+    reader = Reader(tokenizer)
+    pieces = [part for id in ids for part in reader.feed(id)]
+    return Message("assistant", tuple(joined([*pieces, *reader.end()])))
+
+
+def joined(parts: Iterable[Part]) -> Iterator[Part]:
+    """Pieces to whole parts: neighbours of one kind belong together."""
+    whole: Part | None = None
+    for part in parts:
+        if whole is not None and part.kind == whole.kind:
+            whole = Part(part.kind, whole.text + part.text)
+            continue
+        if whole is not None:
+            yield whole
+        whole = part
+    if whole is not None:
+        yield whole

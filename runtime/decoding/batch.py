@@ -120,7 +120,8 @@ class Batch:
                 more = said(row) if said and not forced else {}
                 events.append(Token(sample.request_number, sample.number, token, forced, **more))
             if reason:
-                events.append(End(sample.request_number, sample.number, reason))
+                stop = token if reason == "stop" else None
+                events.append(End(sample.request_number, sample.number, reason, stop))
                 ended.add(sample)
         if draws.penalized:
             draws.note([s.last for s in self.samples])

@@ -68,3 +68,4 @@ class End:
     request: int
     sample: int
     reason: str
+    id: int | None = None  # the stop id that was drawn

@@ -1,9 +1,12 @@
-"""Find the files that a setting names. Knows nothing of what is in them."""
+"""Find the files that a setting names, and tell them apart. Knows nothing of what is in them."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from runtime.faults import Fault
+
+WHOLE = 256 * 2**20  # bytes; of a larger file the two ends of half this size stand for the whole
 
 
 def find_files(paths: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
@@ -23,3 +26,15 @@ def find_files(paths: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
         else:
             found.append(path)
     return found
+
+
+def file_facts(path: Path) -> tuple[int, str]:
+    """Size and hash of a file."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if size <= WHOLE:
+            return size, hashlib.file_digest(file, "sha256").hexdigest()
+        found = hashlib.sha256(file.read(WHOLE // 2))
+        file.seek(size - WHOLE // 2)
+        found.update(file.read())
+    return size, found.hexdigest()

@@ -36,50 +36,54 @@ class Session:
     """One training stage at work. `first` and `last` are what its evaluations found at the start and lately."""
 
     work: Work
-    steps: int
     evaluate_every: int  # steps; 0: at the start and the end only
     save_minutes: float
     save: Save | None
     metrics: Metrics
+    steps: int = field(default=0, init=False)
     trainer: Trainer = field(init=False)
+    on: Machine = field(init=False)
     learn: Callable[[], StepResult] = field(init=False)  # makes one step
     measure: Callable[[], Figures] = field(init=False)  # what an evaluation finds; logged under its names
     told: Callable[[Figures], str] = field(init=False)  # the same in words
     count: Callable[[StepResult], int] = field(init=False)  # FLOPs of a step
-    dtype: str = field(default="", init=False)
     seconds: float = field(default=0.0, init=False)  # of training steps, over all parts of the run
     flops: int = field(default=0, init=False)
     tokens: int = field(default=0, init=False)  # supervised ones that were learnt from
+    noted: Figures = field(factory=dict, init=False)  # what else the log says of a step
     first: Figures = field(factory=dict, init=False)
     last: Figures = field(factory=dict, init=False)
     saved_at: float = field(factory=time.monotonic, init=False)
 
     @classmethod
-    def begin(cls, work: Work, *, steps: int, evaluate_every: int, save_minutes: float) -> Session:
+    def begin(cls, work: Work) -> Session:
         """Find out how far the stage has come: its newest whole save, and the log."""
         from runtime.checkpoint import newest_save
         from runtime.metrics import Metrics
 
         save = newest_save(work.saves, work.tell.line)
-        return cls(work, steps, evaluate_every, save_minutes, save, Metrics(work.folder / "metrics.jsonl"))
+        settings, metrics = work.settings, Metrics(work.folder / "metrics.jsonl")
+        return cls(work, settings.evaluate_every, settings.save_minutes, save, metrics)
 
     @property
     def begun_in(self) -> str | None:
         """A run goes on in the dtype it began with, whatever this machine would choose."""
         return self.save.state["dtype"] if self.save else None
 
-    def machine(self, dtype: str, compiled: str) -> Machine:
+    def machine(self, compiled: str) -> Machine:
         """What to compute with, as asked or as the run began; told once."""
-        from runtime.device import machine
+        from runtime.device import be_deterministic, machine
 
+        be_deterministic()
         because = "as the run began" if self.begun_in else "as asked"
-        chosen = machine(dtype=self.begun_in or dtype, compiled=compiled, because=because)
+        wanted = self.begun_in or self.work.settings.dtype
+        chosen = machine(dtype=wanted, compiled=compiled, because=because)
         self.work.tell.line(chosen.why)
         return chosen
 
-    def prepare(self, trainer: Trainer, dtype: str) -> None:
+    def prepare(self, trainer: Trainer, machine: Machine, steps: int) -> None:
         """Take a trainer as new, and bring it to where the save was made."""
-        self.trainer, self.dtype = trainer, dtype
+        self.trainer, self.steps, self.on = trainer, steps, machine
         if self.save is None:
             self.metrics.cut(0)
             return
@@ -125,6 +129,7 @@ class Session:
                 tokens_per_second=round(result.tokens / result.seconds, 1),
                 seconds=round(self.seconds, 3),
                 flops=self.flops,
+                **{name: round(value, 6) for name, value in self.noted.items()},
                 **({"dials": mean_dials(result.dials)} if result.dials[0] else {}),
             )
 
@@ -140,7 +145,7 @@ class Session:
 
         self.metrics.sync()
         state = {
-            "dtype": self.dtype,
+            "dtype": self.on.dtype,
             "metrics_bytes": self.metrics.size,
             "seconds": self.seconds,
             "flops": self.flops,
@@ -164,8 +169,10 @@ class Session:
         )
         self.work.tell.line(f"step {self.trainer.step:,}: {self.told(self.last)}")
 
-    def result(self, environment: dict[str, str]) -> dict[str, Any]:
+    def result(self) -> dict[str, Any]:
         """What every training stage leaves for later stages and the report."""
+        from runtime.device import describe
+
         return {
             "steps": self.steps,
             "tokens": self.tokens,
@@ -173,7 +180,7 @@ class Session:
             "seconds": round(self.seconds, 2),
             "tokens_per_second": round(self.tokens / max(self.seconds, 1e-9), 1),
             "groups": [attrs.asdict(g) for g in self.trainer.optimizer.groups],
-            "environment": environment,
+            "environment": {**describe(), "device": self.on.device, "dtype": self.on.dtype},
             **{name: {"start": self.first[name], "end": value} for name, value in self.last.items()},
         }
 

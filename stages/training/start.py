@@ -1,30 +1,17 @@
-"""Make the trainer of a stage: the optimizer for the roles of the model's parameters, the schedule, the loader."""
+"""Make the trainer of a stage: a model, what moves its weights, and where its batches come from."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from attrs import frozen
-
-from runtime.roles import REFERENCE_WIDTH
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import nn
 
     from nanogen.compiler import Compiled
     from runtime.device import Machine
-    from runtime.schedule import Schedule
     from runtime.training import Batches, Trainer
+    from stages.recipe import Recipe
     from stages.work import Work
-
-
-@frozen
-class Rates:
-    """Learning rates by role, before the schedule and before they scale with the width."""
-
-    embedding: float
-    head: float
-    matrix: float
 
 
 def make_trainer(
@@ -32,28 +19,18 @@ def make_trainer(
     compiled: Compiled,
     model: nn.Module,
     machine: Machine,
-    rates: Rates,
-    schedule: Schedule,
+    recipe: Recipe,
     *,
     loader: Batches | None,
     accumulation: int = 1,
 ) -> Trainer:
     """A trainer of a model as it stands."""
-    from runtime.optimizer import Entry, Optimizer, Recipe
     from runtime.training import Trainer
 
-    roles = {p["path"]: p["role"] for p in compiled.blueprint["parameters"]}
-    entries = [Entry(path, roles[path], tensor) for path, tensor in model.named_parameters()]
-    recipe = Recipe(
-        embedding_lr=rates.embedding,
-        head_lr=rates.head,
-        matrix_lr=rates.matrix,
-        newton_schulz_dtype=machine.dtype,
-    )
     return Trainer(
         model=model,
-        optimizer=Optimizer(entries, width=_width(compiled.blueprint), recipe=recipe),
-        schedule=schedule,
+        optimizer=recipe.optimizer(model, machine.dtype),
+        schedule=recipe.schedule,
         loader=loader,
         accumulation=accumulation,
         dtype=machine.torch_dtype,
@@ -64,9 +41,3 @@ def make_trainer(
         draws=compiled.blueprint["draws"],
         seed=work.seed,
     )
-
-
-def _width(blueprint: dict[str, Any]) -> int:
-    """The channels that rates scale by: those that enter the head, or of the embedding where the head is its."""
-    by_role = {p["role"]: p["shape"][-1] for p in reversed(blueprint["parameters"])}
-    return by_role.get("head") or by_role.get("embedding") or REFERENCE_WIDTH

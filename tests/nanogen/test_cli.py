@@ -81,7 +81,16 @@ def examples(name: str) -> list[str]:
     return [line.split(" > ")[0] for line in found]
 
 
-WITH_TORCH = ("compile", "import", "run", "sample", "chat", "serve")  # or with what nobody has at hand
+WITH_TORCH = (
+    "compile",
+    "import",
+    "data",
+    "run",
+    "report",
+    "sample",
+    "chat",
+    "serve",
+)  # or with what nobody has at hand
 EXAMPLES = [line for name in COMMANDS if name not in WITH_TORCH for line in examples(name)]
 
 

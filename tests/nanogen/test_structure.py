@@ -72,3 +72,34 @@ def test_a_table_in_a_table_is_told_of_in_its_own_words(data, code, path, help):
 def test_all_faults_are_told_at_once():
     _, faults = structure(Settings, {"steps": "x", "rate": "y", "other": 1}, ())
     assert len(faults) == 3
+
+
+@frozen
+class Many:
+    items: tuple[Settings, ...] = ()
+
+
+def test_a_list_of_tables_is_read():
+    found, faults = structure(Many, {"items": [{"steps": 1}, {"steps": 2, "rate": 3}]}, ())
+    assert not faults
+    assert found == Many((Settings(1), Settings(2, 3.0)))
+
+
+def test_each_fault_of_a_list_of_tables_is_told_at_its_place():
+    tables = [{"steps": 1}, {"stepz": 1}, {"steps": 1, "small": 10}, {"steps": 1, "prompts": [1]}]
+    found, faults = structure(Many, {"items": tables}, ("at",))
+    assert found is None
+    assert [(f.code, f.place.path) for f in faults] == [
+        ("NG102", ("at", "items", 1)),
+        ("NG103", ("at", "items", 1, "stepz")),
+        ("NG704", ("at", "items", 2, "small")),
+        ("NG704", ("at", "items", 3, "prompts")),
+    ]
+    assert faults[2].help == "left out, it is 1"
+
+
+def test_a_list_of_tables_that_is_none_is_a_fault():
+    for value in ({"steps": 1}, [7]):
+        found, faults = structure(Many, {"items": value}, ())
+        assert found is None
+        assert faults[0].code == "NG704"

@@ -127,5 +127,5 @@ def test_a_file_of_something_else_is_a_fault(tmp_path: Path):
     with pytest.raises(Fault, match="is not a parquet file"):
         texts(tmp_path, "train")
     pq.write_table(pa.table({"other": ["a"]}), tmp_path / "train_00000.parquet")
-    with pytest.raises(Fault, match="other columns than `text`"):
+    with pytest.raises(Fault, match="no column `text` of text"):
         texts(tmp_path, "train")

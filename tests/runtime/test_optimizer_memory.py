@@ -6,18 +6,18 @@ import pytest
 import torch
 from torch import nn
 
-from runtime.optimizer import Entry, Optimizer, Recipe
+from runtime.optimizer import Entry, Optimizer
 from runtime.optimizer_memory import moments, workspace
-from runtime.roles import RATES
 from tests.live_bytes import LiveBytes
+from tests.rules import ROLES, rules
 
 SHAPES = [(8, 8), (8, 24), (24, 8), (8, 24), (16, 16), (8, 24)]
 
 
-@pytest.mark.parametrize("role", RATES)
+@pytest.mark.parametrize("role", ROLES)
 def test_moments_are_those_of_the_state(role: str):
     parameter = nn.Parameter(torch.zeros(3, 5))
-    state = Optimizer([Entry("a", role, parameter)], width=8, recipe=Recipe()).state()
+    state = Optimizer([Entry("a", role, parameter)], rules(8)).state()
     assert sum(tensor.numel() for tensor in state.values() if tensor.ndim) == moments(role) * 15
 
 
@@ -26,7 +26,7 @@ def test_moments_are_those_of_the_state(role: str):
 def test_the_workspace_is_what_a_step_borrows(role: str, dtype: str):
     parameters = [nn.Parameter(torch.randn(shape)) for shape in SHAPES]
     entries = [Entry(str(n), role, p) for n, p in enumerate(parameters)]
-    optimizer = Optimizer(entries, width=8, recipe=Recipe(newton_schulz_dtype=dtype))
+    optimizer = Optimizer(entries, rules(8), dtype=dtype)
     grads = [torch.randn_like(parameter) for parameter in parameters]
     for parameter, grad in zip(parameters, grads, strict=True):
         parameter.grad = grad

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime.packing import BestFit
+from runtime.packing import BestFit, fit_whole
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden" / "text.public.json"
 
@@ -113,3 +113,18 @@ def test_rows_equal_the_golden_ones():
         rows = [packing.next_row(refill).tolist() for _ in range(golden["rows"])]
         assert [row[:-1] for row in rows] == batch["inputs"]
         assert [row[-1] for row in rows] == batch["last_target"]
+
+
+def test_rows_of_whole_documents_hold_each_once_and_none_too_long():
+    lengths = [1 + n * 37 % 23 for n in range(300)]
+    rows = fit_whole(lengths, 23, buffer=20)
+    assert sorted(n for row in rows for n in row) == list(range(300))
+    filled = [sum(lengths[n] for n in row) for row in rows]
+    assert max(filled) <= 23
+    assert sum(filled) / (23 * len(rows)) > 0.95
+
+
+def test_the_largest_that_fits_is_taken_and_of_equals_the_first():
+    assert fit_whole([3, 7, 3, 2, 5], 10, buffer=5) == [[1, 0], [4, 2, 3]]
+    assert fit_whole([3, 7, 3, 2, 5], 10, buffer=1) == [[0, 1], [2, 3, 4]]
+    assert fit_whole([], 10, buffer=5) == []

@@ -18,10 +18,11 @@ from runtime.checkpoint import newest_save, write_save
 from runtime.faults import Fault
 from runtime.losses import IGNORED
 from runtime.model import build, initialize
-from runtime.optimizer import Entry, Optimizer, Recipe
+from runtime.optimizer import Entry, Optimizer
 from runtime.primitives import Now
 from runtime.schedule import Schedule
 from runtime.training import Trainer, load_weights
+from tests.rules import rules
 
 STEPS, VOCAB = 9, 12
 SPEC = """
@@ -89,11 +90,12 @@ def trainer_of(accumulation: int = 2, seed: int = 1, spec: str = SPEC) -> Traine
     initialize(model, compiled.blueprint, seed=seed)
     tensors: dict[str, Any] = dict(model.named_parameters())
     entries = [Entry(p["path"], p["role"], tensors[p["path"]]) for p in compiled.blueprint["parameters"]]
-    recipe = Recipe(newton_schulz_dtype="float32")
     return Trainer(
         model=model,
-        optimizer=Optimizer(entries, width=8, recipe=recipe),
-        schedule=Schedule(STEPS, warmup=0.2, warmdown=0.4),
+        optimizer=Optimizer(entries, rules(8), dtype="float32"),
+        schedule=Schedule(
+            STEPS, rate=lambda step: 1 - step / STEPS, momentum_at=lambda step: 0.85 + 0.01 * step
+        ),
         loader=Cursor(),
         accumulation=accumulation,
         dtype=torch.float32,

@@ -15,8 +15,9 @@ from nanogen.shelf import library, shelf
 from runtime.decoding.generation import generate
 from runtime.decoding.request import Sampling
 from runtime.model import build, initialize
-from runtime.optimizer import Entry, Optimizer, Recipe
+from runtime.optimizer import Entry, Optimizer
 from tests.nanogen.running import in_pieces
+from tests.rules import rules
 
 WIDTH, HEADS, KV_HEADS, DEPTH, VOCAB, LENGTH = 32, 4, 2, 3, 29, 24
 CHANNELS = WIDTH // HEADS  # of a head
@@ -149,7 +150,7 @@ def trained(name: str) -> tuple[Compiled, nn.Module, list[float], set[str]]:
     before = {path: parameter.detach().clone() for path, parameter in model.named_parameters()}
     roles = {p["path"]: p["role"] for p in compiled.blueprint["parameters"]}
     entries = [Entry(path, roles[path], parameter) for path, parameter in model.named_parameters()]
-    optimizer = Optimizer(entries, width=WIDTH, recipe=Recipe())
+    optimizer = Optimizer(entries, rules(WIDTH))
     losses = []
     for _ in range(2):
         loss = F.cross_entropy(model(TOKENS[:, :-1]).flatten(0, 1), TOKENS[:, 1:].flatten())

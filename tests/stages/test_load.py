@@ -1,9 +1,14 @@
 """Mistakes in run files: each one message, with its place, before anything runs."""
 
+from pathlib import Path
+
 import pytest
 
 from nanogen.text.diagnostics import Refusal
 from nanogen.text.draw import find
+from stages.load import load_run
+
+ROOT = Path(__file__).parents[2]
 
 MISTAKES = {
     "an unknown kind of stage": (
@@ -28,7 +33,36 @@ MISTAKES = {
     "an unknown section": (("[set]", "[sets]"), "NG103", "did you mean `set`?"),
     "an unknown key of a stage": (('uses = "tokenizer"', 'uses = "tokenizer"\nwht = 1'), "NG103", "`with`"),
     "a batch of no whole rows": (("batch_tokens = 64", "batch_tokens = 65"), "NG704", "64 would be"),
-    "a schedule that does not fit": (("steps = 6", "steps = 6, warmup = 0.9"), "NG704", "at most 1"),
+    "a schedule below 0": (
+        ("steps = 6", "steps = 6, schedule = { warmup = -0.5 }"),
+        "NG704",
+        "nor be below 0",
+    ),
+    "an unknown optimizer": (
+        ("steps = 6", 'steps = 6, optimizer = "muon_adamw_2024"'),
+        "NG001",
+        "did you mean",
+    ),
+    "a part that the optimizer lacks": (
+        ("steps = 6", "steps = 6, schedule = { warmdwn = 0.5 }"),
+        "NG704",
+        "did you mean `warmdown`?",
+    ),
+    "a group that the optimizer lacks": (
+        ("steps = 6", "steps = 6, rates = { matrx = 0.5 }"),
+        "NG704",
+        "did you mean `matrix`?",
+    ),
+    "a law with an unknown name": (
+        ("steps = 6", 'steps = 6, rates = { matrix = "0.02 * widht" }'),
+        "NG704",
+        "did you mean `width`?",
+    ),
+    "a law that is none": (
+        ("steps = 6", 'steps = 6, decays = { matrix = "0.02 *" }'),
+        "NG704",
+        "missing behind",
+    ),
     "another vocabulary": (
         ('needs = ["corpus"]\n', 'needs = ["corpus"]\nwith = { vocab = 301 }\n'),
         "NG704",
@@ -50,6 +84,60 @@ def test_a_mistake_is_one_message_with_its_place(write_run, mistake):
     assert find(refusal.value.document, told.place).line > 1
 
 
+OPTIMIZER = """kind = "optimizer"
+about = "a test's"
+[group.all]
+roles = ["embedding", "head", "matrix", "gain", "conv", "scalar", "vector"]
+method = "adamw"
+rate = 1e-3
+"""
+
+
+def test_an_optimizer_counts_from_the_run_file_and_is_part_of_what_the_stage_is(write_run, tmp_path):
+    from stages.identity import identity
+
+    def base(text: str) -> str:
+        (tmp_path / "mine.toml").write_text(text)
+        run = write_run(("steps = 6", 'steps = 6, optimizer = "mine.toml"'))
+        return identity(run.stage("base"), [], run.compiled, run.seed)
+
+    first = base(OPTIMIZER)
+    assert base(OPTIMIZER) == first
+    assert base(OPTIMIZER.replace("1e-3", "2e-3")) != first
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "line", "help"),
+    [
+        (('"gain"', '"gian"'), "NG114", 4, "did you mean `gain`?"),
+        (("1e-3", '"1e-3 * widht"'), "NG201", 6, "did you mean `width`?"),
+        (('method = "adamw"', 'method = "adam"'), "NG704", 5, ""),
+        (("kind =", "kidn ="), "NG102", 1, "first"),
+    ],
+)
+def test_a_mistake_in_an_optimizer_is_told_in_its_file(write_run, tmp_path, change, code, line, help):
+    assert change[0] in OPTIMIZER
+    text = OPTIMIZER.replace(*change)
+    if code == "NG114":  # else the model's own role would be the one that no group takes
+        text = text.replace('"gian"', '"gain", "gian"')
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(Refusal) as refusal:
+        write_run(("steps = 6", 'steps = 6, optimizer = "mine.toml"'))
+    [fault] = refusal.value.diagnostics
+    assert (fault.code, refusal.value.document.name) == (code, "mine.toml")
+    assert find(refusal.value.document, fault.place).line == line
+    assert help in fault.help
+
+
+def test_a_role_that_no_group_takes_is_told_at_the_run(write_run, tmp_path):
+    (tmp_path / "mine.toml").write_text(OPTIMIZER.replace('"conv", ', ""))
+    with pytest.raises(Refusal) as refusal:
+        write_run(("steps = 6", 'steps = 6, optimizer = "mine.toml"'))
+    [fault] = refusal.value.diagnostics
+    assert fault.place.path == ("stage", "base", "with", "optimizer")
+    assert "no group of `mine.toml` takes the role `conv`" in fault.message
+
+
 def test_several_mistakes_are_told_at_once(write_run):
     with pytest.raises(Refusal) as refusal:
         write_run(("steps = 6", "stepz = 6"), ("tokens = 4", "tokens = 0"))
@@ -63,3 +151,11 @@ def test_loading_a_run_imports_no_torch(tmp_path):
     code = "import sys; from stages.load import load_run; from nanogen.shelf import find\n"
     code += "load_run(find('quickstart', 'run')); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "specs/runs").glob("*.toml")), ids=lambda path: path.stem)
+def test_every_run_that_ships_is_without_fault(path):
+    run = load_run(path)
+    assert run.warnings == ()
+    assert run.stages[-1].uses == "report"
+    assert set(run.stages[-1].needs) == {stage.name for stage in run.stages[:-1]}

@@ -5,40 +5,32 @@ import json
 import pytest
 
 from nanogen.answers.flops import training_per_token
+from nanogen.optimizer.settle import Horizon
 from runtime.dials import draw_dials
 from runtime.faults import Fault
 from stages.pretrain import Settings, pace
 
 
-def test_the_horizon_of_2025():
-    """Tokens = 20 a parameter, floor-divided by the batch: nanochat d20 makes 21,400 steps."""
-    assert pace(Settings(), 560_988_160, 2048).steps == 21_400
-
-
-@pytest.mark.parametrize(
-    ("settings", "steps"),
-    [(Settings(steps=7), 7), (Settings(tokens=1_048_576), 2), (Settings(tokens_per_parameter=1.0), 1)],
-)
-def test_one_of_three_says_how_long(settings, steps):
-    assert pace(settings, 600_000, 2048).steps == steps
+def length(batch: int) -> Horizon:
+    return Horizon(tokens=batch, tokens_per_parameter=20, batch_tokens=batch, steps=1)
 
 
 def test_micro_batches_divide_the_batch():
-    found = pace(Settings(batch_tokens=64 * 12, length=64), 1, 64)
+    found = pace(Settings(length=64), length(64 * 12), 64)
     assert (found.rows, found.accumulation, found.step_tokens) == (6, 2, 768)
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("settings", "batch", "message"),
     [
-        (Settings(batch_tokens=1000), "is not whole rows"),
-        (Settings(batch_tokens=2048 * 4, rows=3), "does not split into such micro-batches"),
-        (Settings(length=4096), "the model's context is"),
+        (Settings(), 1000, "is not whole rows"),
+        (Settings(rows=3), 2048 * 4, "does not split into such micro-batches"),
+        (Settings(length=4096), 4096, "the model's context is"),
     ],
 )
-def test_what_does_not_divide_is_refused(settings, message):
+def test_what_does_not_divide_is_refused(settings, batch, message):
     with pytest.raises(Fault, match=message):
-        pace(settings, 1, 2048)
+        pace(settings, length(batch), 2048)
 
 
 def test_training_asks_for_the_same_bits_from_the_same_numbers(write_run, told, tmp_path):

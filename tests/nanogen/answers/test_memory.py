@@ -15,8 +15,9 @@ from nanogen.load import Load
 from runtime import optimizer_memory
 from runtime.losses import token_losses
 from runtime.model import build, initialize
-from runtime.optimizer import Entry, Optimizer, Recipe
+from runtime.optimizer import Entry, Optimizer
 from tests.live_bytes import LiveBytes
+from tests.rules import rules
 
 SPECS = Path(__file__).parents[3] / "specs"
 SMALL = {"width": 64, "heads": 2, "vocab": 300, "context": 256}
@@ -46,9 +47,8 @@ def measure(compiled: Compiled, dtype: torch.dtype, rows: int, tokens: int, micr
     model = build(compiled.source, compiled.blueprint)
     initialize(model, compiled.blueprint, seed=0)
     roles = {p["path"]: p["role"] for p in compiled.blueprint["parameters"]}
-    recipe = Recipe(newton_schulz_dtype=str(dtype).removeprefix("torch."))
     entries = [Entry(path, roles[path], p) for path, p in model.named_parameters()]
-    optimizer = Optimizer(entries, width=64, recipe=recipe)
+    optimizer = Optimizer(entries, rules(64), dtype=str(dtype).removeprefix("torch."))
     losses = token_losses(model, dtype)
     ids = torch.arange(rows * tokens).view(rows, tokens) % 7
     live = LiveBytes(model.parameters())

@@ -19,7 +19,7 @@ from nanogen.language.arithmetic import FUNCTIONS
 from nanogen.language.file_reader import EXPECT, META, SECTIONS
 from nanogen.language.initial import DRAWS, VARIABLES
 from nanogen.language.reader import WORDS
-from nanogen.language.schema import as_text, model_schema
+from nanogen.language.schema import as_text, model_schema, run_schema
 from nanogen.language.settings import settings_of
 from nanogen.language.spec import read_override
 from nanogen.language.table_reader import TABLE_KEYS
@@ -40,7 +40,7 @@ def of_kind(folder: Path, *kinds: str) -> list[Path]:
 
 
 HERE = Path(__file__).parents[1]
-SPECS = of_kind(ROOT / "specs", "model", "library", "run")
+SPECS = of_kind(ROOT / "specs", "model", "library", "run", "optimizer")
 GOOD = of_kind(HERE / "good", "model")
 BAD = of_kind(HERE / "bad", "model", "modl", None)
 KEYS_AND_KINDS = ("NG101", "NG102", "NG103")
@@ -88,7 +88,7 @@ def found(text: str) -> list[Diagnostic]:
 # -- the files
 
 
-@pytest.mark.parametrize("kind", ["model", "library", "run"])
+@pytest.mark.parametrize("kind", ["model", "library", "run", "optimizer"])
 def test_the_file_is_what_the_command_prints(kind):
     path = ROOT / "specs" / "schema" / f"{kind}.json"
     wanted = as_text(schema_of(kind)) + "\n"
@@ -97,7 +97,7 @@ def test_the_file_is_what_the_command_prints(kind):
     assert path.read_text() == wanted, "run `UPDATE=1 make test` to write the schema again"
 
 
-@pytest.mark.parametrize("kind", ["model", "library", "run"])
+@pytest.mark.parametrize("kind", ["model", "library", "run", "optimizer"])
 def test_it_is_a_schema_with_a_word_on_every_key(kind):
     schema = schema_of(kind)
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -287,3 +287,29 @@ def test_defaults_have_the_settings_of_the_primitive(name):
 def test_the_text_is_json():
     assert json.loads(as_text({"a": "β"})) == {"a": "β"}
     assert "β" in as_text({"a": "β"})
+
+
+def test_settings_within_settings_are_described():
+    from attrs import frozen
+
+    from stages.choices import setting
+    from stages.tasks.mixture import TaskSetting
+
+    @frozen
+    class Settings:
+        tasks: tuple[TaskSetting, ...] = setting("what to learn", default=(TaskSetting("gsm8k", epochs=2),))
+
+    schema = run_schema({"tune": Settings})
+    jsonschema.Draft202012Validator.check_schema(schema)
+    tune = schema["properties"]["stage"]["additionalProperties"]["then"]["properties"]["with"]
+    tasks = tune["properties"]["tasks"]
+    assert tasks["default"] == [{"task": "gsm8k", "epochs": 2}]
+
+    def told(*tables: dict) -> list[tuple]:
+        errors = jsonschema.Draft202012Validator(tasks).iter_errors(list(tables))
+        return [path for error in errors for path in blamed(error)]
+
+    assert told({"task": "gsm8k", "rows": "1K"}, {"task": "arithmetic", "digits": 2}) == []
+    assert told({"task": "gsm8k"}, {"task": "gsm9k"}) == [(1, "task")]
+    assert told({"task": "gsm8k", "row": 2}, {}) == [(0, "row"), (1, "+task")]
+    assert told({"task": "gsm8k", "epochs": 0}) == [(0, "epochs")]

@@ -177,7 +177,7 @@ def test_a_row_ends_before_a_stop_id(engine, model):
     number = working.submit(Request(PROMPTS[0], 20, GREEDY, stop=frozenset({stop, 39})))
     events = [e for e in everything(working) if e.request == number]
     assert [e.id for e in events if isinstance(e, Token)] == whole[: whole.index(stop)]
-    assert events[-1] == End(number, 0, "stop")
+    assert events[-1] == End(number, 0, "stop", stop)
 
 
 def test_a_row_ends_with_its_tokens_or_with_the_context(engine):

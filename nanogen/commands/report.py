@@ -1,0 +1,39 @@
+"""`nanogen report`: the report of a run again, from what its stages have left so far."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nanogen.shelf import find
+
+
+@click.command("report")
+@click.argument("run")
+@click.option(
+    "--runs",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="runs",
+    show_default=True,
+    help="Look for the run in this folder.",
+)
+def command(run: str, runs: Path) -> None:
+    """Write the report of RUN, a TOML file or the name of one that ships, from its results and logs alone.
+
+    The run may be done, at work, or cut off: what is there is shown.
+
+    \b
+    nanogen report quickstart
+    """
+    from runtime.faults import Fault
+    from stages.load import load_run
+    from stages.report import PUBLISHED, report_again
+
+    loaded = load_run(find(run, "run"))
+    folder = runs / loaded.name
+    if not folder.is_dir():
+        raise Fault(f"there is no run in `{folder}` yet", f"begin it: `nanogen run {run}`")
+    for section in report_again(loaded, folder):
+        click.echo(f"  {section.title}")
+    click.echo(f"report: {folder / PUBLISHED[0]}")

@@ -1,0 +1,102 @@
+"""`evaluate_chat`: a model that answers -> how often it is right on tasks, with intervals, and ChatCORE.
+
+What is found is kept task by task: a stage that is cut off goes on after it. A task whose data or sandbox is missing
+is "not run", with its reason.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from nanogen.structure import Count
+from runtime.dials import check_dials
+from stages.catalogue import MODELS
+from stages.choices import at_least, one_of, positive, quiet, setting
+from stages.tasks.mixture import TaskSetting, outside_tasks
+
+if TYPE_CHECKING:
+    from nanogen.compiler import Compiled
+    from stages.work import Work
+
+READS = (MODELS,)
+VERSION = 1
+MODEL = False
+SEED = True
+STANDARD = ("arc_easy", "arc_challenge", "mmlu", "gsm8k", "humaneval", "spelling_bee")
+SPELLED = 256  # rows of SpellingBee, of which there are as many as one likes
+SAVED = "found.jsonl"
+
+
+def _standard(download: bool) -> tuple[TaskSetting, ...]:
+    """ChatCORE's tasks."""
+    rows = {"spelling_bee": Count(SPELLED)}
+    return tuple(
+        TaskSetting(name, split="test", rows=rows.get(name), download=download and name != "spelling_bee")
+        for name in STANDARD
+    )
+
+
+@frozen
+class Settings:
+    tasks: tuple[TaskSetting, ...] = setting("what to ask; unsaid, ChatCORE's six", default=())
+    download: bool = quiet("let the Hub be asked for what ChatCORE's six lack", default=False)
+    tokens: int = setting("tokens of an answer, at most", default=512, validator=positive)
+    temperature: float = setting(
+        "how freely answers are drawn; 0 is greedy", default=0.0, validator=at_least(0)
+    )
+    samples: int = setting("answers to a question; any right one counts", default=1, validator=positive)
+    dials: dict[str, int] | None = setting(
+        "where the model's dials stand; unsaid, at their defaults", default=None
+    )
+    dtype: str = setting(
+        "what is computed in; auto is float32 on a CPU, and what the machine is good at elsewhere",
+        default="auto",
+        validator=one_of("auto", "float32", "bfloat16"),
+    )
+    rows: int = quiet("answers written at once", default=64, validator=positive)
+
+    @property
+    def asked(self) -> tuple[TaskSetting, ...]:
+        return self.tasks or _standard(self.download)
+
+
+def check(settings: Settings, compiled: Compiled | None) -> None:
+    if compiled is not None:
+        check_dials(compiled.blueprint["dials"], settings.dials or {})
+
+
+def outside(settings: Settings) -> list[Any]:
+    return outside_tasks(settings.asked)
+
+
+def run(work: Work) -> None:
+    from runtime.decoding.engine import Engine
+    from runtime.decoding.prepack import prepare
+    from runtime.scoring import Scorer
+    from stages.artefact import read_artefact
+    from stages.chat_run import ChatRun, headline
+    from stages.kept import Kept
+    from stages.trained import decoding_machine
+
+    settings: Settings = work.settings
+    source = work.input(*MODELS)
+    machine = decoding_machine(dtype=settings.dtype, compiled="no")
+    work.tell.line(machine.why)
+    artefact = read_artefact(source.folder, device=machine.device)
+    prepare(artefact.model, machine.torch_dtype)
+    blueprint, dials = artefact.compiled.blueprint, settings.dials or {}
+    chat = ChatRun(
+        Scorer(artefact.model, blueprint, machine.torch_dtype, dials),
+        Engine(artefact.model, blueprint, rows=settings.rows, dtype=machine.torch_dtype),
+        artefact.tokenizer,
+        settings.tokens,
+        settings.temperature,
+        settings.samples,
+        dials,
+        work.seed,
+    )
+    found = chat.run(settings.asked, Kept(work.saves / SAVED), work.tell)
+    work.tell.line(headline(found))
+    work.finish({"model": {"stage": source.name, "kind": source.kind}, "dials": dials, **found})

@@ -1,0 +1,257 @@
+"""`rl`: a model that answers and questions that can be marked -> a model that is right more often.
+
+Policy gradient as nanochat has it: each question is answered several times, a sample's advantage is its reward less
+the mean of its question's, and the loss is summed over drawn tokens and divided by their number in the whole step. No
+reference model, no clipping: every step learns from what the present weights wrote. A looped model draws how often it
+turns anew for each step, and answers and learns with the same number.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field, frozen
+
+from nanogen.answers.flops import training
+from nanogen.load import Load
+from nanogen.structure import Formulas
+from runtime.chat.conversation import Chat
+from runtime.chat.message import Message
+from runtime.chat.reader import read_message
+from runtime.decoding.request import Request, Sampling
+from runtime.dials import Dials, draw_dials
+from runtime.faults import Fault
+from runtime.streams import seed_of
+from stages import recipe
+from stages.artefact import Artefact, read_artefact, write_artefact
+from stages.choices import at_least, one_of, positive, quiet, setting
+from stages.tasks.catalogue import task_entry
+from stages.tasks.mixture import TaskSetting, check_tasks, make_mixture, outside_tasks
+from stages.tasks.task import Example, Scored
+from stages.training.session import Figures, Session
+from stages.training.start import make_trainer
+from stages.training.tuning import FALLING
+
+if TYPE_CHECKING:
+    from nanogen.compiler import Compiled
+    from runtime.decoding.engine import Engine
+    from runtime.rollouts import Rollout
+    from runtime.training import StepResult, Trainer
+    from stages.work import Work
+
+BEFORE = ("sft", "midtrain", "rl")
+READS = (BEFORE,)
+VERSION = 1
+MODEL = False
+SEED = True
+LEAST_ANSWER = 8  # tokens of context that a question must leave for its answer
+
+
+@frozen
+class Settings(recipe.Tuned):
+    tasks: tuple[TaskSetting, ...] = setting("what to learn: tasks whose answers can be marked")
+    validation: tuple[TaskSetting, ...] = setting("a mixture that is only measured on", default=())
+    questions: int = setting("questions of a step", default=16, validator=positive)
+    samples: int = setting("answers to each question", default=16, validator=at_least(2))
+    tokens: int = setting("tokens of an answer, at most", default=256, validator=positive)
+    temperature: float = setting("how freely answers are drawn", default=1.0, validator=positive)
+    top_k: int = setting("how many of the likeliest tokens are drawn from", default=50, validator=positive)
+    epochs: float = setting("how often to go through the questions", default=1.0, validator=positive)
+    steps: int | None = setting("steps to train, in place of epochs", default=None, validator=positive)
+    rate_scale: float = setting(
+        "what all learning rates are multiplied by", default=0.05, validator=at_least(0), kw_only=True
+    )
+    schedule: Formulas | None = setting(
+        "other laws of the optimizer's schedule, by their names there; unsaid, rates fall from the first step on",
+        factory=lambda: dict(FALLING),
+        kw_only=True,
+    )
+    evaluate_every: int = setting(
+        "steps between evaluations; 0 is start and end only", default=60, validator=at_least(0)
+    )
+    evaluate_samples: int = setting(
+        "answers to each question of an evaluation; of k, any right one passes at k",
+        default=8,
+        validator=positive,
+    )
+    rows: int = quiet("answers written at once", default=64, validator=positive)
+    micro_tokens: int = quiet("tokens that gradients are taken on at once", default=8192, validator=positive)
+    save_minutes: float = quiet("minutes between saves", default=10.0, validator=positive)
+    dtype: str = setting(
+        "what training computes in; auto is what the machine is good at",
+        default="auto",
+        validator=one_of("auto", "float32", "bfloat16"),
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if not self.tasks:
+            raise ValueError("`tasks` is empty: there is nothing to learn from")
+
+
+def check(settings: Settings, compiled: Compiled | None) -> None:
+    """The mixtures say what is missing, and must be of questions that can be marked."""
+    for tasks in filter(None, (settings.tasks, settings.validation)):
+        check_tasks(tasks)
+        for wanted in tasks:
+            if task_entry(wanted.task).kind != "generative":
+                raise Fault(
+                    f"`tasks` has `{wanted.task}`, which has no answers to write", "leave it to `sft`"
+                )
+
+
+def outside(settings: Settings) -> list[Any]:
+    return [recipe.digest(settings), *outside_tasks((*settings.tasks, *settings.validation))]
+
+
+def run(work: Work) -> None:
+    from runtime.decoding.engine import Engine
+
+    settings: Settings = work.settings
+    session = Session.begin(work)
+    machine = session.machine("no")  # answers and gradients run the same code, and rows of all lengths
+    artefact = read_artefact(work.input(*BEFORE).folder, device=machine.device)
+    compiled = artefact.compiled
+    engine = Engine(artefact.model, compiled.blueprint, rows=settings.rows, dtype=machine.torch_dtype)
+    policy = Policy(work, artefact, engine)
+    questions = policy.questions(settings.tasks, "train")
+    held_out = policy.questions(settings.validation, "validation") if settings.validation else []
+    steps = settings.steps or max(1, int(settings.epochs * len(questions)) // settings.questions)
+    drawn = settings.questions * settings.samples * settings.tokens  # of a step, at most
+    made = recipe.settle(settings, compiled, recipe.fixed(steps, drawn, compiled))
+    trainer = make_trainer(work, compiled, artefact.model, machine, made, loader=None)
+    session.prepare(trainer, machine, steps)
+    work.tell.line(
+        f"{steps:,} steps of {settings.questions} questions of {len(questions):,}, {settings.samples} answers each"
+    )
+    session.learn = lambda: policy.step(session, trainer, questions)
+    session.count = lambda _: policy.flops
+    session.measure = lambda: policy.measure(held_out) if held_out else {}
+    session.told = lambda found: f"{_told(found)} of {len(held_out):,} held-out questions"
+    session.train()
+    write_artefact(work.folder, compiled, dict(trainer.groups()["weights"]), artefact.tokenizer)
+    sizes = {"parameters": compiled.blueprint["count"], "questions": len(questions)}
+    work.finish({**sizes, "samples": settings.samples, **session.result()})
+    if session.last:
+        work.tell.line(f"{_told(session.first)} at the start, {_told(session.last)} at the end")
+
+
+def _told(found: Figures) -> str:
+    return ", ".join(f"{name.replace('_', '@')} {value:.1%}" for name, value in found.items())
+
+
+@frozen
+class Question:
+    """An example with its prompt as ids."""
+
+    task: Scored
+    example: Example
+    prompt: tuple[int, ...]
+
+    def reward(self, answer: Message) -> float:
+        return self.task.score(self.example, answer)
+
+
+@define(eq=False)
+class Policy:
+    """A model that writes answers, and the rewards that they get."""
+
+    work: Work
+    artefact: Artefact
+    engine: Engine
+    flops: int = 0  # of the gradients of the last step
+    format: Chat = field(init=False)
+    _count: Callable[..., int] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.format, graph = Chat(self.artefact.tokenizer), self.artefact.compiled.graph
+
+        @cache
+        def count(rows: int, length: int, dials: tuple[tuple[str, int], ...]) -> int:
+            return training(graph, Load(rows, length, dials=dict(dials))).matmul
+
+        self._count = count
+
+    @property
+    def settings(self) -> Settings:
+        return self.work.settings
+
+    def questions(self, tasks: tuple[TaskSetting, ...], name: str) -> list[Question]:
+        """The questions of a mixture; those that leave no room for an answer are left out, and told of."""
+        mixture = make_mixture(tasks, seed=self.work.seed)
+        most = self.engine.context - LEAST_ANSWER
+        kept = []
+        for index, example in enumerate(mixture):
+            prompt = self.format.prompt(example.asked)
+            if len(prompt) <= most:
+                task: Any = mixture.tasks[mixture.place(index)[0]]
+                kept.append(Question(task, example, prompt))
+        if count := len(mixture) - len(kept):
+            self.work.tell.line(f"{name}: {count:,} questions are too long for the context and are left out")
+        if not kept:
+            raise Fault(f"no question of `{name}` fits into the context", "choose other tasks")
+        return kept
+
+    def step(self, session: Session, trainer: Trainer, questions: list[Question]) -> StepResult:
+        """Answer the next questions, and learn from how good the answers are."""
+        from runtime.rollouts import policy_batches
+
+        start, step, settings = time.perf_counter(), trainer.step, self.settings
+        chosen = [
+            questions[(step * settings.questions + n) % len(questions)] for n in range(settings.questions)
+        ]
+        dials = draw_dials(self.artefact.compiled.blueprint["dials"], seed=self.work.seed, step=step, micro=0)
+        answers = self.answer(chosen, settings.samples, ("rollout", step), dials)
+        rewards = [[q.reward(self.read(a)) for a in rows] for q, rows in zip(chosen, answers, strict=True)]
+        rollouts = [rollout for rows in answers for rollout in rows]
+        flat = [reward for row in rewards for reward in row]
+        advantages = [reward - sum(row) / len(row) for row in rewards for reward in row]
+        batches, weights = policy_batches(
+            rollouts, advantages, pad=self.artefact.tokenizer.bos, micro_tokens=settings.micro_tokens
+        )
+        session.noted = {
+            "reward": sum(flat) / len(flat),
+            "answer_tokens": sum(len(r.ids) for r in rollouts) / len(rollouts),
+            "cut_off": sum(r.reason == "length" for r in rollouts) / len(rollouts),
+        }
+        self.flops = sum(self._count(*inputs.shape, tuple(dials.items())) for inputs, _ in batches)
+        drawn = sum(rollout.learnt for rollout in rollouts)
+        return trainer.learn(batches, weights, dials, tokens=drawn, start=start)
+
+    def measure(self, questions: list[Question]) -> Figures:
+        """The share of questions that are passed with one answer, and with any of several."""
+        count = self.settings.evaluate_samples
+        answers = self.answer(questions, count, ("evaluation",), {})
+        passed = [
+            [q.reward(self.read(a)) >= 1 for a in rows] for q, rows in zip(questions, answers, strict=True)
+        ]
+        found = {"pass_1": sum(sum(row) for row in passed) / (count * len(passed))}
+        if count > 1:
+            found[f"pass_{count}"] = sum(any(row) for row in passed) / len(passed)
+        return found
+
+    def answer(
+        self, questions: list[Question], samples: int, stream: tuple[str | int, ...], dials: Dials
+    ) -> list[list[Rollout]]:
+        from runtime.rollouts import roll_out
+
+        form, settings = self.format, self.settings
+        requests = [
+            Request(
+                question.prompt,
+                settings.tokens,
+                Sampling(settings.temperature, settings.top_k, seed=seed_of(self.work.seed, *stream, number)),
+                samples,
+                form.stop,
+                form.never,
+                dials,
+                form.tool,
+            )
+            for number, question in enumerate(questions)
+        ]
+        return roll_out(self.engine, requests)
+
+    def read(self, rollout: Rollout) -> Message:
+        return read_message(rollout.text_ids, self.artefact.tokenizer)

@@ -1,0 +1,192 @@
+"""Train a model on conversations: what midtraining and supervised fine-tuning have in common.
+
+The mixture is rendered once into the stage's saves, packed whole into rows, and learnt from for so many epochs or
+steps. What is held out for validation is a mixture of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from attrs import frozen
+
+from nanogen.structure import Count, Formulas
+from runtime.chat.conversation import render
+from runtime.streams import seed_of
+from stages import recipe
+from stages.artefact import read_artefact, write_artefact
+from stages.choices import at_least, one_of, positive, quiet, setting
+from stages.tasks.mixture import Mixture, TaskSetting, check_tasks, make_mixture, outside_tasks
+from stages.training.pace import Pace, cut, row_length
+from stages.training.session import Figures, Session, flops_of_steps
+from stages.training.start import make_trainer
+
+if TYPE_CHECKING:
+    from nanogen.compiler import Compiled
+    from runtime.conversations import ConversationLoader
+    from runtime.tokenizer import Tokenizer
+    from runtime.training import Trainer
+    from stages.progress import Bar
+    from stages.work import Work
+
+FALLING = {"warmdown": 1.0}  # of a schedule: rates fall in a line over the whole stage
+
+
+@frozen
+class Tuning(recipe.Tuned):
+    """Settings of every stage that trains on conversations."""
+
+    tasks: tuple[TaskSetting, ...] = setting("what to learn from: a mixture of tasks")
+    validation: tuple[TaskSetting, ...] = setting("a mixture that is only measured on", default=())
+    learn: str = setting(
+        "what counts in the loss: what the assistant writes, or every token",
+        default="answers",
+        validator=one_of("answers", "all"),
+    )
+    epochs: float = setting("how often to go through the mixture", default=1.0, validator=positive)
+    steps: int | None = setting("steps to train, in place of epochs", default=None, validator=positive)
+    batch_tokens: Count = setting("tokens of a step", default=Count(65_536), validator=positive)
+    length: int | None = setting("tokens of a row; unsaid, the context", default=None, validator=positive)
+    rows: int | None = quiet("rows computed at once; unsaid, up to 8", default=None, validator=positive)
+    schedule: Formulas | None = setting(
+        "other laws of the optimizer's schedule, by their names there; unsaid, rates fall from the first step on",
+        factory=lambda: dict(FALLING),
+        kw_only=True,
+    )
+    evaluate_every: int = setting(
+        "steps between evaluations; 0 is start and end only", default=150, validator=at_least(0)
+    )
+    save_minutes: float = quiet("minutes between saves", default=10.0, validator=positive)
+    dtype: str = setting(
+        "what training computes in; auto is what the machine is good at",
+        default="auto",
+        validator=one_of("auto", "float32", "bfloat16"),
+    )
+    compile: str = quiet(
+        "compile the source with torch; auto is where that works",
+        default="auto",
+        validator=one_of("auto", "yes", "no"),
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if not self.tasks:
+            raise ValueError("`tasks` is empty: there is nothing to learn from")
+
+
+def check_tuning(settings: Tuning, compiled: Compiled | None) -> None:
+    """Refuse what could not be trained; the mixtures say for themselves what is missing."""
+    if compiled is not None:
+        length = row_length(settings.length, compiled.graph.context)
+        cut(settings.batch_tokens, length, settings.rows)
+        recipe.settle(settings, compiled, recipe.fixed(settings.steps or 1, settings.batch_tokens, compiled))
+    check_tasks(settings.tasks)
+    if settings.validation:
+        check_tasks(settings.validation)
+
+
+def outside_tuning(settings: Tuning) -> list[Any]:
+    """What the optimizer's file says, and the files of the tasks."""
+    return [recipe.digest(settings), *outside_tasks((*settings.tasks, *settings.validation))]
+
+
+def tune(work: Work, before: tuple[str, ...]) -> None:
+    """Run the stage: `before` are the kinds of stages whose model it goes on with."""
+    settings: Tuning = work.settings
+    session = Session.begin(work)
+    machine = session.machine(settings.compile)
+    artefact = read_artefact(work.input(*before).folder, device=machine.device)
+    compiled, tokenizer = artefact.compiled, artefact.tokenizer
+    length = row_length(settings.length, compiled.graph.context)
+    rows, accumulation = cut(settings.batch_tokens, length, settings.rows)
+    loader = _loader(work, "train", settings.tasks, tokenizer, rows, length)
+    held_out = None
+    if settings.validation:
+        held_out = _loader(work, "validation", settings.validation, tokenizer, rows, length)
+    epoch_steps = loader.epoch_rows / (rows * accumulation)
+    steps = settings.steps or max(1, round(settings.epochs * epoch_steps))
+    plan = Pace(steps, length, rows, accumulation)
+    made = recipe.settle(settings, compiled, recipe.fixed(steps, settings.batch_tokens, compiled))
+    trainer = make_trainer(
+        work, compiled, artefact.model, machine, made, loader=loader, accumulation=accumulation
+    )
+    session.prepare(trainer, machine, steps)
+    work.tell.line(
+        f"{steps:,} steps of {plan.step_rows:,} rows of {length:,}, {accumulation} x {rows}: "
+        f"{steps / epoch_steps:.2f} epochs of {loader.epoch_rows:,} rows"
+    )
+    session.learn = trainer.run_step
+    session.count = flops_of_steps(compiled, rows, length)
+    session.measure = lambda: _measure(held_out, tokenizer, trainer) if held_out else {}
+    session.told = _told
+    session.train()
+    write_artefact(work.folder, compiled, dict(trainer.groups()["weights"]), tokenizer)
+    sizes = {
+        **attrs.asdict(plan),
+        "parameters": compiled.blueprint["count"],
+        "epochs": steps / epoch_steps,
+        "conversations": len(loader.conversations),
+    }
+    work.finish({**sizes, **session.result()})
+    if session.last:
+        work.tell.line(f"{_told(session.first)} at the start, {_told(session.last)} at the end")
+
+
+def _loader(
+    work: Work,
+    name: str,
+    tasks: tuple[TaskSetting, ...],
+    tokenizer: Tokenizer,
+    rows: int,
+    length: int,
+) -> ConversationLoader:
+    """The rows of a mixture, which is rendered first where an earlier start has not done so."""
+    from runtime.conversations import (
+        ConversationLoader,
+        is_written,
+        read_conversations,
+        write_conversations,
+    )
+
+    folder, settings = work.saves / f"rendered_{name}", work.settings
+    if is_written(folder, row_tokens=length + 1):
+        found = read_conversations(folder)
+    else:
+        mixture = make_mixture(tasks, seed=work.seed)
+        with work.tell.bar(f"rendering {name}", len(mixture)) as bar:
+            rendered = _rendered(mixture, tokenizer, settings.learn == "all", bar)
+            found = write_conversations(folder, rendered, row_tokens=length + 1)
+    work.tell.line(
+        f"{name}: {len(found):,} conversations, {len(found.ids):,} tokens, {found.supervised:,} of them learnt"
+    )
+    if found.cropped or found.left_out:
+        work.tell.line(
+            f"{name}: {found.cropped:,} were longer than a row and lost their end, "
+            f"{found.left_out:,} had nothing to learn within one and are left out"
+        )
+    return ConversationLoader(found, rows, length, tokenizer.bos, seed_of(work.seed, work.name, name))
+
+
+def _rendered(
+    mixture: Mixture, tokenizer: Tokenizer, everything: bool, bar: Bar
+) -> Iterator[tuple[list[int], list[int]]]:
+    for number, example in enumerate(mixture, 1):
+        found = render(example.messages, tokenizer)
+        yield found.ids, [1] * len(found.ids) if everything else found.mask
+        bar.advance(number)
+
+
+def _measure(held_out: ConversationLoader, tokenizer: Tokenizer, trainer: Trainer) -> Figures:
+    """Nats a supervised token, and bits per byte of what the assistant writes, over the whole mixture."""
+    import torch
+
+    from runtime.losses import measure
+
+    sizes = torch.tensor(tokenizer.token_bytes(), device=trainer.device)
+    found = measure(trainer.losses, map(trainer.move, held_out.once()), sizes)
+    return {"loss": found.nats_per_token, "bits_per_byte": found.bits_per_byte}
+
+
+def _told(found: Figures) -> str:
+    return f"loss {found['loss']:.4f}, {found['bits_per_byte']:.4f} bits per byte on the validation mixture"
