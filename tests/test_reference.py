@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -50,11 +51,15 @@ def sentence(text: str) -> str:
 
 
 def default(setting: attrs.Attribute) -> str:
-    value = setting.default
+    value: Any = setting.default
+    if isinstance(value, attrs.Factory):  # pyright: ignore[reportArgumentType]  (typed as a function, and a class)
+        value = value.factory()
     if value is attrs.NOTHING:
         return "must be said"
     if isinstance(value, tuple):
         return code(list(value)).replace("'", '"') if value else "-"
+    if isinstance(value, dict):
+        return code("{ " + ", ".join(f"{key} = {found:g}" for key, found in value.items()) + " }")
     if isinstance(value, bool):
         return code(str(value).lower())
     if value in (None, ""):
