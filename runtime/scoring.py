@@ -35,6 +35,31 @@ SPREAD = 0.8  # of the longest shared start in a pass: the others are read as fa
 # B rows, T positions, V ids
 
 
+class Pool:
+    """Memory for one past after the other. To free it each time would leave holes that the next does not fit."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Tensor] = []
+        self._given = 0
+
+    def rewind(self) -> None:
+        """Give the same memory again."""
+        self._given = 0
+
+    def zeros(self, *shape: int, dtype: torch.dtype, device: str | torch.device) -> Tensor:
+        """Memory of that shape: zeros, or what was left there."""
+        size = math.prod(shape)
+        if self._given == len(self._blocks):
+            self._blocks.append(torch.empty(0, dtype=dtype, device=device))
+        block = self._blocks[self._given]
+        if block.numel() < size or block.dtype != dtype:
+            # the old one goes first
+            self._blocks[self._given] = block = torch.empty(0, dtype=dtype, device=device)
+            self._blocks[self._given] = block = torch.zeros(size * 5 // 4, dtype=dtype, device=device)
+        self._given += 1
+        return block[:size].view(shape)
+
+
 @define(eq=False, slots=False)  # slots would leave no room for the cached property
 class Scorer:
     """A model that scores questions; `dials` says where it stands."""
@@ -49,7 +74,7 @@ class Scorer:
     passed: int = field(init=False)
     device: torch.device = field(init=False)
     _writes: int = field(init=False, default=0)  # to the past, of one pass
-    _pool: Pool = field(init=False, factory=lambda: Pool())
+    _pool: Pool = field(init=False, factory=Pool)
 
     def __attrs_post_init__(self) -> None:
         self.device = next(self.model.parameters()).device
@@ -145,32 +170,6 @@ class Scorer:
         before = _versions(past)
         self.model(ids, self.now(ids, torch.arange(2, device=self.device)[None], past.tree))
         return _versions(past) - before
-
-
-class Pool:
-    """Memory for one past after the other. To free it each time would leave holes that the next does not fit."""
-
-    def __init__(self) -> None:
-        self._blocks: list[Tensor] = []
-        self._given = 0
-
-    def rewind(self) -> None:
-        """Give the same memory again."""
-        self._given = 0
-
-    def zeros(self, *shape: int, dtype: torch.dtype, device: str | torch.device) -> Tensor:
-        """Memory of that shape: zeros, or what was left there."""
-        size = math.prod(shape)
-        if self._given == len(self._blocks):
-            self._blocks.append(torch.empty(0, dtype=dtype, device=device))
-        block = self._blocks[self._given]
-        if block.numel() < size or block.dtype != dtype:
-            self._blocks[self._given] = block = torch.empty(
-                0, dtype=dtype, device=device
-            )  # the old one goes first
-            self._blocks[self._given] = block = torch.zeros(size * 5 // 4, dtype=dtype, device=device)
-        self._given += 1
-        return block[:size].view(shape)
 
 
 @define(eq=False)

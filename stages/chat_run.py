@@ -1,12 +1,10 @@
-"""A chat model's answers to tasks: choices by the likeliest letter, all else written out and marked.
-
-A task that cannot be run is told as such with its reason, and never counts as 0. Knows nothing of runs.
-"""
+"""A chat model's answers to tasks: choices by the likeliest letter, all else written out and marked. Knows nothing of runs."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from attrs import define
@@ -19,18 +17,19 @@ from runtime.dials import Dials
 from runtime.faults import Fault
 from runtime.questions import Option, Question
 from runtime.rollouts import roll_out
-from runtime.scoring import Scorer, is_out_of_memory
+from runtime.scoring import Scorer
 from runtime.streams import seed_of
 from runtime.tokenizer import Tokenizer
-from stages.accuracy import Accuracy, centred
+from stages.accuracy import Accuracy
 from stages.kept import Kept
 from stages.progress import Reporter
+from stages.task_results import Result, attempt, figures, mean, told
 from stages.tasks.mixture import TaskSetting, make_part
 from stages.tasks.task import Example, Task
 
 AT_ONCE = 256  # questions that are in the engine's queue at once
 
-Result = dict[str, Any]  # plain JSON
+NAME, KEY = "ChatCORE", "chatcore"  # of the mean: to people, and in results
 
 
 @define
@@ -50,19 +49,10 @@ class ChatRun:
         """Run every task; what `kept` has of an earlier attempt is not run again."""
         done = []
         for setting in tasks:
-            done.append(self._one(setting, kept, tell))
+            find = partial(self._task, setting, tell)
+            done.append(attempt(f"task {setting!r}", setting.label, kept, find))
             tell.line(told(done[-1]))
-        return summary(done)
-
-    def _one(self, setting: TaskSetting, kept: Kept, tell: Reporter) -> Result:
-        try:
-            return kept.once(f"task {setting!r}", lambda: self._task(setting, tell))
-        except Fault as fault:
-            return {"task": setting.label, "not_run": fault.message}
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            return {"task": setting.label, "not_run": "out of memory, even a few questions at a time"}
+        return mean(KEY, done)
 
     def _task(self, setting: TaskSetting, tell: Reporter) -> Result:
         started = time.monotonic()
@@ -71,24 +61,17 @@ class ChatRun:
             raise Fault(f"`{setting.task}` has no answers that can be marked")
         with tell.bar(setting.label, len(task)) as bar:
             marks = self._choices(task) if task.kind == "choice" else self._answers(task)
-            right = cut = 0
+            right = too_long = 0
             for number, (passed, fits) in enumerate(marks, 1):
-                right, cut = right + passed, cut + (not fits)
+                right, too_long = right + passed, too_long + (not fits)
                 bar.advance(number)
-        accuracy = Accuracy(right, len(task))
-        low, high = accuracy.interval
-        return {
-            "task": setting.label,
-            "rows": accuracy.rows,
-            "right": accuracy.right,
-            "too_long": cut,  # choices are cut from the left, and what leaves no room to answer is wrong
-            "accuracy": accuracy.share,
-            "low": low,
-            "high": high,
-            "baseline": 100 * task.baseline,
-            "centred": centred(accuracy.share, 100 * task.baseline),
-            "seconds": round(time.monotonic() - started, 2),
-        }
+        return figures(
+            setting.label,
+            Accuracy(right, len(task)),
+            baseline=100 * task.baseline,
+            too_long=too_long,  # choices are cut from the left; what leaves no room to answer is wrong
+            seconds=time.monotonic() - started,
+        )
 
     def _choices(self, task: Task) -> Iterator[tuple[bool, bool]]:
         """Whether each answer is right and its question fits: the letter that is likeliest among the question's own."""
@@ -128,42 +111,3 @@ class ChatRun:
         return Request(
             prompt, self.tokens, sampling, self.samples, form.stop, form.never, self.dials, form.tool
         )
-
-
-def summary(results: Sequence[Result]) -> Result:
-    """ChatCORE, the mean of the centred accuracies of what was run, with how many tasks that is."""
-    ran = [result["centred"] for result in results if "not_run" not in result]
-    core = sum(ran) / len(ran) if ran else None
-    return {"chatcore": core, "over": len(ran), "of": len(results), "tasks": list(results)}
-
-
-def headline(found: Result) -> str:
-    """`ChatCORE 0.0884`, or `ChatCORE over 5 of 6 tasks 0.0884`."""
-    if found["chatcore"] is None:
-        return "ChatCORE not run: none of its tasks could be run"
-    over = "" if found["over"] == found["of"] else f" over {found['over']} of {found['of']} tasks"
-    return f"ChatCORE{over} {found['chatcore']:.4f}"
-
-
-def told(result: Result) -> str:
-    """A task in one line."""
-    if "not_run" in result:
-        return f"{result['task']}: not run: {result['not_run']}"
-    accuracy = Accuracy(result["right"], result["rows"]).percent()
-    cut = f", {result['too_long']} too long for the context" if result["too_long"] else ""
-    return f"{result['task']}: {accuracy}, {result['rows']} rows{cut}, {result['seconds']:.1f} s"
-
-
-def table(found: Result) -> list[tuple[str, ...]]:
-    """The tasks as rows of a table, for a report."""
-    cells: list[tuple[str, ...]] = [
-        ("task", "accuracy", "95% interval", "centred", "rows", "too long", "seconds")
-    ]
-    for result in found["tasks"]:
-        if "not_run" in result:
-            cells.append((result["task"], "not run", result["not_run"]))
-            continue
-        share, low, high = (f"{100 * result[name]:.1f}" for name in ("accuracy", "low", "high"))
-        counts = (f"{result['rows']:,}", f"{result['too_long']:,}", f"{result['seconds']:.1f}")
-        cells.append((result["task"], f"{share}%", f"{low} to {high}", f"{result['centred']:.4f}", *counts))
-    return cells

@@ -97,8 +97,9 @@ def outside(settings: Settings) -> list[tuple[str, int, str]] | None:
 def run(work: Work) -> None:
     from runtime.device import machine
     from stages.artefact import read_artefact
-    from stages.core_run import headline
+    from stages.core_run import KEY, NAME
     from stages.kept import Kept
+    from stages.task_results import headline
 
     settings: Settings = work.settings
     source, chosen = work.input(*MODELS), machine(dtype="float32", compiled="no")
@@ -117,7 +118,7 @@ def run(work: Work) -> None:
         work.tell.block(_shown(sample["prompt"], sample["text"]))
     work.tell.line()
     core = _core(work, artefact, kept)  # the last, for it changes the model in place
-    work.tell.line(headline(core))
+    work.tell.line(headline(NAME, KEY, core))
     work.finish(
         {
             "model": {"stage": source.name, "kind": source.kind},

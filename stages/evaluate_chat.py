@@ -76,8 +76,9 @@ def run(work: Work) -> None:
     from runtime.decoding.prepack import prepare
     from runtime.scoring import Scorer
     from stages.artefact import read_artefact
-    from stages.chat_run import ChatRun, headline
+    from stages.chat_run import KEY, NAME, ChatRun
     from stages.kept import Kept
+    from stages.task_results import headline
     from stages.trained import decoding_machine
 
     settings: Settings = work.settings
@@ -98,5 +99,5 @@ def run(work: Work) -> None:
         work.seed,
     )
     found = chat.run(settings.asked, Kept(work.saves / SAVED), work.tell)
-    work.tell.line(headline(found))
+    work.tell.line(headline(NAME, KEY, found))
     work.finish({"model": {"stage": source.name, "kind": source.kind}, "dials": dials, **found})

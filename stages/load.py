@@ -19,10 +19,9 @@ from nanogen.text.diagnostics import Diagnostic, Findings, Place, Refusal
 from nanogen.text.document import Document, read_document
 from runtime.faults import Fault
 from stages.catalogue import KINDS, Kind, load_kind
+from stages.data.place import VARIABLE
 from stages.recipe import Tuned, opened
 from stages.tasks.mixture import TaskSetting, beside
-
-DATA = "NANOGEN_DATA"  # the environment's name for the folder of the user's data
 
 
 @frozen
@@ -100,7 +99,7 @@ def _stage(spec: StageSpec, folder: Path, findings: Findings) -> Stage | None:
 
 def _placed(named: str, folder: Path) -> Path:
     """Where a file or folder lies that a setting names: beside the run file, or else in the user's data."""
-    beside, data = folder / Path(named).expanduser(), os.environ.get(DATA)
+    beside, data = folder / Path(named).expanduser(), os.environ.get(VARIABLE)
     return beside if beside.exists() or not data else Path(data).expanduser() / named
 
 

@@ -14,9 +14,9 @@ from attrs import frozen
 from nanogen.structure import Count
 from stages import recipe
 from stages.artefact import write_artefact
-from stages.choices import at_least, one_of, positive, quiet, setting
+from stages.choices import one_of, positive, quiet, setting
 from stages.training.pace import Pace, cut, row_length
-from stages.training.session import Session, flops_of_steps
+from stages.training.session import Session, SessionSettings, flops_of_steps
 from stages.training.start import make_trainer
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ SEED = True
 
 
 @frozen
-class Settings(recipe.Tuned):
+class Settings(SessionSettings):
     steps: int | None = setting("steps to train", default=None, validator=positive)
     tokens: Count | None = setting("tokens to train on, in place of steps", default=None, validator=positive)
     tokens_per_parameter: float | None = setting(
@@ -53,16 +53,7 @@ class Settings(recipe.Tuned):
         default="crop",
         validator=one_of("crop", "split"),
     )
-    evaluate_every: int = setting(
-        "steps between evaluations; 0 is start and end only", default=250, validator=at_least(0)
-    )
     evaluate_tokens: Count = setting("tokens of an evaluation", default=Count(1_000_000), validator=positive)
-    save_minutes: float = quiet("minutes between saves", default=10.0, validator=positive)
-    dtype: str = setting(
-        "what training computes in; auto is what the machine is good at",
-        default="auto",
-        validator=one_of("auto", "float32", "bfloat16"),
-    )
     compile: str = quiet(
         "compile the source with torch; auto is where that works",
         default="auto",

@@ -7,6 +7,7 @@ from typing import Any
 
 from nanogen.views.figures import columns, seconds_text
 from stages.report_page import Section
+from stages.task_results import headline, table
 from stages.work import Input
 
 TRAINING = {
@@ -65,15 +66,15 @@ def evaluation(found: Input) -> Section:
 
 
 def _chat(found: Input) -> Section:
-    from stages.chat_run import headline, table
+    from stages.chat_run import KEY, NAME
 
     result = found.result
-    facts = (("model", result["model"]["stage"]), ("mean", headline(result)))
+    facts = (("model", result["model"]["stage"]), ("mean", headline(NAME, KEY, result)))
     return Section(f"Answers of {result['model']['stage']}", facts=facts, text=columns(table(result)))
 
 
 def _base(found: Input) -> Section:
-    from stages.core_run import headline, table
+    from stages.core_run import KEY, NAME
 
     result = found.result
     core, train = result["core"], result["train_bits_per_byte"]
@@ -82,7 +83,10 @@ def _base(found: Input) -> Section:
         facts.append(("of the training split", f"{train:.4f} on a part of it"))
     if result["dials"]:
         facts.append(("dials", ", ".join(f"{name} = {value}" for name, value in result["dials"].items())))
-    facts += [("CORE", headline(core)), ("samples drawn at", f"temperature {result['temperature']:g}")]
+    facts += [
+        ("CORE", headline(NAME, KEY, core)),
+        ("samples drawn at", f"temperature {result['temperature']:g}"),
+    ]
     samples = tuple((s["prompt"], s["text"]) for s in result["samples"])
     text = columns(table(core)) if core["tasks"] else ""
     return Section("Evaluation", facts=tuple(facts), text=text, samples=samples)

@@ -27,13 +27,12 @@ from runtime.faults import Fault
 from runtime.streams import seed_of
 from stages import recipe
 from stages.artefact import Artefact, read_artefact, write_artefact
-from stages.choices import at_least, one_of, positive, quiet, setting
+from stages.choices import at_least, positive, quiet, setting
 from stages.tasks.catalogue import task_entry
 from stages.tasks.mixture import TaskSetting, check_tasks, make_mixture, outside_tasks
 from stages.tasks.task import Example, Scored
-from stages.training.session import Figures, Session
+from stages.training.session import Figures, Session, SessionSettings, falling
 from stages.training.start import make_trainer
-from stages.training.tuning import FALLING
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
@@ -51,7 +50,7 @@ LEAST_ANSWER = 8  # tokens of context that a question must leave for its answer
 
 
 @frozen
-class Settings(recipe.Tuned):
+class Settings(SessionSettings):
     tasks: tuple[TaskSetting, ...] = setting("what to learn: tasks whose answers can be marked")
     validation: tuple[TaskSetting, ...] = setting("a mixture that is only measured on", default=())
     questions: int = setting("questions of a step", default=16, validator=positive)
@@ -66,11 +65,11 @@ class Settings(recipe.Tuned):
     )
     schedule: Formulas | None = setting(
         "other laws of the optimizer's schedule, by their names there; unsaid, rates fall from the first step on",
-        factory=lambda: dict(FALLING),
+        factory=falling,
         kw_only=True,
     )
     evaluate_every: int = setting(
-        "steps between evaluations; 0 is start and end only", default=60, validator=at_least(0)
+        "steps between evaluations; 0 is start and end only", default=60, validator=at_least(0), kw_only=True
     )
     evaluate_samples: int = setting(
         "answers to each question of an evaluation; of k, any right one passes at k",
@@ -79,12 +78,6 @@ class Settings(recipe.Tuned):
     )
     rows: int = quiet("answers written at once", default=64, validator=positive)
     micro_tokens: int = quiet("tokens that gradients are taken on at once", default=8192, validator=positive)
-    save_minutes: float = quiet("minutes between saves", default=10.0, validator=positive)
-    dtype: str = setting(
-        "what training computes in; auto is what the machine is good at",
-        default="auto",
-        validator=one_of("auto", "float32", "bfloat16"),
-    )
 
     def __attrs_post_init__(self) -> None:
         if not self.tasks:

@@ -6,18 +6,13 @@ from pathlib import Path
 
 import click
 
+from nanogen.commands.options import runs_option
 from nanogen.shelf import find
 
 
 @click.command("report")
 @click.argument("run")
-@click.option(
-    "--runs",
-    type=click.Path(file_okay=False, path_type=Path),
-    default="runs",
-    show_default=True,
-    help="Look for the run in this folder.",
-)
+@runs_option
 def command(run: str, runs: Path) -> None:
     """Write the report of RUN, a TOML file or the name of one that ships, from its results and logs alone.
 

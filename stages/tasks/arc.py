@@ -6,39 +6,26 @@ A row: {"id": "Mercury_7175875", "question": "Which of these is a source of ligh
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from attrs import field, frozen
+from attrs import frozen
 
 from runtime.chat.message import Message
 from stages.data.place import DataPlace, find_rows
-from stages.data.table import Table
-from stages.tasks.task import Example, Kind, english_choice_question, said, score_choice, shuffled
+from stages.tasks.rows import RowTask
+from stages.tasks.task import Example, Kind, english_choice_question, said, score_choice
 
 SUBSETS = {"arc_easy": "ARC-Easy", "arc_challenge": "ARC-Challenge"}
 
 
 @frozen
-class Arc:
+class Arc(RowTask):
     name: str
-    rows: Table
-    order: Any = field(init=False, repr=False, eq=False)
     kind: ClassVar[Kind] = "choice"
     baseline: ClassVar[float] = 0.25
 
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "order", shuffled(len(self.rows)))
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        return self.rows.files
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
     def __getitem__(self, index: int) -> Example:
-        row = self.rows[int(self.order[index])]
+        row = self.row(index)
         choices, letters = row["choices"]["text"], tuple(row["choices"]["label"])
         question = english_choice_question(row["question"], choices, letters)
         return Example((said("user", question), said("assistant", row["answerKey"])), letters)
@@ -48,4 +35,4 @@ class Arc:
 
 
 def make(name: str, split: str, place: DataPlace, *, path: str | None = None) -> Arc:
-    return Arc(name, find_rows("arc", subset=SUBSETS[name], split=split, place=place, path=path))
+    return Arc(find_rows("arc", subset=SUBSETS[name], split=split, place=place, path=path), name)

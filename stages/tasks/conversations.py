@@ -7,42 +7,30 @@ or {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "conte
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from attrs import field, frozen
+from attrs import frozen
 
 from runtime.chat.conversation import parse_messages
 from runtime.faults import Fault
 from stages.data.place import DataPlace
-from stages.data.table import Table, open_table
+from stages.data.table import open_table
 from stages.sources.files import find_files
-from stages.tasks.task import Example, Kind, shuffled
+from stages.tasks.rows import RowTask
+from stages.tasks.task import Example, Kind
 
 SUFFIXES = (".jsonl", ".json", ".parquet")
 COLUMN = "messages"
 
 
 @frozen
-class Conversations:
+class Conversations(RowTask):
     name: str
-    rows: Table
-    mixed: bool = False  # rows are taken in the order of public data, not as they stand
-    order: Any = field(init=False, repr=False, eq=False)
     kind: ClassVar[Kind] = "conversation"
     baseline: ClassVar[float] = 0.0
 
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "order", shuffled(len(self.rows)) if self.mixed else range(len(self.rows)))
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        return self.rows.files
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
     def __getitem__(self, index: int) -> Example:
-        row = int(self.order[index])
+        row = self.number(index)
         try:
             messages = parse_messages(self.rows[row][COLUMN])
         except Fault as fault:
@@ -59,4 +47,4 @@ def make(name: str, split: str, place: DataPlace, *, path: str | None = None) ->
     if path is None:
         raise Fault("the task `conversations` needs a `path`", "name a file, or a folder of files")
     rows = open_table(find_files([Path(path)], SUFFIXES), (COLUMN,))
-    return Conversations(name, rows)
+    return Conversations(rows, name, mixed=False)

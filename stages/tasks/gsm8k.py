@@ -7,39 +7,26 @@ A row: {"question": "Ann has 3 bags of 4 apples. How many apples are there?",
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from attrs import field, frozen
+from attrs import frozen
 
 from runtime.chat.message import Message, Part
 from stages.data.place import DataPlace, find_rows
-from stages.data.table import Table
-from stages.tasks.task import Example, Kind, said, score_number, shuffled
+from stages.tasks.rows import RowTask
+from stages.tasks.task import Example, Kind, said, score_number
 
 _CALCULATION = re.compile(r"<<([^>]+)>>")
 
 
 @frozen
-class Gsm8k:
-    rows: Table
-    order: Any = field(init=False, repr=False, eq=False)
+class Gsm8k(RowTask):
     name: ClassVar[str] = "gsm8k"
     kind: ClassVar[Kind] = "generative"
     baseline: ClassVar[float] = 0.0
 
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "order", shuffled(len(self.rows)))
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        return self.rows.files
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
     def __getitem__(self, index: int) -> Example:
-        row = self.rows[int(self.order[index])]
+        row = self.row(index)
         return Example((said("user", row["question"]), said("assistant", *answer_parts(row["answer"]))))
 
     def score(self, example: Example, answer: Message) -> float:

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from attrs import field, frozen
+from attrs import frozen
 
 from runtime.chat.message import Message
 from stages.data.place import DataPlace, find_rows
-from stages.data.table import Table
 from stages.sandbox.program import Program, Verdict
 from stages.sandbox.running import run_program
-from stages.tasks.task import Example, Kind, said, shuffled
+from stages.tasks.rows import RowTask
+from stages.tasks.task import Example, Kind, said
 
 Runner = Callable[[Program], Verdict]
 
@@ -27,26 +26,14 @@ _BLOCK = re.compile(r"```(?:[Pp]ython3?)?[ \t]*\n(.*?)(?:\n?```|\Z)", re.DOTALL)
 
 
 @frozen
-class HumanEval:
-    rows: Table
+class HumanEval(RowTask):
     runner: Runner = run_program
-    order: Any = field(init=False, repr=False, eq=False)
     name: ClassVar[str] = "humaneval"
     kind: ClassVar[Kind] = "generative"
     baseline: ClassVar[float] = 0.0
 
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "order", shuffled(len(self.rows)))
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        return self.rows.files
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
     def __getitem__(self, index: int) -> Example:
-        row = self.rows[int(self.order[index])]
+        row = self.row(index)
         whole = f"{row['prompt']}\n{row['canonical_solution']}"
         facts = {"entry_point": row["entry_point"], "test": row["test"]}
         return Example((said("user", row["prompt"]), said("assistant", whole)), (), facts)

@@ -6,15 +6,14 @@ A row: {"q_id": 1, "question": "夜空に見えるものは？", "choice0": "星
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from attrs import field, frozen
+from attrs import frozen
 
 from runtime.chat.message import Message
 from stages.data.place import DataPlace, find_rows
-from stages.data.table import Table
-from stages.tasks.task import Example, Kind, choice_question, said, score_choice, shuffled
+from stages.tasks.rows import RowTask
+from stages.tasks.task import Example, Kind, choice_question, said, score_choice
 
 LETTERS = ("A", "B", "C", "D", "E")
 SPLITS = {"test": "valid", "validation": "valid"}  # the test split of JGLUE is not public
@@ -22,25 +21,13 @@ OPENING, CLOSING = "選択問題：", "正しい答えの文字だけを書い�
 
 
 @frozen
-class JCommonsenseQa:
-    rows: Table
-    order: Any = field(init=False, repr=False, eq=False)
+class JCommonsenseQa(RowTask):
     name: ClassVar[str] = "jcommonsenseqa"
     kind: ClassVar[Kind] = "choice"
     baseline: ClassVar[float] = 0.2
 
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "order", shuffled(len(self.rows)))
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        return self.rows.files
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
     def __getitem__(self, index: int) -> Example:
-        row = self.rows[int(self.order[index])]
+        row = self.row(index)
         choices = [row[f"choice{n}"] for n in range(len(LETTERS))]
         question = choice_question(row["question"], choices, LETTERS, OPENING, CLOSING)
         return Example((said("user", question), said("assistant", LETTERS[row["label"]])), LETTERS)

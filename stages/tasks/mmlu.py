@@ -6,40 +6,27 @@ A row: {"question": "What is the product of 3 and 4?", "subject": "elementary_ma
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from attrs import field, frozen
+from attrs import frozen
 
 from runtime.chat.message import Message
 from stages.data.place import DataPlace, find_rows
-from stages.data.table import Table
-from stages.tasks.task import Example, Kind, english_choice_question, said, score_choice, shuffled
+from stages.tasks.rows import RowTask
+from stages.tasks.task import Example, Kind, english_choice_question, said, score_choice
 
 LETTERS = ("A", "B", "C", "D")
 SPLITS = {"train": "auxiliary_train"}  # as the data calls them
 
 
 @frozen
-class Mmlu:
-    rows: Table
-    order: Any = field(init=False, repr=False, eq=False)
+class Mmlu(RowTask):
     name: ClassVar[str] = "mmlu"
     kind: ClassVar[Kind] = "choice"
     baseline: ClassVar[float] = 0.25
 
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "order", shuffled(len(self.rows)))
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        return self.rows.files
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
     def __getitem__(self, index: int) -> Example:
-        row = self.rows[int(self.order[index])]
+        row = self.row(index)
         question = english_choice_question(row["question"], row["choices"], LETTERS)
         messages = said("user", question), said("assistant", LETTERS[row["answer"]])
         return Example(messages, LETTERS, {"subject": row["subject"]})

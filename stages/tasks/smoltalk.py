@@ -14,4 +14,4 @@ MIXED = {"smoltalk": True, "smoltalk_jp": False}  # the Japanese rows are taken 
 
 def make(name: str, split: str, place: DataPlace, *, path: str | None = None) -> Conversations:
     rows = find_rows(name, subset="default", split=split, place=place, path=path)
-    return Conversations(name, rows, MIXED[name])
+    return Conversations(rows, name, mixed=MIXED[name])

@@ -12,10 +12,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from attrs import define, field
+from attrs import define, field, frozen
 
 from nanogen.answers.flops import training
 from nanogen.load import Load
+from stages.choices import at_least, one_of, positive, quiet, setting
+from stages.recipe import Tuned
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
@@ -29,6 +31,27 @@ LOGGED_EVERY = 10  # steps
 GROUPS = ("weights", "optimizer", "loader")
 
 Figures = dict[str, float]  # what an evaluation found, by name
+
+
+@frozen
+class SessionSettings(Tuned):
+    """Settings of every stage that trains: its optimizer, and how the loop goes."""
+
+    evaluate_every: int = setting(
+        "steps between evaluations; 0 is start and end only", default=250, validator=at_least(0), kw_only=True
+    )
+    save_minutes: float = quiet("minutes between saves", default=10.0, validator=positive, kw_only=True)
+    dtype: str = setting(
+        "what training computes in; auto is what the machine is good at",
+        default="auto",
+        validator=one_of("auto", "float32", "bfloat16"),
+        kw_only=True,
+    )
+
+
+def falling() -> dict[str, float]:
+    """Laws of a schedule under which rates fall in a line over the whole stage."""
+    return {"warmdown": 1.0}
 
 
 @define(eq=False)

@@ -20,7 +20,7 @@ from stages.artefact import read_artefact, write_artefact
 from stages.choices import at_least, one_of, positive, quiet, setting
 from stages.tasks.mixture import Mixture, TaskSetting, check_tasks, make_mixture, outside_tasks
 from stages.training.pace import Pace, cut, row_length
-from stages.training.session import Figures, Session, flops_of_steps
+from stages.training.session import Figures, Session, SessionSettings, falling, flops_of_steps
 from stages.training.start import make_trainer
 
 if TYPE_CHECKING:
@@ -31,11 +31,9 @@ if TYPE_CHECKING:
     from stages.progress import Bar
     from stages.work import Work
 
-FALLING = {"warmdown": 1.0}  # of a schedule: rates fall in a line over the whole stage
-
 
 @frozen
-class Tuning(recipe.Tuned):
+class Tuning(SessionSettings):
     """Settings of every stage that trains on conversations."""
 
     tasks: tuple[TaskSetting, ...] = setting("what to learn from: a mixture of tasks")
@@ -52,17 +50,11 @@ class Tuning(recipe.Tuned):
     rows: int | None = quiet("rows computed at once; unsaid, up to 8", default=None, validator=positive)
     schedule: Formulas | None = setting(
         "other laws of the optimizer's schedule, by their names there; unsaid, rates fall from the first step on",
-        factory=lambda: dict(FALLING),
+        factory=falling,
         kw_only=True,
     )
     evaluate_every: int = setting(
-        "steps between evaluations; 0 is start and end only", default=150, validator=at_least(0)
-    )
-    save_minutes: float = quiet("minutes between saves", default=10.0, validator=positive)
-    dtype: str = setting(
-        "what training computes in; auto is what the machine is good at",
-        default="auto",
-        validator=one_of("auto", "float32", "bfloat16"),
+        "steps between evaluations; 0 is start and end only", default=150, validator=at_least(0), kw_only=True
     )
     compile: str = quiet(
         "compile the source with torch; auto is where that works",

@@ -17,38 +17,8 @@ from runtime.model import build, initialize
 from runtime.primitives import Now
 from runtime.questions import Option, Question, Score
 from runtime.scoring import Pool, Scorer, is_out_of_memory
+from tests.runtime.decoding.test_engine import SPEC as LOOPED
 
-LOOPED = """
-kind = "model"
-language = 1
-[dims]
-vocab = 40
-context = 64
-[dial.r]
-default = 2
-max = 9
-[module.attention]
-args = { window = "none" }
-q = "linear(x, 16)"
-k = "linear(x, 8)"
-mix = "attend(rope(split(q, 4), 100), rope(split(k, 2), 100), split(k, 2), window=window)"
-y = "linear(flatten(mix), 16)"
-[stack.trunk]
-layers = 2
-a = "attention(rms_norm(x), window=6 if i else none)"
-c = "causal_conv(a + shift(x, 2), 3)"
-x = "x + c"
-[loop.think]
-inputs = ["s", "e"]
-times = "r"
-mix = "attention(rms_norm(s + e))"
-s = "rms_norm(s + mix)"
-[model]
-embed = "embedding(tokens, vocab, 16)"
-trunk = "trunk(embed + noise(embed, 0.1))"
-think = "think(trunk, embed)"
-logits = "linear(think, vocab, init=normal(1))"
-"""
 LATE = """
 kind = "model"
 language = 1

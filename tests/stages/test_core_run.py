@@ -10,8 +10,9 @@ import torch
 
 from runtime.faults import Fault
 from runtime.questions import Question, Score
-from stages.core_run import evaluate_core, headline, summary, table
+from stages.core_run import KEY, NAME, evaluate_core
 from stages.kept import Kept
+from stages.task_results import headline, mean, table
 
 TASKS = """
 icl_tasks:
@@ -65,10 +66,10 @@ def test_core_is_the_mean_over_what_was_run_and_says_so(tmp_path, told):
     mops, towns, absent = core["tasks"]
     assert (mops["right"], mops["rows"], mops["accuracy"], mops["centred"]) == (9, 12, 0.75, 0.5)
     assert mops["low"] < 0.75 < mops["high"]
-    assert (towns["accuracy"], towns["centred"], towns["cut"]) == (1, 1, 0)
+    assert (towns["accuracy"], towns["centred"], towns["too_long"]) == (1, 1, 0)
     assert absent == {"task": "absent", "not_run": "the bundle has no `eval_data/absent.jsonl`"}
     assert (core["core"], core["over"], core["of"]) == (0.75, 2, 3)
-    assert headline(core) == "CORE over 2 of 3 tasks 0.7500"
+    assert headline(NAME, KEY, core) == "CORE over 2 of 3 tasks 0.7500"
     assert "absent: not run: the bundle has no" in told[1].getvalue()
     assert table(core)[3] == ("absent", "not run", "the bundle has no `eval_data/absent.jsonl`")
     assert table(core)[1][:4] == ("mops", "75.0%", "46.8 to 91.1", "0.5000")
@@ -76,19 +77,19 @@ def test_core_is_the_mean_over_what_was_run_and_says_so(tmp_path, told):
 
 def test_core_over_all_tasks_is_called_core():
     tasks = [{"task": name, "centred": value} for name, value in (("a", 0.1), ("b", 0.3))]
-    assert headline(summary(tasks)) == "CORE 0.2000"
+    assert headline(NAME, KEY, mean(KEY, tasks)) == "CORE 0.2000"
 
 
 def test_no_task_at_all_is_no_zero():
-    core = summary([{"task": "a", "not_run": "why"}])
+    core = mean(KEY, [{"task": "a", "not_run": "why"}])
     assert core["core"] is None
-    assert headline(core) == "CORE not run: none of its tasks could be run"
+    assert headline(NAME, KEY, core) == "CORE not run: none of its tasks could be run"
 
 
 def test_a_folder_that_is_no_bundle_is_told(tmp_path, told):
     core = found(tmp_path, FirstIsBest(), tmp_path / "kept", told)
     assert core["core"] is None
-    assert "has no `core.yaml`" in headline(core)
+    assert "has no `core.yaml`" in headline(NAME, KEY, core)
 
 
 def test_a_cut_off_evaluation_goes_on_after_the_tasks_that_are_done(tmp_path, told):
@@ -148,8 +149,8 @@ def test_prompts_are_cut_to_the_context_and_counted(tmp_path, told):
     scorer = FirstIsBest(context=14)
     core = found(write_bundle(tmp_path / "bundle"), scorer, tmp_path / "kept", told)
     assert max(q.longest for asked in scorer.asked for q in asked) - 1 == 14
-    assert [task.get("cut") for task in core["tasks"]] == [12, 5, None]
-    assert "12 rows, 12 cut to the context" in told[1].getvalue()
+    assert [task.get("too_long") for task in core["tasks"]] == [12, 5, None]
+    assert "12 rows, 12 too long for the context" in told[1].getvalue()
 
 
 def test_fewer_rows_are_asked_where_that_is_said(tmp_path, told):

@@ -43,7 +43,7 @@ def test_core_is_in_the_result_the_terminal_and_the_report(write_run, told, tmp_
     folder = execute(write_run(with_core()), tmp_path / "runs", told[0])
     core = result(folder)["core"]
     assert [task["task"] for task in core["tasks"]] == ["mops", "towns", "absent"]
-    assert core["tasks"][0]["cut"] > 0  # the model's context is 16
+    assert core["tasks"][0]["too_long"] > 0  # the model's context is 16
     assert (core["over"], core["of"]) == (2, 3)
     for text in (
         told[1].getvalue(),

@@ -8,7 +8,7 @@ from runtime.faults import Fault
 from stages.sandbox import running
 from stages.sandbox.isolation import Isolation, isolation
 from stages.sandbox.program import Limits, Program, Verdict
-from stages.sandbox.running import run_humaneval, run_program, run_programs
+from stages.sandbox.running import run_program
 
 PROBLEMS = (
     Path(__file__).parents[4]
@@ -23,7 +23,7 @@ needs_isolation = pytest.mark.skipif(not isolation().enough, reason=isolation().
 
 
 def verdict(code: str, check: str, prompt: str = "") -> Verdict:
-    return run_humaneval(code, CHECK + check, "f", prompt=prompt, seconds=60)
+    return run_program(Program(code, CHECK + check, "f", prompt), PATIENT)
 
 
 @needs_isolation
@@ -112,13 +112,6 @@ def test_a_broken_test_is_nobodys_failure(test, said):
 
 
 @needs_isolation
-def test_several_at_once_keep_their_order():
-    programs = [Program(f"def f(): return {n % 3}", CHECK + "assert candidate() == 0", "f") for n in range(6)]
-    found = run_programs(programs, PATIENT, at_once=2)
-    assert [one.passed for one in found] == [True, False, False] * 2
-
-
-@needs_isolation
 def test_all_but_the_scratch_folder_is_read_only():
     if isolation().way != "namespaces":
         pytest.skip("rules hold files, and no mounts")
@@ -147,13 +140,9 @@ def test_without_isolation_nothing_is_run(monkeypatch):
         running, "isolation", lambda: Isolation(missing=("namespaces: none", "landlock: none"))
     )
     monkeypatch.setattr(running, "run_in_box", never)
-    for run in (
-        lambda: run_humaneval("def f(x): return x", CHECK + "pass", "f"),
-        lambda: run_programs([Program("def f(x): return x", CHECK + "pass", "f")]),
-    ):
-        with pytest.raises(Fault) as caught:
-            run()
-        assert "namespaces: none; landlock: none" in caught.value.message
+    with pytest.raises(Fault) as caught:
+        run_program(Program("def f(x): return x", CHECK + "pass", "f"))
+    assert "namespaces: none; landlock: none" in caught.value.message
 
 
 # -- the problems themselves
@@ -175,12 +164,12 @@ def program(row: dict[str, str], body: str) -> Program:
 
 @needs_isolation
 def test_canonical_solutions_pass(problems):
-    found = run_programs([program(row, row["canonical_solution"]) for row in problems], PATIENT)
+    found = [run_program(program(row, row["canonical_solution"]), PATIENT) for row in problems]
     wrong = {row["task_id"]: one for row, one in zip(problems, found, strict=True) if not one.passed}
     assert wrong == {}
 
 
 @needs_isolation
 def test_empty_solutions_fail(problems):
-    found = run_programs([program(row, "    return None\n") for row in problems], PATIENT)
+    found = [run_program(program(row, "    return None\n"), PATIENT) for row in problems]
     assert {one.outcome for one in found} == {"failed"}
