@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from attrs import field, frozen
 
@@ -57,12 +58,16 @@ class DataSet:
     validation: str | None = None  # the one shard that is never trained on
     split: tuple[Split, ...] = ()
     hash: tuple[Hash, ...] = ()
+    example: tuple[dict[str, Any], ...] = ()  # made-up rows, or files of a folder: what rehearsals learn from
 
     def __attrs_post_init__(self) -> None:
         if self.repository is None and self.url is None:
             raise ValueError("a data set has a `repository` or a `url`")
         if self.validation is not None and self.validation not in self.all_files:
             raise ValueError(f"`validation` names {self.validation}, which is none of the files")
+        wanted = ("file", "text") if self.format == "folder" else self.columns
+        if any(wanted and set(row) != set(wanted) for row in self.example):
+            raise ValueError(f"an `example` has {', '.join(wanted)}")
 
     @property
     def all_files(self) -> tuple[str, ...]:

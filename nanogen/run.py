@@ -14,17 +14,18 @@ from nanogen.text.diagnostics import Diagnostic, Findings, Place, nearest
 from nanogen.text.document import Document
 from nanogen.text.locate import KeyPath
 
-SECTIONS = ("kind", "model", "set", "seed", "stage", "meta")
-STAGE_KEYS = ("uses", "needs", "with")
+SECTIONS = ("kind", "model", "set", "rehearse", "seed", "stage", "meta")
+STAGE_KEYS = ("uses", "needs", "set", "with")
 
 
 @frozen
 class StageSpec:
-    """One `[stage.NAME]`: what it uses, which stages it needs, and its settings as written."""
+    """One `[stage.NAME]`: what it uses, which stages it needs, its own dims of the model, and its settings as written."""
 
     name: str
     uses: str
     needs: tuple[str, ...]
+    overrides: dict[str, Any]
     settings: dict[str, Any]
 
     @property
@@ -39,6 +40,7 @@ class RunSpec:
     document: Document
     model: str | None
     overrides: dict[str, Any]
+    rehearsed: dict[str, Any]  # dims of the model in a rehearsal
     seed: int
     stages: tuple[StageSpec, ...]
 
@@ -61,7 +63,7 @@ class _Reader:
         data = self.document.data
         if data.get("kind") == "model":
             self.fault("NG102", "this is a spec, not a run", ("kind",), "`nanogen compile` takes it")
-            return RunSpec(self.document, None, {}, 0, ())
+            return RunSpec(self.document, None, {}, {}, 0, ())
         if data.get("kind") != "run":
             self.fault("NG102", 'a run opens with `kind = "run"`', ("kind",), 'write `kind = "run"` first')
         for key in data:
@@ -76,6 +78,7 @@ class _Reader:
             document=self.document,
             model=self.value("model", str, None, "the name or path of a spec"),
             overrides=self.value("set", dict, {}, "a table of dims: `[set]`"),
+            rehearsed=self.value("rehearse", dict, {}, "a table of dims: `[rehearse]`"),
             seed=self.value("seed", int, 42, "a whole number"),
             stages=self.ordered(stages),
         )
@@ -117,7 +120,8 @@ class _Reader:
                 self.fault(
                     "NG103", f"a stage has no `{key}`", (*path, key), nearest(key, STAGE_KEYS), on_key=True
                 )
-        uses, needs, settings = table.get("uses"), table.get("needs", []), table.get("with", {})
+        uses, needs = table.get("uses"), table.get("needs", [])
+        overrides, settings = table.get("set", {}), table.get("with", {})
         if not isinstance(uses, str):
             help = f'write `uses = "..."`, one of {", ".join(sorted(self.kinds))}'
             self.fault("NG102", f"the stage `{name}` does not say what it uses", path, help)
@@ -129,12 +133,15 @@ class _Reader:
         if not isinstance(needs, list) or not all(isinstance(n, str) for n in needs):
             self.fault("NG101", "`needs` is a list of stages", (*path, "needs"), 'write `needs = ["corpus"]`')
             needs = []
+        if not isinstance(overrides, dict):
+            self.fault("NG101", "`set` is a table of dims", (*path, "set"), "write `set = { depth = 12 }`")
+            overrides = {}
         if not isinstance(settings, dict):
             self.fault(
                 "NG101", "`with` is a table of settings", (*path, "with"), "write `with = { vocab = 4096 }`"
             )
             settings = {}
-        return StageSpec(name, uses, tuple(needs), settings)
+        return StageSpec(name, uses, tuple(needs), overrides, settings)
 
     def ordered(self, stages: dict[str, StageSpec]) -> tuple[StageSpec, ...]:
         """Stages after all that they need, otherwise as in the file."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from nanogen.structure import Count
 from runtime.faults import Fault
@@ -24,6 +24,7 @@ from stages.sources.limit import limited
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
     from runtime.corpus import CorpusSummary
+    from stages.rehearsal import Small
     from stages.work import Work
 
 READS = ()
@@ -72,6 +73,20 @@ def check(settings: Settings, compiled: Compiled | None) -> None:
             shards_of(settings)
     elif settings.path is not None:
         files(settings)
+
+
+def rehearsal(settings: Settings, small: Small) -> Settings:
+    """A little text; of a named corpus, one shard of those that are here, or of made-up text."""
+    characters = min(settings.characters or small.characters, small.characters)
+    few = evolve(settings, characters=characters, download=False)
+    if few.source not in CORPORA:
+        return few
+    few = evolve(few, shards=1)
+    try:
+        shards_of(few)
+    except Fault:
+        return evolve(few, path=small.stand_in(few.source))
+    return few
 
 
 def outside(settings: Settings) -> list[tuple[str, int, str]] | None:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from nanogen.structure import Count
 from runtime.faults import Fault
@@ -20,6 +20,7 @@ from stages.choices import at_least, one_of, place, positive, setting
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
     from stages.artefact import Artefact
+    from stages.rehearsal import Small
     from stages.work import Work
 
 READS = ("dataset", MODELS)
@@ -81,6 +82,18 @@ def check(settings: Settings, compiled: Compiled | None) -> None:
 
 def _named(names: Any) -> str:
     return ", ".join(f"`{name}`" for name in names) or "none"
+
+
+def rehearsal(settings: Settings, small: Small) -> Settings:
+    """Short samples, and a few rows of CORE, made-up ones where its bundle is not here."""
+    made_up = settings.core is not None and not Path(settings.core).is_dir()
+    return evolve(
+        settings,
+        tokens=min(settings.tokens, small.answer),
+        train_tokens=min(settings.train_tokens, small.batch_tokens),
+        core=small.stand_in("eval_bundle") if made_up else settings.core,
+        core_rows=small.core_rows,
+    )
 
 
 def outside(settings: Settings) -> list[tuple[str, int, str]] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from nanogen.structure import Count
 from runtime.dials import check_dials
@@ -18,6 +18,7 @@ from stages.tasks.mixture import TaskSetting, outside_tasks
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
+    from stages.rehearsal import Small
     from stages.work import Work
 
 READS = (MODELS,)
@@ -65,6 +66,17 @@ class Settings:
 def check(settings: Settings, compiled: Compiled | None) -> None:
     if compiled is not None:
         check_dials(compiled.blueprint["dials"], settings.dials or {})
+
+
+def rehearsal(settings: Settings, small: Small) -> Settings:
+    """A few rows of each task, and short answers."""
+    return evolve(
+        settings,
+        tasks=small.tasks(settings.asked, small.asked),
+        download=False,
+        tokens=min(settings.tokens, small.answer),
+        samples=min(settings.samples, 2),
+    )
 
 
 def outside(settings: Settings) -> list[Any]:

@@ -16,14 +16,14 @@ from nanogen.compiler import Compiled
 from stages.load import Stage
 
 
-def identity(stage: Stage, needs: list[str], compiled: Compiled | None, seed: int) -> str:
+def identity(stage: Stage, needs: list[str], seed: int) -> str:
     """Return the identity of a stage; `needs` are the identities of its inputs, in order."""
     facts = {
         "uses": stage.uses,
         "version": stage.kind.VERSION,
         "settings": result_settings(stage.settings),
         "needs": needs,
-        "model": model_facts(stage, compiled),
+        "model": model_facts(stage),
         "seed": seed if stage.kind.SEED else None,
         "outside": outside(stage),
     }
@@ -44,12 +44,12 @@ def _plain(value: Any) -> Any:
     return result_settings(value) if attrs.has(type(value)) else value
 
 
-def model_facts(stage: Stage, compiled: Compiled | None) -> Any:
+def model_facts(stage: Stage) -> Any:
     """What a stage reads of the model: all that makes it, or what its kind says (`of_model(compiled)`)."""
-    if compiled is None or not stage.kind.MODEL:
+    if stage.compiled is None or not stage.kind.MODEL:
         return None
     tell = getattr(stage.kind, "of_model", model_digest)
-    return tell(compiled)
+    return tell(stage.compiled)
 
 
 def model_digest(compiled: Compiled) -> str:

@@ -11,9 +11,8 @@ from typing import Any
 import attrs
 from attrs import frozen
 
-from nanogen.compiler import Compiled, compile_file
+from nanogen.compiler import Compiled
 from nanogen.run import RunSpec, StageSpec, read_run
-from nanogen.shelf import find
 from nanogen.structure import structure
 from nanogen.text.diagnostics import Diagnostic, Findings, Place, Refusal
 from nanogen.text.document import Document, read_document
@@ -21,6 +20,8 @@ from runtime.faults import Fault
 from stages.catalogue import KINDS, Kind, load_kind
 from stages.data.place import VARIABLE
 from stages.recipe import Tuned, opened
+from stages.rehearsal import SUFFIX, Small, rehearsed
+from stages.run_models import RunModels
 from stages.tasks.mixture import TaskSetting, beside
 
 
@@ -33,11 +34,12 @@ class Stage:
     needs: tuple[str, ...]
     kind: Kind
     settings: Any
+    compiled: Compiled | None  # the model that it is about
 
 
 @frozen
 class Run:
-    """A run that can be run: its stages in order, and the model they make."""
+    """A run that can be run: its stages in order, and the model that they make unless they say otherwise."""
 
     name: str
     document: Document
@@ -50,25 +52,38 @@ class Run:
         return next(s for s in self.stages if s.name == name)
 
 
-def load_run(path: Path, *, name: str | None = None) -> Run:
-    """Read and check a run file with all it names; raises Refusal with every fault."""
+def load_run(path: Path, *, name: str | None = None, stand_ins: Path | None = None) -> Run:
+    """Read and check a run file with all it names; raises Refusal with every fault.
+
+    With `stand_ins`, a folder of made-up data, it is the run's rehearsal.
+    """
     document, faults = read_document(path, name)
     if faults:
         raise Refusal(faults, document)
     findings = Findings()
     spec, found = read_run(document, KINDS)
     findings.extend(found)
-    stages = tuple(s for s in (_stage(s, path.parent, findings) for s in spec.stages) if s is not None)
-    _check_reads(stages, findings)
-    compiled = _model(spec, path, stages, findings)
+    models = RunModels(spec, path.parent, findings, rehearsed=stand_ins is not None)
+    read = [(s, load_kind(s.uses), _settings(s, path.parent, findings)) for s in spec.stages]
+    _check_reads(spec.stages, findings)
+    _check_models(spec, findings)
+    stages = tuple(
+        Stage(s.name, s.uses, s.needs, kind, settings, models.of_stage(s, kind))
+        for s, kind, settings in read
+        if settings is not None
+    )
+    if not findings.errors and stand_ins is not None:
+        stages = tuple(_made_small(stage, stand_ins) for stage in stages)
     if not findings.errors:
-        _check_settings(stages, compiled, findings)
+        _check_settings(stages, findings)
     if findings.errors:
         raise Refusal(findings.all, document)
-    return Run(path.stem, document, stages, compiled, spec.seed, tuple(findings.all))
+    run_name = path.stem + (SUFFIX if stand_ins is not None else "")
+    return Run(run_name, document, stages, models.of_run(), spec.seed, tuple(findings.all))
 
 
-def _stage(spec: StageSpec, folder: Path, findings: Findings) -> Stage | None:
+def _settings(spec: StageSpec, folder: Path, findings: Findings) -> Any:
+    """The settings of a stage, with the paths and files that they name; None where they do not fit."""
     kind = load_kind(spec.uses)
     settings, found = structure(kind.Settings, spec.settings, (*spec.path, "with"))
     findings.extend(found)
@@ -94,7 +109,12 @@ def _stage(spec: StageSpec, folder: Path, findings: Findings) -> Stage | None:
                 fault.code, fault.message, Place((*spec.path, "with", "optimizer")), help=fault.help
             )
             return None
-    return Stage(spec.name, spec.uses, spec.needs, kind, settings)
+    return settings
+
+
+def _made_small(stage: Stage, stand_ins: Path) -> Stage:
+    context = stage.compiled.graph.context if stage.compiled is not None else 0
+    return attrs.evolve(stage, settings=rehearsed(stage.kind, stage.settings, Small(context, stand_ins)))
 
 
 def _placed(named: str, folder: Path) -> Path:
@@ -103,14 +123,14 @@ def _placed(named: str, folder: Path) -> Path:
     return beside if beside.exists() or not data else Path(data).expanduser() / named
 
 
-def _check_settings(stages: Iterable[Stage], compiled: Compiled | None, findings: Findings) -> None:
+def _check_settings(stages: Iterable[Stage], findings: Findings) -> None:
     """What each kind can tell will not work, before anything runs."""
     for stage in stages:
         check = getattr(stage.kind, "check", None)
         if check is None:
             continue
         try:
-            check(stage.settings, compiled)
+            check(stage.settings, stage.compiled)
         except Fault as fault:
             named = re.match(r"`(\w+)`", fault.message)
             known = named is not None and named[1] in attrs.fields_dict(type(stage.settings))
@@ -118,13 +138,13 @@ def _check_settings(stages: Iterable[Stage], compiled: Compiled | None, findings
             findings.note("NG704", fault.message, Place(at), help=fault.help)
 
 
-def _check_reads(stages: Iterable[Stage], findings: Findings) -> None:
+def _check_reads(stages: Iterable[StageSpec], findings: Findings) -> None:
     """A kind says which kinds it reads: each must be among what the stage needs, once."""
     uses = {s.name: s.uses for s in stages}
     for stage in stages:
         given = [uses[n] for n in stage.needs if n in uses]
         unknown = any(n not in uses for n in stage.needs)  # told already
-        for wanted in stage.kind.READS:
+        for wanted in load_kind(stage.uses).READS:
             kinds = (wanted,) if isinstance(wanted, str) else wanted
             count = sum(given.count(kind) for kind in kinds)
             if count != 1 and not unknown:
@@ -135,31 +155,14 @@ def _check_reads(stages: Iterable[Stage], findings: Findings) -> None:
                 findings.note("NG703", message, Place(("stage", stage.name, "needs")), help=help)
 
 
-def _model(spec: RunSpec, path: Path, stages: Iterable[Stage], findings: Findings) -> Compiled | None:
-    """Compile the run's model; a fault inside the spec is that spec's own refusal."""
-    wanted = any(s.kind.MODEL for s in stages)
-    if spec.model is None:
-        if wanted:
-            findings.note(
-                "NG102", "the run names no model", Place(), help='write `model = "saint_iberis_tiny"`'
-            )
-        return None
-    try:
-        model = find(spec.model, "model", beside=path.parent)
-    except Refusal as refusal:
-        fault = refusal.diagnostics[0]
-        findings.note(fault.code, fault.message, Place(("model",)), help=fault.help)
-        return None
-    if findings.errors:
-        return None
-    try:
-        return compile_file(model, spec.overrides)
-    except Refusal as refusal:
-        unknown = [d for d in refusal.diagnostics if d.code == "NG108"]
-        if unknown and len(unknown) == len(refusal.diagnostics):
-            for fault in unknown:
-                named = fault.message.split()[1].rstrip("`")
-                message = f"`{spec.model}` has no dim `{named}`"
-                findings.note("NG108", message, Place(("set", named), on_key=True), help=fault.help)
-            return None
-        raise
+def _check_models(run: RunSpec, findings: Findings) -> None:
+    """There is a model where one is read, and a stage sets dims only of a model that it makes."""
+    reads = {stage.name: load_kind(stage.uses).MODEL for stage in run.stages}
+    if run.model is None and any(reads.values()):
+        help = 'write `model = "saint_iberis_tiny"`'
+        findings.note("NG102", "the run names no model", Place(), help=help)
+    for stage in run.stages:
+        if stage.overrides and not reads[stage.name]:
+            message = f"`{stage.name}` makes no model, so it has no dims to set"
+            help = "set them where the model is pretrained"
+            findings.note("NG103", message, Place((*stage.path, "set"), on_key=True), help=help)

@@ -12,10 +12,11 @@ from attrs import frozen
 
 from nanogen.structure import Count, Formulas
 from stages.choices import one_of, positive, setting
-from stages.training.tuning import Tuning, check_tuning, outside_tuning, tune
+from stages.training.tuning import Tuning, check_tuning, outside_tuning, small_tuning, tune
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
+    from stages.rehearsal import Small
     from stages.work import Work
 
 BEFORE = ("pretrain",)
@@ -40,6 +41,10 @@ class Settings(Tuning):
 
 def check(settings: Settings, compiled: Compiled | None) -> None:
     check_tuning(settings, compiled)
+
+
+def rehearsal(settings: Settings, small: Small) -> Settings:
+    return small_tuning(settings, small)
 
 
 def outside(settings: Settings) -> list[Any]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nanogen.optimizer.settle import Horizon
     from runtime.tokenizer import Tokenizer
     from runtime.training import Trainer
+    from stages.rehearsal import Small
     from stages.work import Work
 
 READS = ("dataset", "tokenizer")
@@ -70,6 +71,23 @@ def pace(settings: Settings, horizon: Horizon, context: int) -> Pace:
     """Settle batches; raises Fault where they do not divide."""
     length = row_length(settings.length, context)
     return Pace(horizon.steps, length, *cut(horizon.batch_tokens, length, settings.rows))
+
+
+def rehearsal(settings: Settings, small: Small) -> Settings:
+    """A few small steps with a save and an evaluation between them."""
+    steps = small.steps(settings.steps)
+    return attrs.evolve(
+        settings,
+        steps=steps,
+        tokens=None,
+        tokens_per_parameter=None,
+        batch_tokens=small.batch_tokens,
+        length=None,
+        rows=small.rows,
+        evaluate_every=settings.evaluate_every and steps // 2,
+        evaluate_tokens=small.batch_tokens,
+        compile="no",
+    )
 
 
 def outside(settings: Settings) -> str:

@@ -60,6 +60,7 @@ def gather(inputs: Sequence[Input], compiled: Compiled | None) -> list[Section]:
     """The sections that the inputs can fill, in the order in which people ask."""
     from nanogen.views.card import card
     from runtime import optimizer_memory
+    from stages.report_scaling import scaling
     from stages.report_sections import (
         EVALUATIONS,
         TRAINING,
@@ -72,8 +73,9 @@ def gather(inputs: Sequence[Input], compiled: Compiled | None) -> list[Section]:
     from stages.report_table import results
 
     trained = [found for found in inputs if found.kind in TRAINING]
-    sections = [section for section in [results(inputs)] if section is not None]
-    sections += [training(found) for found in trained]
+    kinds = [found.kind for found in trained]
+    sections = [section for section in (results(inputs), scaling(inputs)) if section is not None]
+    sections += [training(found, alone=kinds.count(found.kind) == 1) for found in trained]
     if compiled is not None:
         sections.append(Section("Model", text=card(compiled, optimizer_memory)))
     done = [found for found in inputs if found.done]

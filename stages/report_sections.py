@@ -30,12 +30,13 @@ PANELS = {  # of the curves: what of the steps, and what of the evaluations
 }
 
 
-def training(found: Input) -> Section:
+def training(found: Input, *, alone: bool = True) -> Section:
     """What a stage trained, or how far it came: its log is there from the first step on."""
     from runtime.metrics import read_metrics
     from stages.curves import curves
 
-    title, events = TRAINING[found.kind], read_metrics(found.folder / "metrics.jsonl")
+    title = TRAINING[found.kind] + ("" if alone else f" of {found.name}")
+    events = read_metrics(found.folder / "metrics.jsonl")
     picture = curves(events, *PANELS["rl" if found.kind == "rl" else "other"])
     if not found.done:
         steps = [event["step"] for event in events if event["kind"] == "step"]
@@ -89,7 +90,7 @@ def _base(found: Input) -> Section:
     ]
     samples = tuple((s["prompt"], s["text"]) for s in result["samples"])
     text = columns(table(core)) if core["tasks"] else ""
-    return Section("Evaluation", facts=tuple(facts), text=text, samples=samples)
+    return Section(f"Text of {result['model']['stage']}", facts=tuple(facts), text=text, samples=samples)
 
 
 def source(found: Input) -> Section:

@@ -17,18 +17,28 @@ FIRST, LAST = ("bits per byte", "CORE"), ("ChatCORE",)
 def results(inputs: Sequence[Input]) -> Section | None:
     """The section, or nothing where nothing was evaluated."""
     cells: dict[str, dict[str, str]] = {}
+    models: dict[str, str] = {}  # kinds, by stage
     for found in inputs:
         if found.done and found.kind in ("evaluate_base", "evaluate_chat"):
-            column = COLUMNS[found.result["model"]["kind"]]
+            model = found.result["model"]
+            models[model["stage"]] = model["kind"]
             for row, text in _rows(found.kind, found.result):
-                cells.setdefault(row, {})[column] = text
+                cells.setdefault(row, {})[model["stage"]] = text
     if not cells:
         return None
-    present = [name for name in COLUMNS.values() if any(name in row for row in cells.values())]
-    lines: list[Any] = [("", *present)]
+    kinds = list(COLUMNS)
+    present = sorted(models, key=lambda stage: kinds.index(models[stage]))
+    names = [_column(stage, models) for stage in present]
+    lines: list[Any] = [("", *names)]
     lines += [(row, *(cells[row].get(name, "-") for name in present)) for row in sorted(cells, key=_place)]
     note = "Shares of right answers, with the interval in which that share lies at 95%."
     return Section("Results", facts=(("", note),), text=columns(lines))
+
+
+def _column(stage: str, models: dict[str, str]) -> str:
+    """The state that a model is in; of several models in one state, the name of its stage."""
+    kind = models[stage]
+    return COLUMNS[kind] if list(models.values()).count(kind) == 1 else stage
 
 
 def _place(row: str) -> tuple[int, str]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from nanogen.answers.flops import training
 from nanogen.load import Load
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from runtime.decoding.engine import Engine
     from runtime.rollouts import Rollout
     from runtime.training import StepResult, Trainer
+    from stages.rehearsal import Small
     from stages.work import Work
 
 BEFORE = ("sft", "midtrain", "rl")
@@ -93,6 +94,22 @@ def check(settings: Settings, compiled: Compiled | None) -> None:
                 raise Fault(
                     f"`tasks` has `{wanted.task}`, which has no answers to write", "leave it to `sft`"
                 )
+
+
+def rehearsal(settings: Settings, small: Small) -> Settings:
+    """A few steps of few and short answers."""
+    steps = small.steps(settings.steps)
+    return evolve(
+        settings,
+        tasks=small.tasks(settings.tasks),
+        validation=small.tasks(settings.validation, small.asked),
+        questions=small.rows,
+        samples=2,
+        tokens=min(settings.tokens, small.answer),
+        steps=steps,
+        evaluate_every=settings.evaluate_every and steps // 2,
+        evaluate_samples=min(settings.evaluate_samples, 2),
+    )
 
 
 def outside(settings: Settings) -> list[Any]:

@@ -45,7 +45,7 @@ def survey(run: Run, folder: Path) -> list[Found]:
     found: dict[str, Found] = {}
     for stage in run.stages:
         needs = [found[n].identity for n in stage.needs]
-        mine = identity(stage, needs, run.compiled, run.seed)
+        mine = identity(stage, needs, run.seed)
         place = folder / stage.name
         found[stage.name] = Found(stage, mine, _state(place, mine, _contents(folder, stage)), place)
     return list(found.values())
@@ -122,7 +122,7 @@ def _run_stage(run: Run, found: Found, folder: Path, tell: Reporter) -> None:
     inputs = tuple(Input(n, run.stage(n).uses, folder / n) for n in stage.needs)
     started = time.time()
     stage.kind.run(
-        Work(run.name, stage.name, stage.settings, inputs, found.folder, run.seed, tell, run.compiled)
+        Work(run.name, stage.name, stage.settings, inputs, found.folder, run.seed, tell, stage.compiled)
     )
     seconds = time.time() - started
     facts = {

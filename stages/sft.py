@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from stages.choices import at_least, setting
-from stages.training.tuning import Tuning, check_tuning, outside_tuning, tune
+from stages.training.tuning import Tuning, check_tuning, outside_tuning, small_tuning, tune
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
+    from stages.rehearsal import Small
     from stages.work import Work
 
 BEFORE = ("pretrain", "midtrain", "sft")
@@ -33,6 +34,10 @@ class Settings(Tuning):
 
 def check(settings: Settings, compiled: Compiled | None) -> None:
     check_tuning(settings, compiled)
+
+
+def rehearsal(settings: Settings, small: Small) -> Settings:
+    return small_tuning(settings, small)
 
 
 def outside(settings: Settings) -> list[Any]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from nanogen.structure import Count
 from runtime.faults import Fault
@@ -18,6 +18,7 @@ from stages.sources.limit import limited
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
+    from stages.rehearsal import Small
     from stages.work import Work
 
 READS = ("dataset",)
@@ -46,6 +47,10 @@ def check(settings: Settings, compiled: Compiled) -> None:
     if settings.vocab not in (None, compiled.graph.vocab):
         message = f"`vocab` is {settings.vocab:,} here, and {compiled.graph.vocab:,} in the model"
         raise Fault(message, "leave it out of the stage, or `[set]` the model's")
+
+
+def rehearsal(settings: Settings, small: Small) -> Settings:
+    return evolve(settings, characters=min(settings.characters, small.characters))
 
 
 def run(work: Work) -> None:

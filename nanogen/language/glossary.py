@@ -69,6 +69,7 @@ RUN = {
     "hardware": "The machines to run on.",
     "model": "The spec to train: a path from this file, or the name of one that ships.",
     "set": "Dims of the spec that have other values in this run.",
+    "rehearse": "Dims of the spec in a rehearsal: over those of `set`, and small.",
     "seed": "What all random draws start from; unsaid, 42.",
     "stage": "What the run does: a table for each stage.",
     "meta": "Prose about the run; nothing is computed from it.",
@@ -76,6 +77,7 @@ RUN = {
 STAGE = {
     "uses": "The kind of stage it is.",
     "needs": "Stages of this run whose results it reads.",
+    "set": "Dims of the model that this stage makes, over those of the run.",
     "with": "The settings of the stage.",
 }
 

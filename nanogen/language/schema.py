@@ -224,7 +224,8 @@ def run_schema(kinds: Mapping[str, type]) -> Schema:
     sections: dict[str, Schema] = {
         "kind": {"const": "run"},
         "model": {"type": "string"},
-        "set": {"type": "object", "additionalProperties": _equation("A dim.")},
+        "set": _dims(),
+        "rehearse": _dims(),
         "seed": {"type": "integer"},
         "stage": {
             "type": "object",
@@ -241,6 +242,10 @@ def run_schema(kinds: Mapping[str, type]) -> Schema:
     return {"$schema": DRAFT, "title": "nanogen run", **table, "$defs": {"item": ITEM}}
 
 
+def _dims() -> Schema:
+    return {"type": "object", "additionalProperties": _equation("A dim.")}
+
+
 def _stage(kinds: Mapping[str, type]) -> Schema:
     """A stage: which settings it has hangs on what it uses.
 
@@ -250,6 +255,7 @@ def _stage(kinds: Mapping[str, type]) -> Schema:
     keys = {
         "uses": {"description": glossary.STAGE["uses"], "enum": list(kinds)},
         "needs": {"description": glossary.STAGE["needs"], **names},
+        "set": {"description": glossary.STAGE["set"], **_dims()},
         "with": {"description": glossary.STAGE["with"], "type": "object", "properties": _of_any(kinds)},
     }
     rules: Schema = {}

@@ -22,17 +22,18 @@ class Entry:
     options: tuple[str, ...]
     maker: str = "make"
     made_up: bool = False  # as many rows as are asked for
+    data: str | None = None  # the data set that it is made of
 
 
 TASKS = {
-    "arc_easy": Entry("arc", "choice", ("path",)),
-    "arc_challenge": Entry("arc", "choice", ("path",)),
-    "mmlu": Entry("mmlu", "choice", ("path",)),
-    "gsm8k": Entry("gsm8k", "generative", ("path",)),
-    "humaneval": Entry("humaneval", "generative", ("path", "runner")),
-    "jcommonsenseqa": Entry("jcommonsenseqa", "choice", ("path",)),
-    "smoltalk": Entry("smoltalk", "conversation", ("path",)),
-    "smoltalk_jp": Entry("smoltalk", "conversation", ("path",)),
+    "arc_easy": Entry("arc", "choice", ("path",), data="arc"),
+    "arc_challenge": Entry("arc", "choice", ("path",), data="arc"),
+    "mmlu": Entry("mmlu", "choice", ("path",), data="mmlu"),
+    "gsm8k": Entry("gsm8k", "generative", ("path",), data="gsm8k"),
+    "humaneval": Entry("humaneval", "generative", ("path", "runner"), data="humaneval"),
+    "jcommonsenseqa": Entry("jcommonsenseqa", "choice", ("path",), data="jcommonsenseqa"),
+    "smoltalk": Entry("smoltalk", "conversation", ("path",), data="smoltalk"),
+    "smoltalk_jp": Entry("smoltalk", "conversation", ("path",), data="smoltalk_jp"),
     "conversations": Entry("conversations", "conversation", ("path",)),
     "identity": Entry("identity", "generative", ("path", "rows", "languages", "values"), made_up=True),
     "spelling_bee": Entry("spelling", "generative", ("path", "rows", "words", "words_apart"), made_up=True),

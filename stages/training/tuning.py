@@ -7,7 +7,7 @@ steps. What is held out for validation is a mixture of its own.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 from attrs import frozen
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from runtime.tokenizer import Tokenizer
     from runtime.training import Trainer
     from stages.progress import Bar
+    from stages.rehearsal import Small
     from stages.work import Work
 
 
@@ -67,6 +68,9 @@ class Tuning(SessionSettings):
             raise ValueError("`tasks` is empty: there is nothing to learn from")
 
 
+AnyTuning = TypeVar("AnyTuning", bound=Tuning)
+
+
 def check_tuning(settings: Tuning, compiled: Compiled | None) -> None:
     """Refuse what could not be trained; the mixtures say for themselves what is missing."""
     if compiled is not None:
@@ -76,6 +80,22 @@ def check_tuning(settings: Tuning, compiled: Compiled | None) -> None:
     check_tasks(settings.tasks)
     if settings.validation:
         check_tasks(settings.validation)
+
+
+def small_tuning(settings: AnyTuning, small: Small) -> AnyTuning:
+    """A few small steps on a few rows of each task, with a save and an evaluation between them."""
+    steps = small.steps(settings.steps)
+    return attrs.evolve(
+        settings,
+        tasks=small.tasks(settings.tasks),
+        validation=small.tasks(settings.validation),
+        steps=steps,
+        batch_tokens=small.batch_tokens,
+        length=None,
+        rows=small.rows,
+        evaluate_every=settings.evaluate_every and steps // 2,
+        compile="no",
+    )
 
 
 def outside_tuning(settings: Tuning) -> list[Any]:

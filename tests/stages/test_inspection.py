@@ -171,7 +171,7 @@ def test_a_mistake_in_a_task_is_told_at_its_key(run_file: Path):
 def test_the_identity_of_a_stage_hangs_on_its_tasks_and_not_on_where_they_lie(run_file: Path):
     def of(text: str) -> str:
         run_file.write_text(text)
-        return identity(load_run(run_file).stages[0], [], None, 1)
+        return identity(load_run(run_file).stages[0], [], 1)
 
     text = run_file.read_text()
     assert of(text) == of(text.replace("talk.jsonl", "./talk.jsonl"))

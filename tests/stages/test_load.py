@@ -30,6 +30,17 @@ MISTAKES = {
     "an unknown source": (('source = "text"', 'source = "txt"'), "NG704", ""),
     "an unknown model": (('"saint_iberis_tiny"', '"saint_iberis_tin"'), "NG001", "did you mean"),
     "a dim that the model lacks": (("depth = 2", "depht = 2"), "NG108", "did you mean `depth`?"),
+    "a dim of a stage that the model lacks": (
+        ('uses = "pretrain"', 'uses = "pretrain"\nset = { depht = 2 }'),
+        "NG108",
+        "did you mean `depth`?",
+    ),
+    "dims of a stage without a model": (
+        ('uses = "report"', 'uses = "report"\nset = { depth = 2 }'),
+        "NG103",
+        "where the model is pretrained",
+    ),
+    "dims that are no table": (('uses = "pretrain"', 'uses = "pretrain"\nset = 3'), "NG101", "depth = 12"),
     "an unknown section": (("[set]", "[sets]"), "NG103", "did you mean `set`?"),
     "an unknown key of a stage": (('uses = "tokenizer"', 'uses = "tokenizer"\nwht = 1'), "NG103", "`with`"),
     "a batch of no whole rows": (("batch_tokens = 64", "batch_tokens = 65"), "NG704", "64 would be"),
@@ -99,7 +110,7 @@ def test_an_optimizer_counts_from_the_run_file_and_is_part_of_what_the_stage_is(
     def base(text: str) -> str:
         (tmp_path / "mine.toml").write_text(text)
         run = write_run(("steps = 6", 'steps = 6, optimizer = "mine.toml"'))
-        return identity(run.stage("base"), [], run.compiled, run.seed)
+        return identity(run.stage("base"), [], run.seed)
 
     first = base(OPTIMIZER)
     assert base(OPTIMIZER) == first

@@ -1,0 +1,85 @@
+"""The model of each stage of a run: the run's own with the dims of `[set]`, and those that a stage sets for itself.
+
+Knows nothing of what a stage does with it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+
+from nanogen.compiler import Compiled, compile_file
+from nanogen.run import RunSpec, StageSpec
+from nanogen.shelf import find
+from nanogen.text.diagnostics import Findings, Place, Refusal
+from nanogen.text.locate import KeyPath
+from stages.catalogue import MODELS, Kind
+
+
+@define
+class RunModels:
+    """Compiles what is asked for, once; what is wrong is told at its place in the run file."""
+
+    run: RunSpec
+    folder: Path  # of the run file
+    findings: Findings
+    rehearsed: bool = False  # with the dims of `[rehearse]`
+    _found: dict[str, Compiled | None] = field(init=False, factory=dict)
+    _of: dict[str, Compiled | None] = field(init=False, factory=dict)  # by stage
+
+    def of_run(self) -> Compiled | None:
+        return self._compiled(self._origins({}, ()))
+
+    def of_stage(self, stage: StageSpec, kind: Kind) -> Compiled | None:
+        """Its own, or that of the trained model which it needs, or the run's; stages come after what they need."""
+        needed = [self._of[n] for n in stage.needs if n in self._of and self._uses(n) in MODELS]
+        if kind.MODEL:
+            found = self._compiled(self._origins(stage.overrides, (*stage.path, "set")))
+        else:
+            found = needed[0] if needed else self.of_run()
+        self._of[stage.name] = found
+        return found
+
+    def _uses(self, name: str) -> str:
+        return next(s.uses for s in self.run.stages if s.name == name)
+
+    def _origins(self, own: dict[str, Any], at: KeyPath) -> dict[str, tuple[Any, KeyPath]]:
+        """Each dim that is set: its value, and where that stands."""
+        tables = [(("set",), self.run.overrides), (at, own)]
+        if self.rehearsed:
+            tables.append((("rehearse",), self.run.rehearsed))
+        return {name: (value, (*path, name)) for path, table in tables for name, value in table.items()}
+
+    def _compiled(self, dims: dict[str, tuple[Any, KeyPath]]) -> Compiled | None:
+        overrides = {name: value for name, (value, _) in dims.items()}
+        key = json.dumps(overrides, sort_keys=True, default=str)
+        if key not in self._found:
+            self._found[key] = self._compile(overrides, {name: path for name, (_, path) in dims.items()})
+        return self._found[key]
+
+    def _compile(self, overrides: dict[str, Any], places: dict[str, KeyPath]) -> Compiled | None:
+        """A fault inside the spec is that spec's own refusal."""
+        if self.run.model is None:
+            return None
+        try:
+            model = find(self.run.model, "model", beside=self.folder)
+        except Refusal as refusal:
+            fault = refusal.diagnostics[0]
+            self.findings.note(fault.code, fault.message, Place(("model",)), help=fault.help)
+            return None
+        if self.findings.errors:
+            return None
+        try:
+            return compile_file(model, overrides)
+        except Refusal as refusal:
+            unknown = [d for d in refusal.diagnostics if d.code == "NG108"]
+            if not unknown or len(unknown) < len(refusal.diagnostics):
+                raise
+            for fault in unknown:
+                named = fault.message.split()[1].rstrip("`")
+                message = f"`{self.run.model}` has no dim `{named}`"
+                self.findings.note("NG108", message, Place(places[named], on_key=True), help=fault.help)
+            return None
