@@ -82,7 +82,7 @@ def _stage(spec: StageSpec, folder: Path, findings: Findings) -> Stage | None:
             settings = attrs.evolve(settings, **{field.name: beside(found, folder)})
     places = [f.name for f in attrs.fields(kind.Settings) if f.metadata.get("place")]
     named = {name: getattr(settings, name) for name in places if getattr(settings, name) is not None}
-    settings = attrs.evolve(settings, **{name: str(_placed(value, folder)) for name, value in named.items()})
+    settings = attrs.evolve(settings, **{name: _all_placed(value, folder) for name, value in named.items()})
     if isinstance(settings, Tuned):
         try:
             settings = attrs.evolve(settings, optimizer=opened(settings.optimizer, folder))
@@ -95,6 +95,12 @@ def _stage(spec: StageSpec, folder: Path, findings: Findings) -> Stage | None:
             )
             return None
     return Stage(spec.name, spec.uses, spec.needs, kind, settings)
+
+
+def _all_placed(named: str | tuple[str, ...], folder: Path) -> str | tuple[str, ...]:
+    if isinstance(named, tuple):
+        return tuple(str(_placed(one, folder)) for one in named)
+    return str(_placed(named, folder))
 
 
 def _placed(named: str, folder: Path) -> Path:
