@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from nanogen.views.figures import columns
 
 Result = dict[str, Any]  # what `tokenizer_eval` leaves
-MEANING = "in %: how many more bytes a token holds here than in the other"
+MEANING = "in %: how much more text a token of ours holds than one of the other"
 
 
 def against(result: Result) -> str:
@@ -60,8 +61,19 @@ def missing(result: Result) -> list[tuple[str, str]]:
     ]
 
 
+def ids(result: Result) -> str:
+    """`65,536; gpt2 50,257`."""
+    return _beside(result, lambda found: f"{found['vocab']:,}", "")
+
+
 def speed(result: Result) -> str:
     """`9.1 MB a second on one thread; gpt2 8.2`."""
+    return _beside(
+        result, lambda found: f"{found['bytes_per_second'] / 1e6:.1f}", " MB a second on one thread"
+    )
+
+
+def _beside(result: Result, told: Callable[[Result], str], unit: str) -> str:
+    """A figure of ours, and behind it the same of the others."""
     first, *others = ran(result)
-    told = [f"{first['bytes_per_second'] / 1e6:.1f} MB a second on one thread"]
-    return "; ".join(told + [f"{o['encoding']} {o['bytes_per_second'] / 1e6:.1f}" for o in others])
+    return "; ".join([told(first) + unit, *(f"{other['encoding']} {told(other)}" for other in others)])

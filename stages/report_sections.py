@@ -121,10 +121,10 @@ def _tokenizer(found: Input) -> Section:
 
 
 def _tokenizer_eval(found: Input) -> Section:
-    from stages.compression_table import MEANING, against, missing, ours, ran, speed
+    from stages.compression_table import MEANING, against, ids, missing, ours, ran, speed
 
     result = found.result
-    facts = [("ids", f"{result['vocab']:,}"), ("sha256", result["digest"]), ("encoding", speed(result))]
+    facts = [("ids", ids(result)), ("sha256", result["digest"]), ("encoding", speed(result))]
     facts += missing(result)
     if len(ran(result)) > 1:
         facts.append(("", MEANING))

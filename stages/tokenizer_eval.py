@@ -97,7 +97,7 @@ def run(work: Work) -> None:
     if len(ran(result)) > 1:
         work.tell.line(MEANING)
     for name, why in missing(result):
-        work.tell.line(f"{name} {why}")
+        work.tell.line(f"{name}: {why}")
     work.tell.line(f"encoding {speed(result)}")
     work.finish(result)
 

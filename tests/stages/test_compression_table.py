@@ -1,6 +1,6 @@
 """The tables as they are shown."""
 
-from stages.compression_table import against, missing, ours, ran, speed
+from stages.compression_table import against, ids, missing, ours, ran, speed
 
 
 def figures(rate: float, words: float | None) -> dict:
@@ -15,7 +15,8 @@ def figures(rate: float, words: float | None) -> dict:
 
 
 def encoding(name: str, speed: int, *rates: float) -> dict:
-    return {"encoding": name, "bytes_per_second": speed, "texts": [figures(rate, None) for rate in rates]}
+    texts = [figures(rate, None) for rate in rates]
+    return {"encoding": name, "vocab": 50_257, "bytes_per_second": speed, "texts": texts}
 
 
 RESULT = {
@@ -23,6 +24,7 @@ RESULT = {
     "encodings": [
         {
             "encoding": "tokenizer",
+            "vocab": 1024,
             "bytes_per_second": 9_100_000,
             "texts": [figures(4.0, 0.75), figures(3.0, None)],
         },
@@ -41,6 +43,7 @@ def test_ours_stands_beside_those_that_were_run():
     ]
     assert [found["encoding"] for found in ran(RESULT)] == ["tokenizer", "gpt2", "o200k_base"]
     assert missing(RESULT) == [("cl100k_base", "not run: it is not here")]
+    assert ids(RESULT) == "1,024; gpt2 50,257; o200k_base 50,257"
     assert speed(RESULT) == "9.1 MB a second on one thread; gpt2 8.0; o200k_base 7.0"
 
 

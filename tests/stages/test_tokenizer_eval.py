@@ -14,7 +14,7 @@ from tiktoken_ext import openai_public
 
 from nanogen.text.diagnostics import Refusal
 from runtime.tokenizer import LONGEST_BLANK, Tokenizer
-from stages import encodings, tokenizer_eval
+from stages import tokenizer_eval
 from stages.load import Run
 from stages.runner import execute, survey
 from tests.conftest import RUN
@@ -186,14 +186,8 @@ def test_an_encoding_of_the_cache_stands_beside_ours(small_run, cache, attempts,
     for page in ("report.md", "report.html"):
         shown = (folder / page).read_text()
         assert row in next(line for line in shown.split("\n") if line.startswith("news "))
-        assert "how many more bytes a token holds" in shown
+        assert "how much more text a token of ours holds" in shown
     assert row in told[1].getvalue()
-
-
-def test_the_readers_of_tiktoken_are_its_own_again(cache):
-    readers = tiktoken.load.read_file, tiktoken.load.read_file_cached
-    assert encodings.out_of_reach(["bytes"]) == ["bytes"]
-    assert (tiktoken.load.read_file, tiktoken.load.read_file_cached) == readers
 
 
 def test_a_file_with_another_hash_is_refused_and_left_where_it_is(small_run, cache, attempts, told, tmp_path):
