@@ -72,7 +72,7 @@ class Tokenizer:
                 f"use {SMALLEST} or more",
             )
         learner = rustbpe.Tokenizer()  # pyright: ignore[reportAttributeAccessIssue]  (it comes without stubs)
-        pieces = (piece for text in texts for piece in _digestible(well_formed(text)))
+        pieces = (piece for text in texts for piece in digestible(well_formed(text)))
         learner.train_from_iterator(pieces, vocab - len(SPECIAL), pattern=PATTERN)
         by_rank = sorted(learner.get_mergeable_ranks(), key=lambda pair: pair[1])
         reached = len(by_rank) + len(SPECIAL)
@@ -113,7 +113,7 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Ids of the text alone: no bos, and `<|bos|>` written in it is plain characters."""
-        return [token for piece in _digestible(text) for token in self._encoding.encode_ordinary(piece)]
+        return [token for piece in digestible(text) for token in self._encoding.encode_ordinary(piece)]
 
     def encode_batch(self, texts: Sequence[str], *, threads: int = 2) -> list[list[int]]:
         """`encode` of each text, several at once."""
@@ -167,7 +167,7 @@ def _has_long_blank(text: str) -> bool:
     return len(text) >= LONGEST_BLANK and _LONG_BLANK.search(text) is not None
 
 
-def _digestible(text: str) -> Iterator[str]:
+def digestible(text: str) -> Iterator[str]:
     """Cut the text within its enormous runs of blanks, if it has any; the pieces joined are the text."""
     start = 0
     if _has_long_blank(text):

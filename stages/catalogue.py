@@ -19,6 +19,7 @@ MODELS = ("pretrain", "midtrain", "sft", "rl")  # kinds that leave a trained mod
 KINDS = {
     "dataset": "stages.dataset",
     "tokenizer": "stages.tokenizer",
+    "tokenizer_eval": "stages.tokenizer_eval",
     "pretrain": "stages.pretrain",
     "midtrain": "stages.midtrain",
     "sft": "stages.sft",

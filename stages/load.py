@@ -97,7 +97,7 @@ def _settings(spec: StageSpec, folder: Path, findings: Findings) -> Any:
             settings = attrs.evolve(settings, **{field.name: beside(found, folder)})
     places = [f.name for f in attrs.fields(kind.Settings) if f.metadata.get("place")]
     named = {name: getattr(settings, name) for name in places if getattr(settings, name) is not None}
-    settings = attrs.evolve(settings, **{name: str(_placed(value, folder)) for name, value in named.items()})
+    settings = attrs.evolve(settings, **{name: _all_placed(value, folder) for name, value in named.items()})
     if isinstance(settings, Tuned):
         try:
             settings = attrs.evolve(settings, optimizer=opened(settings.optimizer, folder))
@@ -115,6 +115,12 @@ def _settings(spec: StageSpec, folder: Path, findings: Findings) -> Any:
 def _made_small(stage: Stage, stand_ins: Path) -> Stage:
     context = stage.compiled.graph.context if stage.compiled is not None else 0
     return attrs.evolve(stage, settings=rehearsed(stage.kind, stage.settings, Small(context, stand_ins)))
+
+
+def _all_placed(named: str | tuple[str, ...], folder: Path) -> str | tuple[str, ...]:
+    if isinstance(named, tuple):
+        return tuple(str(_placed(one, folder)) for one in named)
+    return str(_placed(named, folder))
 
 
 def _placed(named: str, folder: Path) -> Path:

@@ -67,7 +67,7 @@ def gather(inputs: Sequence[Input], compiled: Compiled | None) -> list[Section]:
         environment,
         evaluation,
         lineage,
-        source,
+        sources,
         training,
     )
     from stages.report_table import results
@@ -80,7 +80,7 @@ def gather(inputs: Sequence[Input], compiled: Compiled | None) -> list[Section]:
         sections.append(Section("Model", text=card(compiled, optimizer_memory)))
     done = [found for found in inputs if found.done]
     sections += [evaluation(found) for found in done if found.kind in EVALUATIONS]
-    sections += [source(found) for found in done if found.kind in ("dataset", "tokenizer")]
+    sections += sources(done)
     sections += [environment(found) for found in trained[:1] if found.done]
     if inputs:
         sections.append(lineage(inputs))

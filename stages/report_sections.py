@@ -93,8 +93,18 @@ def _base(found: Input) -> Section:
     return Section(f"Text of {result['model']['stage']}", facts=tuple(facts), text=text, samples=samples)
 
 
-def source(found: Input) -> Section:
-    return _corpus(found) if found.kind == "dataset" else _tokenizer(found)
+def sources(done: Sequence[Input]) -> list[Section]:
+    """What the models were made from. A tokenizer that was evaluated is told of there."""
+    told = {found.result["digest"] for found in done if found.kind == "tokenizer_eval"}
+    sections = []
+    for found in done:
+        if found.kind == "dataset":
+            sections.append(_corpus(found))
+        elif found.kind == "tokenizer" and found.result["digest"] not in told:
+            sections.append(_tokenizer(found))
+        elif found.kind == "tokenizer_eval":
+            sections.append(_tokenizer_eval(found))
+    return sections
 
 
 def _corpus(found: Input) -> Section:
@@ -109,6 +119,17 @@ def _tokenizer(found: Input) -> Section:
     result = found.result
     rate = ("compression", f"{result['bytes_per_token']:.3f} bytes a token on the validation split")
     return Section("Tokenizer", facts=(("ids", f"{result['vocab']:,}"), rate, ("sha256", result["digest"])))
+
+
+def _tokenizer_eval(found: Input) -> Section:
+    from stages.compression_table import MEANING, against, ids, missing, ours, ran, speed
+
+    result = found.result
+    facts = [("ids", ids(result)), ("sha256", result["digest"]), ("encoding", speed(result))]
+    facts += missing(result)
+    if len(ran(result)) > 1:
+        facts.append(("", MEANING))
+    return Section("Tokenizer", facts=tuple(facts), text=f"{against(result)}\n\n{ours(result)}")
 
 
 def environment(found: Input) -> Section:
