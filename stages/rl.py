@@ -136,6 +136,7 @@ def run(work: Work) -> None:
     work.tell.line(
         f"{steps:,} steps of {settings.questions} questions of {len(questions):,}, {settings.samples} answers each"
     )
+    session.logged_every = 1  # a step is long, and its reward is what one looks at
     session.learn = lambda: policy.step(session, trainer, questions)
     session.count = lambda _: policy.flops
     session.measure = lambda: policy.measure(held_out) if held_out else {}

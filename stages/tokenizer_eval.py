@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from nanogen.structure import Count
 from nanogen.text.diagnostics import nearest
@@ -22,6 +22,7 @@ from stages.sources.files import file_facts
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
+    from stages.rehearsal import Small
     from stages.work import Work
 
 READS = ("dataset", "tokenizer")
@@ -63,6 +64,10 @@ def _once(setting: str, names: Sequence[str]) -> None:
     name, count = Counter(names).most_common(1)[0] if names else ("", 0)
     if count > 1:
         raise Fault(f"`{setting}` names `{name}` {count} times", "figures are told by name: give each once")
+
+
+def rehearsal(settings: Settings, small: Small) -> Settings:
+    return evolve(settings, characters=min(settings.characters, small.characters), download=False)
 
 
 def outside(settings: Settings) -> dict[str, Any]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from runtime.training import StepResult, Trainer
     from stages.work import Work
 
-LOGGED_EVERY = 10  # steps
+LOGGED_EVERY = 10  # steps, where a step takes a moment
 GROUPS = ("weights", "optimizer", "loader")
 
 Figures = dict[str, float]  # what an evaluation found, by name
@@ -64,6 +64,7 @@ class Session:
     save: Save | None
     metrics: Metrics
     steps: int = field(default=0, init=False)
+    logged_every: int = field(default=LOGGED_EVERY, init=False)  # steps
     trainer: Trainer = field(init=False)
     on: Machine = field(init=False)
     learn: Callable[[], StepResult] = field(init=False)  # makes one step
@@ -142,7 +143,7 @@ class Session:
         self.seconds += result.seconds
         self.tokens += result.tokens
         self.flops += self.count(result)
-        if result.step % LOGGED_EVERY == 0 or result.step == self.steps - 1:
+        if result.step % self.logged_every == 0 or result.step == self.steps - 1:
             self.metrics.log(
                 kind="step",
                 step=result.step,
