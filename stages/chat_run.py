@@ -38,7 +38,9 @@ class ChatRun:
     """A model that is asked, and how."""
 
     scorer: Scorer
-    make_engine: Callable[[], Engine]  # called after the last choice: it may change the model for writing alone
+    make_engine: Callable[
+        [], Engine
+    ]  # called after the last choice: it may change the model for writing alone
     tokenizer: Tokenizer
     tokens: int  # of an answer, at most
     temperature: float

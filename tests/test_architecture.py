@@ -310,5 +310,7 @@ def test_no_pickle_is_written_or_read():
     """A pickle runs what it likes as it is read."""
     unsafe = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal"}
     assert {name(path) for path in FILES if any(t.split(".")[0] in unsafe for t in imports(path))} == set()
-    calls = [ast.unparse(n.func) for tree in TREES.values() for n in ast.walk(tree) if isinstance(n, ast.Call)]
+    calls = [
+        ast.unparse(n.func) for tree in TREES.values() for n in ast.walk(tree) if isinstance(n, ast.Call)
+    ]
     assert {call for call in calls if call in ("torch.load", "torch.save", "numpy.load", "np.load")} == set()

@@ -20,9 +20,14 @@ R, S, W = "tests/runtime", "tests/stages", "tests/web"
 LISTED: dict[int, tuple[str, tuple[str, ...] | str]] = {
     1: (
         "conversations longer than a row are never placed, and tuning stands still on padding",
-        (f"{R}/test_conversations.py::test_a_conversation_that_is_longer_than_a_row_loses_its_end_and_trains_on",),
+        (
+            f"{R}/test_conversations.py::test_a_conversation_that_is_longer_than_a_row_loses_its_end_and_trains_on",
+        ),
     ),
-    2: ("FLOPs are counted from modules, which fp8 replaces", "no fp8 yet, and FLOPs are counted from the graph"),
+    2: (
+        "FLOPs are counted from modules, which fp8 replaces",
+        "no fp8 yet, and FLOPs are counted from the graph",
+    ),
     3: ("an fp8 recipe is offered that always raises", "no fp8 yet"),
     4: (
         "a forward pass over one token is refused",
@@ -35,7 +40,10 @@ LISTED: dict[int, tuple[str, tuple[str, ...] | str]] = {
             f"{R}/decoding/test_engine.py::test_unequal_prompts_that_join_midway_are_the_full_forward",
         ),
     ),
-    6: ("code that exits before its tests has passed them", (f"{S}/sandbox/test_hostile.py::test_no_pass_is_forged",)),
+    6: (
+        "code that exits before its tests has passed them",
+        (f"{S}/sandbox/test_hostile.py::test_no_pass_is_forged",),
+    ),
     7: (
         "checkpoints of last year's model cannot be read, or are read as another model",
         (
@@ -68,7 +76,10 @@ LISTED: dict[int, tuple[str, tuple[str, ...] | str]] = {
     ),
     13: (
         "comments and help tell defaults that have changed",
-        ("tests/test_reference.py::test_tables_are_written_from_the_code", "tests/test_readme.py::test_commands_print_what_is_shown"),
+        (
+            "tests/test_reference.py::test_tables_are_written_from_the_code",
+            "tests/test_readme.py::test_commands_print_what_is_shown",
+        ),
     ),
     14: (
         "a tool offers a stage that is gone and lacks one that is there; some checkpoints do not know their step",
@@ -80,7 +91,9 @@ LISTED: dict[int, tuple[str, tuple[str, ...] | str]] = {
     ),
     15: (
         "packages are used and not declared, or declared and not used",
-        ("tests/test_architecture.py::test_every_package_that_is_imported_is_declared_and_every_declared_one_imported",),
+        (
+            "tests/test_architecture.py::test_every_package_that_is_imported_is_declared_and_every_declared_one_imported",
+        ),
     ),
     16: (
         "a layer with a window makes a mask of the whole row, each its own",
@@ -160,7 +173,7 @@ LISTED: dict[int, tuple[str, tuple[str, ...] | str]] = {
     ),
     29: (
         "a rank may save before there is a folder",
-        "one process saves, and makes the folder first: every test of a save begins without one",
+        (f"{R}/test_checkpoint.py::test_a_first_save_makes_its_folders",),
     ),
     30: (
         "saves are ordered as texts",
@@ -184,7 +197,10 @@ LISTED: dict[int, tuple[str, tuple[str, ...] | str]] = {
         "made-up test questions are training questions",
         (f"{S}/tasks/test_made_up.py::test_no_test_question_is_a_training_question",),
     ),
-    34: ("gradients are clipped before they are summed over ranks", "nothing is clipped, and there are no ranks"),
+    34: (
+        "gradients are clipped before they are summed over ranks",
+        "nothing is clipped, and there are no ranks",
+    ),
     35: (
         "a file that is missing is a warning and no rows; a page that says so is taken for the file",
         (
@@ -252,12 +268,14 @@ OTHERS: dict[str, tuple[str, ...]] = {
         f"{S}/test_core_run.py::test_core_is_the_mean_over_what_was_run_and_says_so",
         f"{S}/test_road.py::test_a_task_that_cannot_be_run_is_told_as_such_and_never_0",
     ),
-    "the report leaves out a stage": (f"{S}/test_road.py::test_the_report_has_a_column_for_each_state_of_the_model",),
+    "the report leaves out a stage": (
+        f"{S}/test_road.py::test_the_report_has_a_column_for_each_state_of_the_model",
+    ),
     "rollouts and gradients of a looped model turn it differently often": (
         f"{S}/test_road.py::test_a_step_of_rl_answers_and_learns_at_the_same_dials",
     ),
     "FLOPs of a looped model leave out how far gradients go back": (
-        "tests/nanogen/answers/test_flops.py::test_exact_training_flops_by_brute_force",
+        "tests/nanogen/test_lowering.py::test_flops_and_state_are_proven_wherever_a_dial_stands",
         f"{S}/test_pretrain.py::test_flops_are_counted_where_the_dials_stood",
     ),
     "memory grows with every new length of a prompt": (
@@ -266,14 +284,21 @@ OTHERS: dict[str, tuple[str, ...]] = {
     ),
 }
 
-NAMED = [(str(number), test) for number, (_, tests) in LISTED.items() if not isinstance(tests, str) for test in tests]
+NAMED = [
+    (str(number), test)
+    for number, (_, tests) in LISTED.items()
+    if not isinstance(tests, str)
+    for test in tests
+]
 NAMED += [(what, test) for what, tests in OTHERS.items() for test in tests]
 
 
 @cache
 def functions(file: str) -> set[str]:
     """Tests of a file, by name."""
-    return {node.name for node in ast.parse((ROOT / file).read_text()).body if isinstance(node, ast.FunctionDef)}
+    return {
+        node.name for node in ast.parse((ROOT / file).read_text()).body if isinstance(node, ast.FunctionDef)
+    }
 
 
 def test_every_number_of_the_list_has_its_tests_or_a_reason():

@@ -47,7 +47,9 @@ def test_choices_are_scored_before_the_model_is_laid_out_for_writing(
 
     monkeypatch.setattr(Scorer, "score", scored)
     monkeypatch.setattr(Engine, "submit", submitted)
-    run = write_run((BEFORE, CHAT), ("context = 16", "context = 128"), ("batch_tokens = 64", "batch_tokens = 256"))
+    run = write_run(
+        (BEFORE, CHAT), ("context = 16", "context = 128"), ("batch_tokens = 64", "batch_tokens = 256")
+    )
     folder = execute(run, tmp_path / "runs", told[0])
     on_cpu = not torch.cuda.is_available()
     laid_out = can_prepack("cpu", torch.float32) and on_cpu

@@ -160,9 +160,9 @@ def test_a_step_of_rl_answers_and_learns_at_the_same_dials(road, told, tmp_path,
         return answer(self, questions, samples, stream, dials)
 
     def spied_learn(self, batches, weights, dials, **named):
-        result = learn(self, batches, weights, dials, **named)
-        learnt.extend([result.dials])
-        assert len(result.dials) == len(batches)
+        twice = [[*batches, *batches], [*weights, *weights]]  # one micro-batch might agree by accident
+        result = learn(self, *twice, dials, **named)
+        learnt.append(result.dials)
         return result
 
     monkeypatch.setattr(Policy, "answer", spied_answer)

@@ -45,5 +45,7 @@ def test_prompts_of_all_lengths_share_few_kernels(linear: Linear, monkeypatch: p
     monkeypatch.setattr(torch.ops.mkldnn._linear_pointwise, "default", counted)
     for rows in range(1, 513):
         packed(torch.ones(1, rows, 8))
-    assert {size for size in sizes if size <= EXACT} == set(range(1, EXACT + 1))  # steps stay as fast as they are
+    assert {size for size in sizes if size <= EXACT} == set(
+        range(1, EXACT + 1)
+    )  # steps stay as fast as they are
     assert len(sizes) == EXACT + (512 - EXACT) // SHARED
