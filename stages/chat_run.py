@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
 from typing import Any
 
 from attrs import define
@@ -24,6 +24,7 @@ from stages.accuracy import Accuracy
 from stages.kept import Kept
 from stages.progress import Reporter
 from stages.task_results import Result, attempt, figures, mean, told
+from stages.tasks.catalogue import task_entry
 from stages.tasks.mixture import TaskSetting, make_part
 from stages.tasks.task import Example, Task
 
@@ -32,12 +33,14 @@ AT_ONCE = 256  # questions that are in the engine's queue at once
 NAME, KEY = "ChatCORE", "chatcore"  # of the mean: to people, and in results
 
 
-@define
+@define(eq=False, slots=False)  # slots would leave no room for the cached property
 class ChatRun:
     """A model that is asked, and how."""
 
     scorer: Scorer
-    engine: Engine
+    make_engine: Callable[
+        [], Engine
+    ]  # called after the last choice: it may change the model for writing alone
     tokenizer: Tokenizer
     tokens: int  # of an answer, at most
     temperature: float
@@ -45,14 +48,24 @@ class ChatRun:
     dials: Dials
     seed: int
 
+    @cached_property
+    def engine(self) -> Engine:
+        return self.make_engine()
+
+    @property
+    def context(self) -> int:
+        return self.scorer.blueprint["context"]
+
     def run(self, tasks: Sequence[TaskSetting], kept: Kept, tell: Reporter) -> Result:
-        """Run every task; what `kept` has of an earlier attempt is not run again."""
-        done = []
-        for setting in tasks:
+        """Run every task, choices first; what `kept` has of an earlier attempt is not run again."""
+        done: dict[int, Result] = {}
+        kinds = [task_entry(setting.task).kind for setting in tasks]
+        for number in sorted(range(len(tasks)), key=lambda number: kinds[number] != "choice"):
+            setting = tasks[number]
             find = partial(self._task, setting, tell)
-            done.append(attempt(f"task {setting!r}", setting.label, kept, find))
-            tell.line(told(done[-1]))
-        return mean(KEY, done)
+            done[number] = attempt(f"task {setting!r}", setting.label, kept, find)
+            tell.line(told(done[number]))
+        return mean(KEY, [done[number] for number in range(len(tasks))])
 
     def _task(self, setting: TaskSetting, tell: Reporter) -> Result:
         started = time.monotonic()
@@ -78,7 +91,7 @@ class ChatRun:
         for first in range(0, len(task), AT_ONCE):
             examples = [task[n] for n in range(first, min(first + AT_ONCE, len(task)))]
             whole = [self._question(example) for example in examples]
-            asked = [question.within(self.engine.context) for question in whole]
+            asked = [question.within(self.context) for question in whole]
             scores = self.scorer.score(asked)
             for example, one, other, found in zip(examples, whole, asked, scores, strict=True):
                 best = min(range(len(found)), key=lambda n: found[n].nats)
@@ -95,7 +108,7 @@ class ChatRun:
             numbers = range(first, min(first + AT_ONCE, len(task)))
             examples = [task[n] for n in numbers]
             prompts = [self._prompt(example) for example in examples]
-            fits = [len(prompt) < self.engine.context for prompt in prompts]
+            fits = [len(prompt) < self.context for prompt in prompts]
             requests = [self._request(p, n) for p, n, fit in zip(prompts, numbers, fits, strict=True) if fit]
             rows = iter(roll_out(self.engine, requests))
             for example, fit in zip(examples, fits, strict=True):

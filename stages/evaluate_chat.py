@@ -98,11 +98,17 @@ def run(work: Work) -> None:
     machine = decoding_machine(dtype=settings.dtype, compiled="no")
     work.tell.line(machine.why)
     artefact = read_artefact(source.folder, device=machine.device)
-    prepare(artefact.model, machine.torch_dtype)
-    blueprint, dials = artefact.compiled.blueprint, settings.dials or {}
+    dtype, blueprint, dials = machine.torch_dtype, artefact.compiled.blueprint, settings.dials or {}
+
+    def make_engine() -> Engine:
+        prepare(artefact.model, dtype)
+        return Engine(artefact.model, blueprint, rows=settings.rows, dtype=dtype)
+
+    if machine.device != "cpu":  # there choices would have oneDNN keep a kernel for every length of a prompt
+        prepare(artefact.model, dtype)
     chat = ChatRun(
-        Scorer(artefact.model, blueprint, machine.torch_dtype, dials),
-        Engine(artefact.model, blueprint, rows=settings.rows, dtype=machine.torch_dtype),
+        Scorer(artefact.model, blueprint, dtype, dials),
+        make_engine,
         artefact.tokenizer,
         settings.tokens,
         settings.temperature,

@@ -6,6 +6,7 @@ bit for bit. What moves the weights, and how long the run is where nothing is sa
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from nanogen.compiler import Compiled
     from nanogen.optimizer.settle import Horizon
+    from runtime.batches import HeldBatches
     from runtime.tokenizer import Tokenizer
     from runtime.training import Trainer
     from stages.rehearsal import Small
@@ -129,7 +131,8 @@ def run(work: Work) -> None:
     )
     session.learn = trainer.run_step
     session.count = flops_of_steps(compiled, plan.rows, plan.length)
-    session.measure = lambda: {"bits_per_byte": _bits_per_byte(settings, plan, corpus, tokenizer, trainer)}
+    held_out = _held_out(settings, plan, corpus, tokenizer)
+    session.measure = lambda: {"bits_per_byte": _bits_per_byte(held_out, tokenizer, trainer)}
     session.told = lambda found: f"{found['bits_per_byte']:.4f} bits per byte on validation text"
     session.train()
     write_artefact(work.folder, compiled, dict(trainer.groups()["weights"]), tokenizer)
@@ -139,16 +142,13 @@ def run(work: Work) -> None:
     work.tell.line(f"bits per byte: {start:.4f} at the start, {end:.4f} at the end ({end / start:.0%})")
 
 
-def _bits_per_byte(
-    settings: Settings, plan: Pace, corpus: Path, tokenizer: Tokenizer, trainer: Trainer
-) -> float:
-    """Measured on the head of the validation split."""
-    import torch
-
+def _held_out(settings: Settings, plan: Pace, corpus: Path, tokenizer: Tokenizer) -> HeldBatches:
+    """The head of the validation split, encoded once for all evaluations."""
+    from runtime.batches import HeldBatches
     from runtime.loader import validation_batches
-    from runtime.losses import bits_per_byte
 
-    batches = validation_batches(
+    make = partial(
+        validation_batches,
         corpus,
         tokenizer,
         rows=plan.rows,
@@ -156,5 +156,13 @@ def _bits_per_byte(
         batches=max(1, settings.evaluate_tokens // (plan.rows * plan.length)),
         cut_long=settings.long_documents == "split",
     )
+    return HeldBatches(make)
+
+
+def _bits_per_byte(held_out: HeldBatches, tokenizer: Tokenizer, trainer: Trainer) -> float:
+    import torch
+
+    from runtime.losses import bits_per_byte
+
     sizes = torch.tensor(tokenizer.token_bytes(), device=trainer.device)
-    return bits_per_byte(trainer.losses, map(trainer.move, batches), sizes)
+    return bits_per_byte(trainer.losses, map(trainer.move, held_out), sizes)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import tomli
 
 ROOT = Path(__file__).parents[1]
 ORDER = [  # a file may import from lines above its own, and from its own line where that is a folder
@@ -284,3 +285,32 @@ def test_every_file_says_what_it_makes():
 def test_no_file_is_a_drawer():
     drawers = {"utils", "util", "common", "helpers", "misc"}
     assert [name(path) for path in FILES if path.stem in drawers] == []
+
+
+# -- what is needed
+
+
+def declared(*sections: str) -> set[str]:
+    """Packages that pyproject.toml asks for, as they are imported."""
+    project = tomli.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *(w for s in sections for w in project["optional-dependencies"][s])]
+    names = {re.split(r"[^\w.-]", one)[0].lower().replace("-", "_") for one in wanted}
+    return {{"pyyaml": "yaml"}.get(name, name) for name in names}
+
+
+def test_every_package_that_is_imported_is_declared_and_every_declared_one_imported():
+    found = {target.split(".")[0] for path in FILES for target in imports(path)}
+    foreign = found - set(sys.stdlib_module_names) - set(FOLDERS)
+    inside = {p.stem for p in FILES if "sandbox" in p.parts}  # these run as scripts, beside each other
+    assert foreign - inside <= declared("hub")
+    assert declared() <= foreign
+
+
+def test_no_pickle_is_written_or_read():
+    """A pickle runs what it likes as it is read."""
+    unsafe = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal"}
+    assert {name(path) for path in FILES if any(t.split(".")[0] in unsafe for t in imports(path))} == set()
+    calls = [
+        ast.unparse(n.func) for tree in TREES.values() for n in ast.walk(tree) if isinstance(n, ast.Call)
+    ]
+    assert {call for call in calls if call in ("torch.load", "torch.save", "numpy.load", "np.load")} == set()

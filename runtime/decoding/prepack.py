@@ -1,7 +1,8 @@
 """Lay the weights of linear maps out for decoding on CPU: in the run's dtype, in the order its kernels read.
 
 oneDNN's kernels for few rows are two to three times as fast over weights in their own order. Results differ
-from the plain map's by the order of the sums alone.
+from the plain map's by the order of the sums alone. For each number of rows there is a kernel of its own, a megabyte that
+stays; many rows are therefore filled up to a number that others share.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 from runtime.primitives import Linear
 
 ROWS_HINT = 16  # oneDNN asks for how many; its order for these serves one row and hundreds
+EXACT = 64  # rows that are computed as they are: what runs side by side, and seldom changes
+SHARED = 32  # more rows, as prompts have them, are filled up to a multiple of this
 
 _packed: dict[int, Tensor] = {}  # by the address of the handle: compiled code takes plain tensors alone
 
@@ -94,7 +97,13 @@ _library.define("prepacked_linear(Tensor x, Tensor weight, Tensor? bias, Tensor 
 
 
 def _compute(x: Tensor, weight: Tensor, bias: Tensor | None, handle: Tensor) -> Tensor:
-    return torch.ops.mkldnn._linear_pointwise.default(x, _packed[handle.data_ptr()], bias, "none", [], "")
+    rows, packed = x.numel() // x.shape[-1], _packed[handle.data_ptr()]
+    lacking = -rows % SHARED if rows > EXACT else 0
+    if lacking:
+        filled = F.pad(x.reshape(rows, -1), (0, 0, 0, lacking))
+        y = torch.ops.mkldnn._linear_pointwise.default(filled, packed, bias, "none", [], "")
+        return y[:rows].view(*x.shape[:-1], -1)
+    return torch.ops.mkldnn._linear_pointwise.default(x, packed, bias, "none", [], "")
 
 
 def _shape(x: Tensor, weight: Tensor, bias: Tensor | None, handle: Tensor) -> Tensor:

@@ -56,6 +56,11 @@ def test_the_newest_comes_back_and_old_ones_go(tmp_path: Path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step_000015", "step_000020"]
 
 
+def test_a_first_save_makes_its_folders(tmp_path: Path):
+    write(tmp_path / "run" / "stage", 5)
+    assert found_in(tmp_path / "run" / "stage") == (5, [])
+
+
 def test_steps_beyond_a_million_are_newer_still(tmp_path: Path):
     for step in (999_998, 999_999, 1_000_000):
         write(tmp_path, step)

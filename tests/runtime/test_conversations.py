@@ -53,6 +53,7 @@ def test_a_conversation_that_is_longer_than_a_row_loses_its_end_and_trains_on(tm
     made = [conversation(n, 30) for n in range(150)] + [conversation(900, 8)]
     found = loader(tmp_path, made=made)
     assert (found.conversations.cropped, found.conversations.left_out) == (150, 0)
+    assert found.epoch_rows == 151
     for inputs, targets in found.once():
         assert (targets != IGNORED).any(1).all()
         assert inputs.shape[1] == 20

@@ -2,6 +2,7 @@
 
 import json
 import random
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,28 @@ def test_it_chooses_what_a_scan_of_the_buffer_would(seed: int):
     while waiting:
         assert packing.next_row().tolist() == _row_by_scanning(waiting, 20)
     assert len(packing) == 0
+
+
+def _steps_of_a_row(waiting: int) -> int:
+    """Lines and calls of Python that it takes to fill a row of two, among so many that wait."""
+    packing, steps = packing_of(40, *([n] * 20 for n in range(waiting))), 0
+
+    def count(*_):
+        nonlocal steps
+        steps += 1
+        return count
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        packing.next_row()
+    finally:
+        sys.settrace(before)
+    return steps
+
+
+def test_a_choice_takes_no_more_steps_among_many():
+    assert 0 < _steps_of_a_row(20) == _steps_of_a_row(1000)
 
 
 def _row_by_scanning(waiting: list[list[int]], row_tokens: int) -> list[int]:

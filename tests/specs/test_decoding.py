@@ -125,6 +125,16 @@ def test_cached_decoding_is_the_full_forward(name: str, cuts: list[int]):
         assert torch.allclose(found, whole, rtol=0, atol=1e-4 * max(1.0, float(whole.abs().max()))), dials
 
 
+@pytest.mark.parametrize("name", shipped("model"))
+@torch.inference_mode()
+def test_a_token_alone_is_the_begin_of_a_longer_text(name: str):
+    """What looks at the token before has none to look at: nanochat's forward pass refuses that."""
+    compiled, model = small(name)
+    tokens = torch.randint(compiled.graph.vocab, (ROWS, 4), generator=stream(3, name))
+    whole, alone = model(tokens, Now.start(tokens)), model(tokens[:, :1], Now.start(tokens[:, :1]))
+    assert torch.allclose(alone, whole[:, :1], rtol=0, atol=1e-4 * max(1.0, float(whole.abs().max())))
+
+
 def test_looped_models_are_among_them():
     looped = {name for name in shipped("model") if small(name)[0].graph.dials}
     assert looped >= {"huginn", "looped", "trelis_recursive"}

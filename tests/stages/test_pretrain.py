@@ -72,3 +72,20 @@ def test_flops_are_those_of_the_rows_that_were_trained_on(write_run, told, tmp_p
     wanted = training_per_token(run.compiled.graph, 8) * 64
     assert json.loads((folder / "result.json").read_text())["flops"] == wanted
     assert wanted != training_per_token(run.compiled.graph, 16) * 64
+
+
+def test_validation_text_is_encoded_once_for_all_evaluations(write_run, told, tmp_path, monkeypatch):
+    from runtime import loader
+    from stages.runner import execute
+
+    plain, made = loader.validation_batches, []
+
+    def counted(*args, **settings):
+        made.append(settings.get("split", "of training"))
+        return plain(*args, **settings)
+
+    monkeypatch.setattr(loader, "validation_batches", counted)
+    folder = execute(write_run(), tmp_path / "runs", told[0]) / "base"
+    assert made.count("of training") == 1  # `evaluate_base` names its splits
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    assert sum(json.loads(line)["kind"] == "validation" for line in lines) == 3

@@ -8,7 +8,9 @@ from runtime.faults import Fault
 from runtime.muon import Variant
 from runtime.optimizer import AdamW
 from stages.pretrain import Settings
-from stages.recipe import Recipe, horizon, settle
+from stages.recipe import Recipe, fixed, horizon, settle
+from stages.sft import Settings as Sft
+from stages.tasks.mixture import TaskSetting
 
 SFT_2025 = {"rate_scale": 0.02, "schedule": {"warmdown": 1, "momentum": 0.95}}
 RL_2026 = {
@@ -74,6 +76,19 @@ def test_tuning_of_2026_stands_for_half_the_run(compiled):
     assert rates(found, 1000) == pytest.approx(wanted)
     momenta = [found.schedule.momentum_at(s) for s in range(0, 1000, 50)]
     assert momenta == pytest.approx([0.85 + 0.1 * min(1, s / 300) for s in range(0, 1000, 50)])
+
+
+def test_a_later_stage_keeps_the_transfer_over_batch_sizes(compiled):
+    """At nanochat the stages after pretraining lose it: their rates are those of the reference batch."""
+    stage = Sft(tasks=(TaskSetting("arithmetic"),), **SFT_2026)
+    rules = [
+        {r.name: r.rate for r in settle(stage, compiled, fixed(100, batch, compiled)).rules}
+        for batch in (2**19, 2**17)
+    ]
+    assert rules[0]["matrix"] == pytest.approx(0.8 * 0.02)
+    for name in ("matrix", "head", "embedding"):
+        assert rules[1][name] == pytest.approx(rules[0][name] / 2)
+    assert rules[1]["smear"] == rules[0]["smear"]  # the one that no batch changes
 
 
 def test_rates_of_groups_are_laws_too(compiled):

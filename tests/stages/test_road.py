@@ -142,6 +142,40 @@ def test_a_killed_stage_ends_as_if_it_had_not_been(road, told, tmp_path, stage, 
     assert events(copied, stage) == events(folder, stage)
 
 
+def test_a_step_of_rl_answers_and_learns_at_the_same_dials(road, told, tmp_path, monkeypatch):
+    """Otherwise the gradient is that of another policy than the one which wrote."""
+    import shutil
+
+    from runtime.training import Trainer
+    from stages.rl import Policy
+
+    run, folder, _ = road
+    shutil.copytree(folder, tmp_path / run.name)
+    for name in ("rl", "chat", "report"):
+        shutil.rmtree(tmp_path / run.name / name)
+    answer, learn, answered, learnt = Policy.answer, Trainer.learn, [], []
+
+    def spied_answer(self, questions, samples, stream, dials):
+        answered.extend([dials] if stream[0] == "rollout" else [])
+        return answer(self, questions, samples, stream, dials)
+
+    def spied_learn(self, batches, weights, dials, **named):
+        twice = [[*batches, *batches], [*weights, *weights]]  # one micro-batch might agree by accident
+        result = learn(self, *twice, dials, **named)
+        learnt.append(result.dials)
+        return result
+
+    monkeypatch.setattr(Policy, "answer", spied_answer)
+    monkeypatch.setattr(Trainer, "learn", spied_learn)
+    execute(run, tmp_path, told[0])
+    assert len(answered) == 4
+    assert [set(map(str, dials)) for dials in learnt] == [{str(dials)} for dials in answered]
+    declared = run.compiled.blueprint["dials"]
+    assert all(dials.keys() == declared.keys() for dials in answered)
+    if declared:
+        assert len({dials["r"] for dials in answered}) > 1
+
+
 def test_the_report_has_a_column_for_each_state_of_the_model(road):
     _, folder, _ = road
     text = (folder / "report.md").read_text()

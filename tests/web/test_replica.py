@@ -1,6 +1,7 @@
 """The engine works in its own thread: what it hands out arrives in order, and what is left runs no longer."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable
 
@@ -136,6 +137,31 @@ def test_the_engine_does_not_run_ahead_of_a_loop_that_is_busy():
             assert len(await all_of(events)) > 500
 
     with_replica(work)
+
+
+def test_a_step_that_takes_long_holds_up_neither_the_loop_nor_another_replica():
+    """Each step waits for a step of the other engine, and for the loop: in one thread none would ever end."""
+    together, free = threading.Barrier(2), threading.Event()
+
+    class Slow(ScriptedEngine):
+        def step(self):
+            together.wait(5)
+            assert free.wait(5), "the loop is held up"
+            return super().step()
+
+    async def run() -> None:
+        replicas = [Replica(Slow(small_tokenizer(), ANSWERS)) for _ in range(2)]
+        for replica in replicas:
+            await replica.start()
+        async with replicas[0].stream(asked("short")) as one, replicas[1].stream(asked("short")) as other:
+            await asyncio.sleep(0)
+            free.set()
+            async with asyncio.timeout(10):
+                assert [len(told) for told in await asyncio.gather(all_of(one), all_of(other))] == [3, 3]
+        for replica in replicas:
+            await replica.close()
+
+    asyncio.run(run())
 
 
 def test_an_engine_that_fails_ends_all_its_streams_and_takes_no_more(caplog):

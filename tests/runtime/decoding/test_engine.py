@@ -193,6 +193,18 @@ def test_a_row_ends_with_its_tokens_or_with_the_context(engine):
     assert not working.busy
 
 
+def test_what_has_ended_is_not_computed_and_no_pass_is_for_nothing(engine, model):
+    """A row leaves with its last token, and after the last row's there is no pass more."""
+    rows: list[int] = []
+    hook = model.register_forward_pre_hook(lambda _, args: rows.append(len(args[0])))
+    working = engine()
+    for tokens in (2, 5, 3):
+        working.submit(Request((1, 2), tokens, GREEDY))
+    everything(working)
+    hook.remove()
+    assert rows == [3, 3, 2, 1, 1]
+
+
 def test_cancelled_rows_leave_and_the_others_do_not_notice(engine, model):
     working = engine(rows=3)
     numbers = [working.submit(Request(p, 20, GREEDY, samples=1 + n)) for n, p in enumerate(PROMPTS[:4])]

@@ -39,6 +39,13 @@ def test_the_pinned_shard_validates_where_it_is_here(tmp_path: Path):
     found = find(DataPlace(shards(tmp_path, 0, 1, 2, 1822)))
     assert (names(found), found.pinned) == (["00", "01", "02", "22"], True)
     assert names(find(DataPlace(tmp_path), 2)) == ["00", "01", "22"]
+    assert names(find(DataPlace(shards(tmp_path, 1901)))) == [
+        "00",
+        "01",
+        "02",
+        "01",
+        "22",
+    ]  # though it is not the last
 
 
 def test_else_the_last_one_does_and_says_so(tmp_path: Path):
