@@ -72,7 +72,10 @@ LISTED: dict[int, tuple[str, tuple[str, ...] | str]] = {
     ),
     12: (
         "a sweep reads lines that training no longer prints, and takes one batch size for granted",
-        "no sweeps yet; results are JSON, and batches those that the optimizer settles",
+        (
+            f"{S}/test_report_scaling.py::test_models_of_several_sizes_stand_in_one_table",
+            f"{S}/test_rehearsal.py::test_sizes_that_a_stage_sets_stay_apart",
+        ),
     ),
     13: (
         "comments and help tell defaults that have changed",
