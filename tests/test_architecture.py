@@ -295,7 +295,8 @@ def declared(*sections: str) -> set[str]:
     project = tomli.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *(w for s in sections for w in project["optional-dependencies"][s])]
     names = {re.split(r"[^\w.-]", one)[0].lower().replace("-", "_") for one in wanted}
-    return {{"pyyaml": "yaml"}.get(name, name) for name in names}
+    installed = {"pyyaml": {"yaml"}, "tiktoken": {"tiktoken", "tiktoken_ext"}}  # under other names
+    return {package for name in names for package in installed.get(name, {name})}
 
 
 def test_every_package_that_is_imported_is_declared_and_every_declared_one_imported():
