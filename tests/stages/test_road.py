@@ -160,8 +160,8 @@ def test_a_step_of_rl_answers_and_learns_at_the_same_dials(road, told, tmp_path,
         return answer(self, questions, samples, stream, dials)
 
     def spied_learn(self, batches, weights, dials, **named):
-        twice = [[*batches, *batches], [*weights, *weights]]  # one micro-batch might agree by accident
-        result = learn(self, *twice, dials, **named)
+        # one micro-batch might agree by accident
+        result = learn(self, [*batches, *batches], [*weights, *weights], dials, **named)
         learnt.append(result.dials)
         return result
 
