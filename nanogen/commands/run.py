@@ -50,6 +50,8 @@ def command(run: str, runs: Path, rehearse: bool) -> None:
 
     tell = Reporter()
     _introduce(loaded, tell)
+    if rehearse and loaded.compiled is not None and "rehearse" not in loaded.document.data:
+        tell.line("the run has no table `[rehearse]` of small dims: its model is rehearsed as large as it is")
     folder = execute(loaded, runs, tell)
     report = folder / "report.html"
     if report.is_file():
