@@ -88,3 +88,12 @@ def test_an_unreadable_text_is_one_message(here, texts):
     assert done.returncode == 1
     assert "bad.txt" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_rehearsal_stands_beside_the_run_and_says_what_it_was(here):
+    done = CliRunner().invoke(cli, ["run", "small.toml", "--rehearse"])
+    assert done.exit_code == 0, done.output
+    assert "has no table `[rehearse]` of small dims" in done.output
+    assert "report: runs/small-rehearsal/report.html" in done.output
+    assert "the run itself: nanogen run small.toml" in done.output
+    assert not Path("runs/small").exists()
