@@ -16,7 +16,8 @@ from runtime.decoding.prepack import can_prepack, prepack
 from runtime.model import build, initialize
 from runtime.primitives import Now
 from runtime.questions import Option, Question, Score
-from runtime.scoring import Pool, Scorer, is_out_of_memory
+from runtime.reading import Pool, Reader
+from runtime.scoring import Scorer, is_out_of_memory
 from tests.runtime.decoding.test_engine import SPEC as LOOPED
 
 LATE = """
@@ -220,13 +221,13 @@ def test_no_more_positions_are_at_work_than_may_be(monkeypatch):
     compiled = MODELS["nanochat_2025"]()
     scorer = Scorer(made(compiled), compiled.blueprint, held=256)
     pasts: list[int] = []
-    plain_past = scorer.past
+    plain_past = scorer.reader.past
 
     def past(rows, capacity):
         pasts.append(rows * capacity)
         return plain_past(rows, capacity)
 
-    monkeypatch.setattr(Scorer, "past", lambda self, rows, capacity: past(rows, capacity))
+    monkeypatch.setattr(Reader, "past", lambda self, rows, capacity: past(rows, capacity))
     scorer.score(questions())
     assert max(pasts) <= 256
     assert len(pasts) > 3
@@ -240,14 +241,14 @@ def test_what_does_not_fit_in_memory_is_halved(monkeypatch, error):
     compiled = MODELS["nanochat_2025"]()
     model, asked, done = made(compiled), questions(), []
     scorer = Scorer(model, compiled.blueprint, held=2048)
-    plain_past = Scorer.past
+    plain_past = Reader.past
 
     def past(self, rows, capacity):
         if rows * capacity > 600:
             raise error
         return plain_past(self, rows, capacity)
 
-    monkeypatch.setattr(Scorer, "past", past)
+    monkeypatch.setattr(Reader, "past", past)
     check(scorer.score(asked, done.append), model, asked, {})
     assert scorer.held < 2048
     assert done == sorted(done)
@@ -261,7 +262,7 @@ def test_what_never_fits_is_raised(monkeypatch):
     def past(self, rows, capacity):
         raise MemoryError
 
-    monkeypatch.setattr(Scorer, "past", past)
+    monkeypatch.setattr(Reader, "past", past)
     with pytest.raises(MemoryError):
         scorer.score(questions())
     assert scorer.held <= scoring.LEAST
