@@ -1,8 +1,8 @@
-"""Attention of the last positions of some rows to all that comes before them, a block of queries at a time.
+"""Attention of the last positions of some rows to all that comes before them, without a mask.
 
-Where the last queries stand at the last keys, a block of queries sees no key behind its own end: half of all pairs
-are left out where nothing was read before, and no mask is larger than a block. One operator to a compiler, for the
-number of blocks is that of the positions. Knows nothing of what keeps the keys.
+A block of queries sees all keys before it, and of its own those up to each: two calls of a kernel, whose results are
+joined by the sums that their softmaxes divide by. To a compiler this is one operator, for the number of blocks is that
+of the positions. Knows nothing of what keeps the keys.
 """
 # B rows, T positions, C positions kept, H query heads, G key heads, D channels of a head
 
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-BLOCK = 128  # queries on a CPU; elsewhere kernels are large enough to see all at once
+BLOCK = 256  # queries
 
 
 def attend_at_end(q: Tensor, k: Tensor, v: Tensor, scale: float | None) -> Tensor:
@@ -21,23 +21,33 @@ def attend_at_end(q: Tensor, k: Tensor, v: Tensor, scale: float | None) -> Tenso
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, scale: float | None) -> Tensor:
-    q, k, v = (t.transpose(1, 2) for t in (q, k, v))
-    queries, keys = q.shape[2], k.shape[2]
+    q, k, v = (t.transpose(1, 2) for t in (q.contiguous(), k, v))
+    if q.device.type != "cpu" or q.shape[3] != v.shape[3]:  # the kernel serves neither
+        return _masked(q, k, v, scale).transpose(1, 2)
     mixed = _empty(q, v)
-    place = torch.arange(keys, device=q.device)
-    step = BLOCK if q.device.type == "cpu" else queries
-    for start in range(0, queries, step):
-        part = slice(start, min(start + step, queries))
-        first, end = keys - queries + part.start, keys - queries + part.stop
-        mixed[:, :, part] = F.scaled_dot_product_attention(
-            q[:, :, part],
-            k[:, :, :end],
-            v[:, :, :end],
-            attn_mask=place[:end] <= place[first:end, None],
-            scale=scale,
-            enable_gqa=q.shape[1] != k.shape[1],
-        )
+    ahead = k.shape[2] - q.shape[2]
+    for start in range(0, q.shape[2], BLOCK):
+        queries, own = q[:, :, start : start + BLOCK], slice(ahead + start, ahead + start + BLOCK)
+        mixed[:, :, start : start + BLOCK] = _attend_block(queries, k, v, own, scale)
     return mixed.transpose(1, 2)
+
+
+def _attend_block(q: Tensor, k: Tensor, v: Tensor, own: slice, scale: float | None) -> Tensor:
+    kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    mixed, sums = kernel(q, k[:, :, own], v[:, :, own], is_causal=True, scale=scale)
+    if own.start == 0:
+        return mixed
+    before, sums_before = kernel(q, k[:, :, : own.start], v[:, :, : own.start], scale=scale)
+    share = torch.sigmoid(sums_before - sums)[..., None]  # the sums are logarithms
+    return torch.lerp(mixed, before, share.to(mixed.dtype))
+
+
+def _masked(q: Tensor, k: Tensor, v: Tensor, scale: float | None) -> Tensor:
+    place = torch.arange(k.shape[2], device=q.device)
+    mask = place <= place[-q.shape[2] :, None]
+    return F.scaled_dot_product_attention(
+        q, k, v, attn_mask=mask, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
+    )
 
 
 def _shape(q: Tensor, k: Tensor, v: Tensor, scale: float | None) -> Tensor:

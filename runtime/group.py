@@ -137,7 +137,8 @@ class Group:
                 option = row.question.options[place]
                 before = option.start - 1 - row.depth
                 scored += [
-                    (number, before + n, wanted, len(keys)) for n, wanted in enumerate(option.ids[option.start :])
+                    (number, before + n, wanted, len(keys))
+                    for n, wanted in enumerate(option.ids[option.start :])
                 ]
                 keys.append((row.number, place))
         at, places, targets, owners = torch.tensor(scored, device=self.reader.device).unbind(1)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -53,7 +52,7 @@ class Pool:
         return block[:size].view(shape)
 
 
-@define(eq=False, slots=False)  # slots would leave no room for the cached property
+@define(eq=False)
 class Reader:
     """A model that reads; `dials` says where it stands."""
 
@@ -62,12 +61,19 @@ class Reader:
     dtype: torch.dtype = torch.float32
     dials: Dials = field(factory=dict)
     device: torch.device = field(init=False)
+    # whether logits are made of values at their own position alone, and can be made for some positions
+    _apart: bool = field(init=False)
+    _layers: Callable[..., Any] = field(init=False)
     _writes: int = field(init=False, default=0)  # to the past, of one pass
     _pool: Pool = field(init=False, factory=Pool)
     _compiled: Callable[..., None] | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         self.device = next(self.model.parameters()).device
+        model: Any = self.model
+        logits = getattr(model, "_logits", None)
+        self._apart = logits is not None and "now" not in inspect.signature(logits).parameters
+        self._layers = model._layers if self._apart else model
         with torch.no_grad():
             self._writes = self._count_writes()
 
@@ -87,9 +93,12 @@ class Reader:
         end = start + ids.shape[1]
         view = past.between(*rows, end)
         ids, positions = ids.to(self.device), torch.arange(start, end, device=self.device)[None]
-        # one row, for there others would be other code; and compiled code is not for a single position
+        # one row, for several would be other code, and so would be a single position
         if self._compiled is not None and len(ids) == 1 and ids.shape[1] > 1:
-            return self._compiled(ids.contiguous(), positions, view)
+            one = ids[0][
+                None
+            ]  # with the steps of its own length, and not of the longer row that it is cut from
+            return self._compiled(one, positions, view)
         try:
             with _Until(past, self._writes):
                 self.model(ids, self._now(ids, positions, view, at_end=True))
@@ -107,11 +116,17 @@ class Reader:
         model: Any = self.model
         return model._logits(*(_picked(part, rows, places) for part in made))[0].float()
 
+    @property
+    def compiled(self) -> bool:
+        return self._compiled is not None
+
     @torch.no_grad()
-    def compile(self) -> None:
+    def compile(self, backend: str | Callable[..., Any] = "inductor") -> None:
         """Compile the reading of one row, for any number of positions after any number of others."""
         torch._dynamo.config.recompile_limit = VARIANTS
-        compiled = torch.compile(self._keep, fullgraph=True)
+        # else tables that are rounded to bfloat16 would not be, and figures differ
+        options: Any = {"emulate_precision_casts": True} if backend == "inductor" else None
+        compiled = torch.compile(self._keep, fullgraph=True, backend=backend, options=options)
         # a first pass in which no two sizes are alike: a compiler takes those for one
         ids, positions = torch.zeros(1, 3, dtype=torch.int64), torch.arange(4, 7)[None]
         past = Past(self.blueprint, 2, 11, self.dtype, self.device, self.dials)
@@ -127,17 +142,6 @@ class Reader:
     def _now(self, ids: Tensor, positions: Tensor, past: Any, *, at_end: bool = False) -> Now:
         rows = torch.zeros_like(ids[:, :1])  # what a model draws follows from the positions alone
         return Now.start(ids, self.dtype, positions, past, self.dials, rows=rows, at_end=at_end)
-
-    @cached_property
-    def _layers(self) -> Callable[..., Any]:
-        model: Any = self.model
-        return model._layers if self._apart else model
-
-    @cached_property
-    def _apart(self) -> bool:
-        """Whether logits are made of values at their own position alone, and can be made for some positions."""
-        logits = getattr(self.model, "_logits", None)
-        return logits is not None and "now" not in inspect.signature(logits).parameters
 
     def _count_writes(self) -> int:
         past = Past(self.blueprint, 1, 2, self.dtype, self.device, self.dials)

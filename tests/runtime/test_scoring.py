@@ -16,7 +16,7 @@ from runtime.decoding.prepack import can_prepack, prepack
 from runtime.model import build, initialize
 from runtime.primitives import Now
 from runtime.questions import Option, Question, Score
-from runtime.reading import Pool, Reader
+from runtime.reading import Reader
 from runtime.scoring import Scorer, is_out_of_memory
 from tests.runtime.decoding.test_engine import SPEC as LOOPED
 
@@ -194,29 +194,6 @@ def test_options_of_one_id_are_one_pass(monkeypatch):
     assert sum(seen) == 39 + 1
 
 
-def test_reading_leaves_out_what_serves_logits_alone(monkeypatch):
-    compiled = MODELS["nanochat_2025"]()
-    model = made(compiled)
-    scorer = Scorer(model, compiled.blueprint)
-    calls: list[int] = []
-    model.trunk[-1].mlp.register_forward_hook(lambda module, given, made: calls.append(made.shape[1]))
-    scorer.score([Question((Option(tuple(range(33)), 30),))])
-    assert calls == [3]
-
-
-def test_one_past_after_the_other_has_the_same_memory():
-    pool = Pool()
-    first = pool.zeros(4, 10, dtype=torch.float32, device="cpu")
-    other = pool.zeros(3, dtype=torch.float32, device="cpu")
-    assert not first.any()
-    first.fill_(1)
-    pool.rewind()
-    again = pool.zeros(5, 9, dtype=torch.float32, device="cpu")
-    assert again.data_ptr() == first.data_ptr() != other.data_ptr()
-    pool.rewind()
-    assert pool.zeros(40, 10, dtype=torch.float32, device="cpu").shape == (40, 10)
-
-
 def test_no_more_positions_are_at_work_than_may_be(monkeypatch):
     compiled = MODELS["nanochat_2025"]()
     scorer = Scorer(made(compiled), compiled.blueprint, held=256)
@@ -270,3 +247,15 @@ def test_what_never_fits_is_raised(monkeypatch):
 
 def test_another_error_is_not_taken_for_lack_of_memory():
     assert not is_out_of_memory(RuntimeError("shapes do not fit"))
+
+
+def test_reading_is_compiled_where_enough_is_read(monkeypatch):
+    compiled = MODELS["nanochat_2025"]()
+    model, called = made(compiled), []
+    monkeypatch.setattr(Reader, "compile", lambda self: called.append(self))
+    Scorer(model, compiled.blueprint).expect(10**12)
+    scorer = Scorer(model, compiled.blueprint, compile_from=1000)
+    scorer.expect(1000)
+    assert not called
+    scorer.expect(1001)
+    assert called == [scorer.reader]
