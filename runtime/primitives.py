@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from runtime.attention import attend_at_end
 from runtime.counter import place_below, root, words
 
 
@@ -39,10 +40,12 @@ class Now:
         seed: int | Tensor = 0,
         rows: Tensor | None = None,
         place: Tensor | None = None,
+        at_end: bool = False,
     ):
         self.positions, self.dtype, self.tables, self.past = positions, dtype, tables, past
         self.dials = dials  # not looked into here: code compiled where they stood would hold for there alone
         self.training, self.seed, self.rows, self.place = training, seed, rows, place
+        self.at_end = at_end
 
     @classmethod
     def start(
@@ -56,11 +59,16 @@ class Now:
         training: bool = False,
         seed: int | Tensor = 0,
         rows: Tensor | None = None,
+        at_end: bool = False,
     ) -> Now:
-        """Begin a pass over `tokens` (B, T); `positions` (1 or B, T) count from 0 unless given."""
+        """Begin a pass over `tokens` (B, T); `positions` (1 or B, T) count from 0 unless given.
+
+        `at_end` says that a whole past ends with these positions, in every row: what is seen needs no mask then.
+        """
         if positions is None:
             positions = torch.arange(tokens.shape[1], device=tokens.device)[None]
-        return cls(positions, dtype, {}, past, dials or {}, training=training, seed=seed, rows=rows)
+        known: Any = {"training": training, "seed": seed, "rows": rows, "at_end": at_end}
+        return cls(positions, dtype, {}, past, dials or {}, **known)
 
     def keyed(self) -> Now:
         """The same at the root of all places, for a model that draws."""
@@ -83,6 +91,7 @@ class Now:
             seed=self.seed,
             rows=self.rows,
             place=place,
+            at_end=self.at_end,
         )
 
     def turns(self, dial: str, default: int) -> int:
@@ -304,6 +313,9 @@ def attend(
     `sinks` (H) are logits that join each head's softmax and take no value.
     """
     k, v, mask = k.to(q.dtype), v.to(q.dtype), None
+    if now.at_end and window is None and softcap is None and sinks is None:
+        k, v, _ = _remember(k, v, now, window)
+        return attend_at_end(q, k, v, scale)
     fused = q.shape[1] == 1 and now.past is not None and torch.compiler.is_compiling()
     explicit = fused or softcap is not None or sinks is not None
     if now.past is not None:

@@ -14,13 +14,14 @@ from stages.accuracy import Accuracy
 from stages.kept import Kept
 from stages.progress import Reporter
 from stages.task_results import Result, attempt, figures, mean, told
-from stages.tasks.core import Bundle, Encoder, Task, is_right, question, read_bundle
+from stages.tasks.core import Bundle, Encoder, Task, is_right, prompts, question, read_bundle
 
 if TYPE_CHECKING:
     from runtime.scoring import Scorer
     from runtime.tokenizer import Tokenizer
 
 NAME, KEY = "CORE", "core"  # of the mean: to people, and in results
+LOOKED_AT = 4  # rows of a task that say how many ids its rows have
 
 
 @frozen
@@ -34,12 +35,24 @@ class Core:
 
     def run(self, kept: Kept, tell: Reporter) -> Result:
         """Run every task; what `kept` has of an earlier attempt is not run again."""
+        self.scorer.expect(sum(self._ids(task) for task in self.bundle.tasks if _name(task) not in kept))
         done = []
         for task in self.bundle.tasks:
             find = partial(self._task, task, tell)
-            done.append(attempt(f"core {task.label}", task.label, kept, find))
+            done.append(attempt(_name(task), task.label, kept, find))
             tell.line(told(done[-1]))
         return mean(KEY, done)
+
+    def _ids(self, task: Task) -> int:
+        """About how many ids of a task's rows are read, an option each."""
+        try:
+            rows = self.bundle.rows(task, self.rows)
+        except Fault:
+            return 0
+        looked_at = range(min(LOOKED_AT, len(rows)))
+        found = [len(self.tokenizer.encode(prompts(task, rows, index)[-1])) for index in looked_at]
+        context: int = self.scorer.blueprint["context"]
+        return len(rows) * sum(min(context, ids) for ids in found) // len(found)
 
     def _task(self, task: Task, tell: Reporter) -> Result:
         started = time.monotonic()
@@ -60,6 +73,11 @@ class Core:
             seconds=time.monotonic() - started,
         )
         return {**found, "kind": task.kind, "shots": task.shots}
+
+
+def _name(task: Task) -> str:
+    """Of its result, where that is kept."""
+    return f"core {task.label}"
 
 
 def evaluate_core(

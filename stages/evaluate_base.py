@@ -15,7 +15,7 @@ from attrs import evolve, frozen
 from nanogen.structure import Count
 from runtime.faults import Fault
 from stages.catalogue import MODELS
-from stages.choices import at_least, one_of, place, positive, setting
+from stages.choices import at_least, one_of, place, positive, quiet, setting
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
@@ -64,6 +64,11 @@ class Settings:
         "what CORE is computed in; auto is float32 on a CPU, and what the machine is good at elsewhere",
         default="auto",
         validator=one_of("auto", "float32", "bfloat16"),
+    )
+    core_compile: str = quiet(
+        "compile how CORE reads, on a CPU; auto is where that works and enough is read",
+        default="auto",
+        validator=one_of("auto", "yes", "no"),
     )
     dials: dict[str, int] | None = setting(
         "where the model's dials stand; unsaid, at their defaults", default=None
@@ -192,14 +197,16 @@ def _core(work: Work, artefact: Artefact, kept: Any) -> dict[str, Any]:
     if settings.core is None:
         return not_run("the run names no evaluation bundle: `core` is unsaid")
     from runtime.decoding.prepack import prepare
-    from runtime.scoring import Scorer
+    from runtime.scoring import WORTH, Scorer
     from stages.trained import decoding_machine
 
-    chosen = decoding_machine(dtype=settings.core_dtype, compiled="no")
+    chosen = decoding_machine(dtype=settings.core_dtype, compiled=settings.core_compile)
     dtype = chosen.torch_dtype
     if chosen.device != "cpu":  # there oneDNN would keep a kernel for every length of a prompt
         prepare(artefact.model, dtype)
     scorer = Scorer(artefact.model, artefact.compiled.blueprint, dtype, settings.dials or {})
+    if chosen.compiles and chosen.device == "cpu":  # elsewhere passes are too large to gain from it
+        scorer.compile_from = WORTH if settings.core_compile == "auto" else 0
     folder = Path(settings.core)
     return evaluate_core(
         folder, scorer, artefact.tokenizer, rows=settings.core_rows, kept=kept, tell=work.tell

@@ -26,6 +26,9 @@ class Kept:
         if lines and lines[-1]:
             self.path.write_bytes(b"".join(line + b"\n" for line in lines[:-1]))
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._found
+
     def once(self, name: str, find: Callable[[], Any]) -> Any:
         """The result of that name; found now, and kept, unless it was before."""
         if name not in self._found:

@@ -16,7 +16,8 @@ from runtime.decoding.prepack import can_prepack, prepack
 from runtime.model import build, initialize
 from runtime.primitives import Now
 from runtime.questions import Option, Question, Score
-from runtime.scoring import Pool, Scorer, is_out_of_memory
+from runtime.reading import Reader
+from runtime.scoring import Scorer, is_out_of_memory
 from tests.runtime.decoding.test_engine import SPEC as LOOPED
 
 LATE = """
@@ -193,40 +194,17 @@ def test_options_of_one_id_are_one_pass(monkeypatch):
     assert sum(seen) == 39 + 1
 
 
-def test_reading_leaves_out_what_serves_logits_alone(monkeypatch):
-    compiled = MODELS["nanochat_2025"]()
-    model = made(compiled)
-    scorer = Scorer(model, compiled.blueprint)
-    calls: list[int] = []
-    model.trunk[-1].mlp.register_forward_hook(lambda module, given, made: calls.append(made.shape[1]))
-    scorer.score([Question((Option(tuple(range(33)), 30),))])
-    assert calls == [3]
-
-
-def test_one_past_after_the_other_has_the_same_memory():
-    pool = Pool()
-    first = pool.zeros(4, 10, dtype=torch.float32, device="cpu")
-    other = pool.zeros(3, dtype=torch.float32, device="cpu")
-    assert not first.any()
-    first.fill_(1)
-    pool.rewind()
-    again = pool.zeros(5, 9, dtype=torch.float32, device="cpu")
-    assert again.data_ptr() == first.data_ptr() != other.data_ptr()
-    pool.rewind()
-    assert pool.zeros(40, 10, dtype=torch.float32, device="cpu").shape == (40, 10)
-
-
 def test_no_more_positions_are_at_work_than_may_be(monkeypatch):
     compiled = MODELS["nanochat_2025"]()
     scorer = Scorer(made(compiled), compiled.blueprint, held=256)
     pasts: list[int] = []
-    plain_past = scorer.past
+    plain_past = scorer.reader.past
 
     def past(rows, capacity):
         pasts.append(rows * capacity)
         return plain_past(rows, capacity)
 
-    monkeypatch.setattr(Scorer, "past", lambda self, rows, capacity: past(rows, capacity))
+    monkeypatch.setattr(Reader, "past", lambda self, rows, capacity: past(rows, capacity))
     scorer.score(questions())
     assert max(pasts) <= 256
     assert len(pasts) > 3
@@ -240,14 +218,14 @@ def test_what_does_not_fit_in_memory_is_halved(monkeypatch, error):
     compiled = MODELS["nanochat_2025"]()
     model, asked, done = made(compiled), questions(), []
     scorer = Scorer(model, compiled.blueprint, held=2048)
-    plain_past = Scorer.past
+    plain_past = Reader.past
 
     def past(self, rows, capacity):
         if rows * capacity > 600:
             raise error
         return plain_past(self, rows, capacity)
 
-    monkeypatch.setattr(Scorer, "past", past)
+    monkeypatch.setattr(Reader, "past", past)
     check(scorer.score(asked, done.append), model, asked, {})
     assert scorer.held < 2048
     assert done == sorted(done)
@@ -261,7 +239,7 @@ def test_what_never_fits_is_raised(monkeypatch):
     def past(self, rows, capacity):
         raise MemoryError
 
-    monkeypatch.setattr(Scorer, "past", past)
+    monkeypatch.setattr(Reader, "past", past)
     with pytest.raises(MemoryError):
         scorer.score(questions())
     assert scorer.held <= scoring.LEAST
@@ -269,3 +247,15 @@ def test_what_never_fits_is_raised(monkeypatch):
 
 def test_another_error_is_not_taken_for_lack_of_memory():
     assert not is_out_of_memory(RuntimeError("shapes do not fit"))
+
+
+def test_reading_is_compiled_where_enough_is_read(monkeypatch):
+    compiled = MODELS["nanochat_2025"]()
+    model, called = made(compiled), []
+    monkeypatch.setattr(Reader, "compile", lambda self: called.append(self))
+    Scorer(model, compiled.blueprint).expect(10**12)
+    scorer = Scorer(model, compiled.blueprint, compile_from=1000)
+    scorer.expect(1000)
+    assert not called
+    scorer.expect(1001)
+    assert called == [scorer.reader]

@@ -50,6 +50,10 @@ class FirstIsBest:
     def __init__(self, context: int = 10_000):
         self.blueprint = {"context": context, "vocab": 257}
         self.asked: list[list[Question]] = []
+        self.expected: list[int] = []
+
+    def expect(self, ids: int) -> None:
+        self.expected.append(ids)
 
     def score(self, questions: list[Question], done) -> list[list[Score]]:
         self.asked.append(questions)
@@ -73,6 +77,19 @@ def test_core_is_the_mean_over_what_was_run_and_says_so(tmp_path, told):
     assert "absent: not run: the bundle has no" in told[1].getvalue()
     assert table(core)[3] == ("absent", "not run", "the bundle has no `eval_data/absent.jsonl`")
     assert table(core)[1][:4] == ("mops", "75.0%", "46.8 to 91.1", "0.5000")
+
+
+def test_the_scorer_is_told_about_how_many_ids_come(tmp_path, told):
+    bundle, scorer = write_bundle(tmp_path / "bundle"), FirstIsBest()
+    found(bundle, scorer, tmp_path / "kept", told)
+    mops = len("Q3 short\n\nQ4 longer")
+    towns = len("town 0 is in Spain")
+    assert scorer.expected == [pytest.approx(12 * mops + 5 * towns, rel=0.1)]
+    found(bundle, scorer, tmp_path / "kept", told)
+    assert scorer.expected[1:] == [0]  # what was found before is not read again
+    short = FirstIsBest(context=10)
+    found(bundle, short, tmp_path / "short", told)
+    assert short.expected == [(12 + 5) * 10]
 
 
 def test_core_over_all_tasks_is_called_core():

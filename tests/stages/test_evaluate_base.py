@@ -54,6 +54,19 @@ def test_core_is_in_the_result_the_terminal_and_the_report(write_run, told, tmp_
         assert "eval_data/absent.jsonl" in text
 
 
+def test_reading_is_compiled_where_that_is_asked(write_run, told, tmp_path, monkeypatch):
+    from runtime.reading import Reader
+
+    write_bundle(tmp_path / "bundle")
+    called = []
+    monkeypatch.setattr(Reader, "compile", lambda self: called.append(self))
+    execute(write_run(with_core()), tmp_path / "auto", told[0])
+    assert not called  # so few ids would not pay
+    change = (WITH, f'{WITH}, core = "bundle", core_compile = "yes"')
+    execute(write_run(change), tmp_path / "yes", told[0])
+    assert len(called) == 1
+
+
 def test_the_training_split_is_left_out_where_that_is_asked(write_run, told, tmp_path):
     run = write_run((WITH, f"{WITH}, train_tokens = 0"))
     assert result(execute(run, tmp_path / "runs", told[0]))["train_bits_per_byte"] is None
