@@ -81,9 +81,7 @@ def main() -> None:
         return [plain(model, q) for q in one.questions(tokenizer, None)]
 
     print(f"{spec}, {compiled.blueprint['count']:,} parameters, a context of {DIMS['context']:,}")
-    print(
-        f"{torch.get_num_threads()} threads, every {stride}th row, seconds, the best of {TIMES} in turn"
-    )
+    print(f"{torch.get_num_threads()} threads, every {stride}th row, seconds, the best of {TIMES} in turn")
     start = peak()
     compiling = seconds_to_compile(scorer, sum(one.ids(tokenizer) for one in asked))
     print(f"{peak() - start:.0f} MiB to compile")

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from runtime.faults import Fault
-from stages.accuracy import Accuracy
+from stages.accuracy import Accuracy, centred
 from stages.kept import Kept
 from stages.progress import Reporter
 from stages.task_results import Result, attempt, figures, mean, told
 from stages.tasks.core import Bundle, Encoder, Task, is_right, prompts, question, read_bundle
+from stages.tasks.core_published import read_published
 
 if TYPE_CHECKING:
     from runtime.scoring import Scorer
@@ -41,7 +42,21 @@ class Core:
             find = partial(self._task, task, tell)
             done.append(attempt(_name(task), task.label, kept, find))
             tell.line(told(done[-1]))
-        return mean(KEY, done)
+        return {**mean(KEY, done), "published": self._published(done, tell)}
+
+    def _published(self, done: list[Result], tell: Reporter) -> list[Result]:
+        """CORE of the models whose accuracies the bundle ships, over the tasks that were run."""
+        ran = {result["task"]: result["baseline"] for result in done if "not_run" not in result}
+        try:
+            models = read_published(self.bundle.folder)
+        except Fault as fault:
+            tell.line(fault.message)
+            return []
+        return [
+            {"model": model, KEY: sum(centred(shares[t], baseline) for t, baseline in ran.items()) / len(ran)}
+            for model, shares in models.items()
+            if ran and shares.keys() >= ran.keys()
+        ]
 
     def _ids(self, task: Task) -> int:
         """About how many ids of a task's rows are read, an option each."""
@@ -92,4 +107,9 @@ def evaluate_core(
 
 
 def not_run(reason: str) -> Result:
-    return {**mean(KEY, []), "not_run": reason}
+    return {**mean(KEY, []), "published": [], "not_run": reason}
+
+
+def beside(found: Result) -> str:
+    """`openai-community-gpt2 0.1139, ...`: what published models reach on the same tasks; empty where none is known."""
+    return ", ".join(f"{one['model']} {one[KEY]:.4f}" for one in found["published"])

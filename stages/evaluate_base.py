@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from stages.work import Work
 
 READS = ("dataset", MODELS)
-VERSION = 2
+VERSION = 3
 MODEL = False
 SEED = True
 PROMPTS = ("The", "There are", "It was")
@@ -115,7 +115,7 @@ def outside(settings: Settings) -> list[tuple[str, int, str]] | None:
 def run(work: Work) -> None:
     from runtime.device import machine
     from stages.artefact import read_artefact
-    from stages.core_run import KEY, NAME
+    from stages.core_run import KEY, NAME, beside
     from stages.kept import Kept
     from stages.task_results import headline
 
@@ -137,6 +137,8 @@ def run(work: Work) -> None:
     work.tell.line()
     core = _core(work, artefact, kept)  # the last, for it changes the model in place
     work.tell.line(headline(NAME, KEY, core))
+    if others := beside(core):
+        work.tell.line(f"on the same tasks: {others}")
     work.finish(
         {
             "model": {"stage": source.name, "kind": source.kind},

@@ -75,7 +75,7 @@ def _chat(found: Input) -> Section:
 
 
 def _base(found: Input) -> Section:
-    from stages.core_run import KEY, NAME
+    from stages.core_run import KEY, NAME, beside
 
     result = found.result
     core, train = result["core"], result["train_bits_per_byte"]
@@ -86,6 +86,7 @@ def _base(found: Input) -> Section:
         facts.append(("dials", ", ".join(f"{name} = {value}" for name, value in result["dials"].items())))
     facts += [
         ("CORE", headline(NAME, KEY, core)),
+        *([("on the same tasks", others)] if (others := beside(core)) else []),
         ("samples drawn at", f"temperature {result['temperature']:g}"),
     ]
     samples = tuple((s["prompt"], s["text"]) for s in result["samples"])

@@ -10,7 +10,7 @@ import torch
 
 from runtime.faults import Fault
 from runtime.questions import Question, Score
-from stages.core_run import KEY, NAME, evaluate_core
+from stages.core_run import KEY, NAME, beside, evaluate_core
 from stages.kept import Kept
 from stages.task_results import headline, mean, table
 
@@ -90,6 +90,18 @@ def test_the_scorer_is_told_about_how_many_ids_come(tmp_path, told):
     short = FirstIsBest(context=10)
     found(bundle, short, tmp_path / "short", told)
     assert short.expected == [(12 + 5) * 10]
+
+
+def test_published_models_stand_beside_it_over_the_same_tasks(tmp_path, told):
+    folder = write_bundle(tmp_path / "bundle")
+    head = "Task, Accuracy, Centered\n"
+    (folder / "gpt2.csv").write_text(
+        f"{head}mops, 0.75, 0.5\ntowns, 0.25, 0.25\nabsent, 1, 1\nCORE, , 0.58\n"
+    )
+    (folder / "other.csv").write_text(f"{head}mops, 0.75, 0.5\n")  # was not asked all that this one was
+    core = found(folder, FirstIsBest(), tmp_path / "kept", told)
+    assert core["published"] == [{"model": "gpt2", KEY: pytest.approx((0.5 + 0.25) / 2)}]
+    assert beside(core) == "gpt2 0.3750"
 
 
 def test_core_over_all_tasks_is_called_core():

@@ -72,7 +72,7 @@ def test_a_rehearsal_ends_with_its_report_and_is_not_done_twice(tmp_path: Path, 
     report = (folder / "report.md").read_text()
     assert "# looped_s20-rehearsal" in report
     assert "CORE" in report
-    assert "not run" not in report
+    assert "CORE not run" not in report
     evaluated = json.loads((folder / "sft_eval/result.json").read_text())
     assert [task["rows"] for task in evaluated["tasks"]] == [4] * 6
     execute(small("looped_s20", stand_ins), tmp_path / "runs", Reporter(Console(file=said)))
