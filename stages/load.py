@@ -72,6 +72,7 @@ def load_run(path: Path, *, name: str | None = None, stand_ins: Path | None = No
         for s, kind, settings in read
         if settings is not None
     )
+    _check_vocabularies(stages, findings)
     if not findings.errors and stand_ins is not None:
         stages = tuple(_made_small(stage, stand_ins) for stage in stages)
     if not findings.errors:
@@ -172,3 +173,15 @@ def _check_models(run: RunSpec, findings: Findings) -> None:
             message = f"`{stage.name}` makes no model, so it has no dims to set"
             help = "set them where the model is pretrained"
             findings.note("NG103", message, Place((*stage.path, "set"), on_key=True), help=help)
+
+
+def _check_vocabularies(stages: Iterable[Stage], findings: Findings) -> None:
+    """A stage that reads a tokenizer and makes a model makes one of as many ids."""
+    vocab = {s.name: s.compiled.graph.vocab for s in stages if s.compiled is not None and s.kind.MODEL}
+    tokenizers = {stage.name for stage in stages if stage.uses == "tokenizer"}
+    for stage in stages:
+        for need in tokenizers & set(stage.needs):
+            if stage.name in vocab and need in vocab and vocab[stage.name] != vocab[need]:
+                message = f"`{stage.name}` has {vocab[stage.name]:,} ids, and its `{need}` {vocab[need]:,}"
+                at = Place(("stage", stage.name, "needs"))
+                findings.note("NG704", message, at, help="`[set]` the vocabulary for all stages alike")

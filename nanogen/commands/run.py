@@ -65,13 +65,14 @@ def command(run: str, runs: Path, rehearse: bool) -> None:
 
 
 def _introduce(run: Run, tell: Reporter) -> None:
-    """The card of the run's model, which is proven to be what its source builds."""
+    """The card of the run's model; every model of its stages is proven to be what its source builds."""
     if run.compiled is None:
         return
     from nanogen.lowering import prove
     from nanogen.views.card import card
     from runtime import optimizer_memory
 
-    prove(run.compiled)
+    for compiled in {id(s.compiled): s.compiled for s in run.stages if s.compiled is not None}.values():
+        prove(compiled)
     tell.block(card(run.compiled, optimizer_memory))
     tell.line()

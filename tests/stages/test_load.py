@@ -40,6 +40,11 @@ MISTAKES = {
         "NG103",
         "where the model is pretrained",
     ),
+    "a tokenizer of another size": (
+        ('uses = "pretrain"', 'uses = "pretrain"\nset = { vocab = 301 }'),
+        "NG704",
+        "for all stages alike",
+    ),
     "dims that are no table": (('uses = "pretrain"', 'uses = "pretrain"\nset = 3'), "NG101", "depth = 12"),
     "an unknown section": (("[set]", "[sets]"), "NG103", "did you mean `set`?"),
     "an unknown key of a stage": (('uses = "tokenizer"', 'uses = "tokenizer"\nwht = 1'), "NG103", "`with`"),
