@@ -8,11 +8,15 @@ of the positions. Knows nothing of what keeps the keys.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 BLOCK = 256  # queries
+
+Attend = Callable[[Tensor, Tensor, Tensor, float | None], Tensor]
 
 
 def attend_at_end(q: Tensor, k: Tensor, v: Tensor, scale: float | None) -> Tensor:

@@ -15,7 +15,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from runtime.attention import attend_at_end
 from runtime.counter import place_below, root, words
 
 
@@ -40,7 +39,7 @@ class Now:
         seed: int | Tensor = 0,
         rows: Tensor | None = None,
         place: Tensor | None = None,
-        at_end: bool = False,
+        at_end: Any = None,
     ):
         self.positions, self.dtype, self.tables, self.past = positions, dtype, tables, past
         self.dials = dials  # not looked into here: code compiled where they stood would hold for there alone
@@ -59,11 +58,11 @@ class Now:
         training: bool = False,
         seed: int | Tensor = 0,
         rows: Tensor | None = None,
-        at_end: bool = False,
+        at_end: Any = None,
     ) -> Now:
         """Begin a pass over `tokens` (B, T); `positions` (1 or B, T) count from 0 unless given.
 
-        `at_end` says that a whole past ends with these positions, in every row: what is seen needs no mask then.
+        `at_end` attends where a whole past ends with these positions in every row, which needs no mask.
         """
         if positions is None:
             positions = torch.arange(tokens.shape[1], device=tokens.device)[None]
@@ -313,9 +312,9 @@ def attend(
     `sinks` (H) are logits that join each head's softmax and take no value.
     """
     k, v, mask = k.to(q.dtype), v.to(q.dtype), None
-    if now.at_end and window is None and softcap is None and sinks is None:
+    if now.at_end is not None and window is None and softcap is None and sinks is None:
         k, v, _ = _remember(k, v, now, window)
-        return attend_at_end(q, k, v, scale)
+        return now.at_end(q, k, v, scale)
     fused = q.shape[1] == 1 and now.past is not None and torch.compiler.is_compiling()
     explicit = fused or softcap is not None or sinks is not None
     if now.past is not None:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
+from runtime.attention import Attend, attend_at_end
 from runtime.decoding.past import Past
 from runtime.dials import Dials
 from runtime.model import Blueprint
@@ -101,7 +102,7 @@ class Reader:
             return self._compiled(one, positions, view)
         try:
             with _Until(past, self._writes):
-                self.model(ids, self._now(ids, positions, view, at_end=True))
+                self.model(ids, self._now(ids, positions, view, attend_at_end))
         except _Kept:
             pass
 
@@ -137,9 +138,9 @@ class Reader:
         self._compiled = compiled
 
     def _keep(self, ids: Tensor, positions: Tensor, view: Any) -> None:
-        self._layers(ids, self._now(ids, positions, view, at_end=True))
+        self._layers(ids, self._now(ids, positions, view, attend_at_end))
 
-    def _now(self, ids: Tensor, positions: Tensor, past: Any, *, at_end: bool = False) -> Now:
+    def _now(self, ids: Tensor, positions: Tensor, past: Any, at_end: Attend | None = None) -> Now:
         rows = torch.zeros_like(ids[:, :1])  # what a model draws follows from the positions alone
         return Now.start(ids, self.dtype, positions, past, self.dials, rows=rows, at_end=at_end)
 
@@ -147,7 +148,8 @@ class Reader:
         past = Past(self.blueprint, 1, 2, self.dtype, self.device, self.dials)
         ids = torch.zeros(1, 2, dtype=torch.int64, device=self.device)
         before = _versions(past)
-        self.model(ids, self._now(ids, torch.arange(2, device=self.device)[None], past.tree, at_end=True))
+        positions = torch.arange(2, device=self.device)[None]
+        self.model(ids, self._now(ids, positions, past.tree, attend_at_end))
         return _versions(past) - before
 
 
