@@ -1,6 +1,7 @@
 """CORE's speed and memory on this machine: many questions at once, beside one question at a time.
 
-    python -m benchmarks.core FOLDER [STRIDE] [SPEC]    # a bundle; every 25th row and `nanochat_2025` unless said
+    python -m benchmarks.core FOLDER [STRIDE] [SPEC] [DIM=NUMBER ...]    # a bundle; every 25th row and `nanochat_2025`
+                                                                         # unless said, with the dims below
 
 The other way is nanochat's: the options of one question as rows of one plain pass over all of it, with logits and
 losses everywhere. Both score the same rows of every task, prompts and ids included, with a model of 5 million
@@ -68,9 +69,10 @@ def main() -> None:
     folder, stride = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else STRIDE
     bundle = read_bundle(folder)
     asked = [found for task in bundle.tasks if (found := ask(bundle, task, stride))]
-    tokenizer = Tokenizer.train(texts(asked), vocab=DIMS["vocab"])
+    dims = DIMS | {name: int(value) for name, value in (one.split("=") for one in sys.argv[4:])}
+    tokenizer = Tokenizer.train(texts(asked), vocab=dims["vocab"])
     spec = sys.argv[3] if len(sys.argv) > 3 else "nanochat_2025"
-    compiled = compile_file(find(spec, "model"), DIMS)
+    compiled = compile_file(find(spec, "model"), dims)
     model = made(compiled)
     scorer = Scorer(model, compiled.blueprint, compile_from=WORTH)
 
