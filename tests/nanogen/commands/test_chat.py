@@ -75,23 +75,27 @@ def test_in_a_terminal_ctrl_c_ends_the_answer_and_not_the_program(trained_run: P
     ) as running:
         os.close(side)
 
-        def read(wanted: str, seconds: float = 60) -> str:
+        def shown(wanted: str, seconds: float = 60) -> bool:
             text, until = "", time.monotonic() + seconds
             while not re.search(wanted, text) and time.monotonic() < until:
                 if select.select([main], [], [], 0.2)[0]:
                     text += os.read(main, 4096).decode(errors="replace")
-            assert re.search(wanted, text), text
-            return text
+            return bool(re.search(wanted, text))
+
+        def interrupted() -> bool:
+            """At the prompt it drops the line; the prompt is printed before it is read at, and what comes then is lost."""
+            running.send_signal(signal.SIGINT)
+            return shown("> $", seconds=3)
 
         try:
-            read("> $")
+            assert shown("> $")
             os.write(main, b"Paragraph 4\n")
-            read("Paragraph 4")
+            assert shown("Paragraph 4")
             running.send_signal(signal.SIGINT)
-            read(r"\n> $")  # whether the answer had not begun, was being written, or was there already
-            time.sleep(0.5)  # the prompt is printed before it is read at
-            running.send_signal(signal.SIGINT)  # at the prompt it drops the line
-            read("> $")
+            assert shown(
+                r"\n> $"
+            )  # whether the answer had not begun, was being written, or was there already
+            assert any(interrupted() for _ in range(20))
             os.write(main, b"/quit\n")
             assert running.wait(30) == 0
         finally:
