@@ -70,9 +70,13 @@ def test_in_a_terminal_ctrl_c_ends_the_answer_and_not_the_program(trained_run: P
     main, side = pty.openpty()
     command = [sys.executable, "-m", "nanogen", "chat", "small.toml", "--tokens", "40"]
     env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3]), "TERM": "dumb"}
-    with subprocess.Popen(
-        command, stdin=side, stdout=side, stderr=side, env=env, start_new_session=True
-    ) as running:
+
+    def heard() -> None:
+        """What a shell starts in the background does not hear Ctrl-C, nor does what that starts."""
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    files = {"stdin": side, "stdout": side, "stderr": side}
+    with subprocess.Popen(command, **files, env=env, start_new_session=True, preexec_fn=heard) as running:
         os.close(side)
 
         def shown(wanted: str, seconds: float = 60) -> bool:
