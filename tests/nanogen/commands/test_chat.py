@@ -75,8 +75,15 @@ def test_in_a_terminal_ctrl_c_ends_the_answer_and_not_the_program(trained_run: P
         """What a shell starts in the background does not hear Ctrl-C, nor does what that starts."""
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    files = {"stdin": side, "stdout": side, "stderr": side}
-    with subprocess.Popen(command, **files, env=env, start_new_session=True, preexec_fn=heard) as running:
+    with subprocess.Popen(
+        command,
+        stdin=side,
+        stdout=side,
+        stderr=side,
+        env=env,
+        start_new_session=True,
+        preexec_fn=heard,
+    ) as running:
         os.close(side)
 
         def shown(wanted: str, seconds: float = 60) -> bool:
