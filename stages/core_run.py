@@ -53,7 +53,7 @@ class Core:
             tell.line(fault.message)
             return []
         return [
-            {"model": model, KEY: sum(centred(shares[t], baseline) for t, baseline in ran.items()) / len(ran)}
+            {"model": model, KEY: mean(KEY, [{"centred": centred(shares[t], ran[t])} for t in ran])[KEY]}
             for model, shares in models.items()
             if ran and shares.keys() >= ran.keys()
         ]

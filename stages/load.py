@@ -64,7 +64,11 @@ def load_run(path: Path, *, name: str | None = None, stand_ins: Path | None = No
     spec, found = read_run(document, KINDS)
     findings.extend(found)
     models = RunModels(spec, path.parent, findings, rehearsed=stand_ins is not None)
-    read = [(s, load_kind(s.uses), _settings(s, path.parent, findings)) for s in spec.stages]
+    kinds = [load_kind(s.uses) for s in spec.stages]
+    read = [
+        (s, kind, _settings(s, kind, path.parent, findings))
+        for s, kind in zip(spec.stages, kinds, strict=True)
+    ]
     _check_reads(spec.stages, findings)
     _check_models(spec, findings)
     stages = tuple(
@@ -83,9 +87,8 @@ def load_run(path: Path, *, name: str | None = None, stand_ins: Path | None = No
     return Run(run_name, document, stages, models.of_run(), spec.seed, tuple(findings.all))
 
 
-def _settings(spec: StageSpec, folder: Path, findings: Findings) -> Any:
+def _settings(spec: StageSpec, kind: Kind, folder: Path, findings: Findings) -> Any:
     """The settings of a stage, with the paths and files that they name; None where they do not fit."""
-    kind = load_kind(spec.uses)
     settings, found = structure(kind.Settings, spec.settings, (*spec.path, "with"))
     findings.extend(found)
     if settings is None:

@@ -96,6 +96,15 @@ def test_every_task_of_named_data_has_rows_to_stand_in(stand_ins: Path):
         assert task.path == str(folder_of(stand_ins, TASKS[task.task].data or ""))
 
 
+def test_a_list_of_words_has_words_to_stand_in(stand_ins: Path):
+    from stages.rehearsal import Small
+    from stages.tasks.mixture import make_part
+
+    [made] = Small(256, stand_ins).tasks([TaskSetting("simple_spelling", words="words_alpha")])
+    words = (folder_of(stand_ins, "words_alpha") / "words_alpha.txt").read_text().split()
+    assert make_part(made)[0].gold.text.split(":")[0] in words
+
+
 def test_a_run_without_a_model_can_be_rehearsed(tmp_path: Path, stand_ins: Path):
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts/a.txt").write_text("Some text. " * 20)
