@@ -21,7 +21,7 @@ from nanogen.views.figures import columns
 from runtime.metrics import read_metrics
 from stages.load import load_run
 from stages.progress import Reporter
-from stages.runner import execute
+from stages.running.runner import execute
 
 RUN = Path(__file__).with_name("road.toml")
 SEEDS = (1, 2, 3)

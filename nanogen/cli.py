@@ -19,6 +19,9 @@ COMMANDS = {  # name: (module, one line for the list)
     "import": ("nanogen.commands.import_", "Import published weights as a trained model."),
     "data": ("nanogen.commands.data", "Look at the conversations and counts of a run's mixtures."),
     "run": ("nanogen.commands.run", "Run a run file: from text to a model that writes."),
+    "status": ("nanogen.commands.status", "Show what stands of a run, and why anything is stale."),
+    "verify": ("nanogen.commands.verify", "Prove that a run goes on to the bit after a kill."),
+    "clean": ("nanogen.commands.clean", "Remove old results of a run."),
     "report": ("nanogen.commands.report", "Write the report of a run again, done or not."),
     "sample": ("nanogen.commands.sample", "Let a trained model write."),
     "chat": ("nanogen.commands.chat", "Talk with a trained model in the terminal."),
@@ -77,6 +80,7 @@ def cli() -> None:
     nanogen graph saint_iberis_d20 -o model.svg  a picture of it
     nanogen flops looped --dial r=1,4,16         what it costs at several numbers of turns
     nanogen run quickstart                       train a small model from start to report
+    nanogen status quickstart                    what stands of it, and why anything is stale
     nanogen sample quickstart -p "The function"  let it write
     nanogen chat quickstart                      talk with it
     nanogen serve quickstart                     a chat page, and an API that tools speak
@@ -85,13 +89,19 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line: exit 0 clean, 1 for a fault of what the user gave, 2 for wrong usage, 70 for ours."""
-    from nanogen.commands.faults import explain
+    """Run the command line: exit 0 clean, 1 for a fault of what the user gave, 2 for wrong usage, 70 for ours,
+
+    75 when a signal stopped a run that will go on when it is called again, 130 after Ctrl-C.
+    """
+    from nanogen.commands.faults import explain, stopped
+    from runtime.stopping import Stopped
 
     try:
         sys.exit(cli.main(prog_name="nanogen", standalone_mode=False) or 0)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
+    except Stopped as signalled:
+        sys.exit(stopped(signalled))
     except click.Abort:
         sys.exit(130)
     except BrokenPipeError:  # who read the output has left, as `head` does

@@ -37,24 +37,50 @@ class Save:
         return load_file(self.folder / f"{group}.safetensors")
 
 
-def write_save(parent: Path, step: int, groups: dict[str, dict[str, Tensor]], state: dict[str, Any]) -> Path:
-    """Write a save under a temporary name, make it durable, then give it its name; old saves go last."""
-    folder = parent / f"step_{step:06d}"
+def write_save(
+    parent: Path,
+    step: int,
+    groups: dict[str, dict[str, Tensor]],
+    state: dict[str, Any],
+    best: int | None = None,
+) -> Path:
+    """Write a save under a temporary name, make it durable, then give it its name; old saves go last.
+
+    Of the old ones the last few stay, and that of the step `best`.
+    """
+    folder = _folder(parent, step)
     partial = parent / f".{folder.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for name, tensors in groups.items():
-        write_tensors(partial / f"{name}.safetensors", tensors)
-    (partial / "state.json").write_bytes(to_json({"step": step, **state}))
-    write_manifest(partial, {"step": step})
-    for path in [*partial.iterdir(), partial]:
-        flush(path)
+    try:
+        partial.mkdir(parents=True)
+        for name, tensors in groups.items():
+            write_tensors(partial / f"{name}.safetensors", tensors)
+        (partial / "state.json").write_bytes(to_json({"step": step, **state}))
+        write_manifest(partial, {"step": step})
+        for path in [*partial.iterdir(), partial]:
+            flush(path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)  # of a full disk it would keep the rest
+        raise
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(partial, folder)
     flush(parent)
     for old in _saves(parent)[:-KEPT]:
-        shutil.rmtree(old)
+        if best is None or old != _folder(parent, best):
+            shutil.rmtree(old)
     return folder
+
+
+def _folder(parent: Path, step: int) -> Path:
+    return parent / f"step_{step:06d}"
+
+
+def save_of(parent: Path, step: int) -> Save | None:
+    """The save of a step, or None where it is not there or not whole."""
+    try:
+        return _whole(_folder(parent, step))
+    except Fault:
+        return None
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""Make the one exception for what a user can put right. Knows nothing of how it will be shown."""
+"""Make the one exception for what a user can put right, and know a want of memory. Knows nothing of how it is shown."""
 
 
 class Fault(Exception):
@@ -12,3 +12,9 @@ class Fault(Exception):
         super().__init__(message)
         self.message = message
         self.help = help
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether this is how torch says that memory is too small; of a CPU's it says so in words alone."""
+    named = type(error).__name__ == "OutOfMemoryError"  # torch's own, known without importing it
+    return named or isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error)

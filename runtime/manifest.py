@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.atomic import write_bytes
+from runtime.clock import PREFIX
 from runtime.faults import Fault
 
 NAME = "manifest.json"
@@ -72,9 +73,10 @@ def to_json(value: Any) -> bytes:
 
 
 def content(folder: Path) -> str | None:
-    """One hash of all that a folder's manifest lists; None where it has none."""
+    """One hash of all that a folder's manifest lists, save what clocks measured; None where it has none."""
     manifest = read_manifest(folder)
     if manifest is None:
         return None
-    listed = sorted((name, fact["sha256"]) for name, fact in manifest["files"].items())
+    files = manifest["files"].items()
+    listed = sorted((name, fact["sha256"]) for name, fact in files if not name.startswith(PREFIX))
     return hashlib.sha256(json.dumps(listed).encode()).hexdigest()

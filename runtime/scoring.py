@@ -14,6 +14,7 @@ from attrs import define, field
 from torch import nn
 
 from runtime.dials import Dials
+from runtime.faults import is_out_of_memory
 from runtime.group import Group
 from runtime.model import Blueprint
 from runtime.questions import Question, Score
@@ -88,8 +89,3 @@ class Scorer:
                 break
             count += 1
         return waiting[:count]
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether this is how torch says that memory is too small; of a CPU's it says so in words alone."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)

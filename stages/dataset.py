@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
@@ -89,20 +89,19 @@ def rehearsal(settings: Settings, small: Small) -> Settings:
     return few
 
 
-def outside(settings: Settings) -> list[tuple[str, int, str]] | None:
+def outside(settings: Settings) -> dict[str, Any]:
     """The files that are read, by name, size and hash; shards by name and size, since hashing them takes hours."""
     if settings.source in CORPORA:
         try:
             found = shards_of(settings, download=False)
         except Fault:
-            return None  # still to be fetched
-        return [(p.name, p.stat().st_size, "") for p in (*found.train, found.validation)]
+            return {}  # still to be fetched
+        return {"data": [(p.name, p.stat().st_size, "") for p in (*found.train, found.validation)]}
     if settings.path is None:
-        return None
+        return {}
     top = Path(settings.path)
-    return [
-        (p.relative_to(top if top.is_dir() else p.parent).as_posix(), *file_facts(p)) for p in files(settings)
-    ]
+    names = {p: p.relative_to(top if top.is_dir() else p.parent).as_posix() for p in files(settings)}
+    return {"data": [(name, *file_facts(path)) for path, name in names.items()]}
 
 
 def shards_of(settings: Settings, *, download: bool | None = None) -> Shards:

@@ -101,15 +101,15 @@ def rehearsal(settings: Settings, small: Small) -> Settings:
     )
 
 
-def outside(settings: Settings) -> list[tuple[str, int, str]] | None:
+def outside(settings: Settings) -> dict[str, Any]:
     """The files of CORE's bundle, by name, size and hash."""
     from runtime.manifest import digest
 
     if settings.core is None:
-        return None
+        return {}
     top = Path(settings.core)
     files = sorted(file for file in top.rglob("*") if file.is_file())
-    return [(file.relative_to(top).as_posix(), file.stat().st_size, digest(file)) for file in files]
+    return {"data": [(file.relative_to(top).as_posix(), file.stat().st_size, digest(file)) for file in files]}
 
 
 def run(work: Work) -> None:

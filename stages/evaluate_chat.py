@@ -79,8 +79,8 @@ def rehearsal(settings: Settings, small: Small) -> Settings:
     )
 
 
-def outside(settings: Settings) -> list[Any]:
-    return outside_tasks(settings.asked)
+def outside(settings: Settings) -> dict[str, Any]:
+    return {"data": outside_tasks(settings.asked)}
 
 
 def run(work: Work) -> None:

@@ -47,15 +47,17 @@ class Run:
     compiled: Compiled | None
     seed: int
     warnings: tuple[Diagnostic, ...]
+    path: Path
+    stand_ins: Path | None = None  # made-up data, of a rehearsal
 
     def stage(self, name: str) -> Stage:
         return next(s for s in self.stages if s.name == name)
 
 
-def load_run(path: Path, *, name: str | None = None, stand_ins: Path | None = None) -> Run:
+def load_run(path: Path, *, name: str | None = None, stand_ins: Path | None = None, full: bool = False) -> Run:
     """Read and check a run file with all it names; raises Refusal with every fault.
 
-    With `stand_ins`, a folder of made-up data, it is the run's rehearsal.
+    With `stand_ins`, a folder of made-up data, it is the run's rehearsal; `full`: with the model as large as it is.
     """
     document, faults = read_document(path, name)
     if faults:
@@ -63,7 +65,7 @@ def load_run(path: Path, *, name: str | None = None, stand_ins: Path | None = No
     findings = Findings()
     spec, found = read_run(document, KINDS)
     findings.extend(found)
-    models = RunModels(spec, path.parent, findings, rehearsed=stand_ins is not None)
+    models = RunModels(spec, path.parent, findings, rehearsed=stand_ins is not None and not full)
     kinds = [load_kind(s.uses) for s in spec.stages]
     read = [
         (s, kind, _settings(s, kind, path.parent, findings))
@@ -84,7 +86,7 @@ def load_run(path: Path, *, name: str | None = None, stand_ins: Path | None = No
     if findings.errors:
         raise Refusal(findings.all, document)
     run_name = path.stem + (SUFFIX if stand_ins is not None else "")
-    return Run(run_name, document, stages, models.of_run(), spec.seed, tuple(findings.all))
+    return Run(run_name, document, stages, models.of_run(), spec.seed, tuple(findings.all), path, stand_ins)
 
 
 def _settings(spec: StageSpec, kind: Kind, folder: Path, findings: Findings) -> Any:

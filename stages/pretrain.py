@@ -7,7 +7,7 @@ bit for bit. What moves the weights, and how long the run is where nothing is sa
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from attrs import frozen
@@ -92,9 +92,9 @@ def rehearsal(settings: Settings, small: Small) -> Settings:
     )
 
 
-def outside(settings: Settings) -> str:
+def outside(settings: Settings) -> dict[str, Any]:
     """What the optimizer's file says is part of the result."""
-    return recipe.digest(settings)
+    return {"optimizer": recipe.digest(settings)}
 
 
 def check(settings: Settings, compiled: Compiled) -> None:
@@ -138,8 +138,9 @@ def run(work: Work) -> None:
     write_artefact(work.folder, compiled, dict(trainer.groups()["weights"]), tokenizer)
     sizes = {**attrs.asdict(plan), "parameters": compiled.blueprint["count"]}
     work.finish({**sizes, **session.result()})
-    start, end = session.first["bits_per_byte"], session.last["bits_per_byte"]
-    work.tell.line(f"bits per byte: {start:.4f} at the start, {end:.4f} at the end ({end / start:.0%})")
+    if session.first and session.last:
+        start, end = session.first["bits_per_byte"], session.last["bits_per_byte"]
+        work.tell.line(f"bits per byte: {start:.4f} at the start, {end:.4f} at the end ({end / start:.0%})")
 
 
 def _held_out(settings: Settings, plan: Pace, corpus: Path, tokenizer: Tokenizer) -> HeldBatches:

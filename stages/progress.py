@@ -8,9 +8,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from attrs import define, field
 from rich.console import Console
+from rich.text import Text
 
 from nanogen.views.figures import seconds_text
 
@@ -64,16 +66,33 @@ class Bar:
 
 @define
 class Reporter:
-    """Tells a run's story to the terminal."""
+    """Tells a run's story to the terminal, and lines that stay to a file, where one is given.
+
+    `name` stands before every line where stages tell theirs side by side.
+    """
 
     console: Console = field(factory=lambda: Console(highlight=False))
+    log: Path | None = None
+    name: str = ""
 
     def stage(self, name: str, text: str) -> None:
-        self.console.print(f"[bold]{name}[/bold]  {text}")
+        self._note(f"{name}  {text}")
+        self.console.print(Text.assemble(self._before, (name, "bold"), "  ", text), soft_wrap=True)
 
     def line(self, text: str = "") -> None:
         """Print a line that stays; never read as markup, for it may hold what a model wrote."""
-        self.console.print(f"  {text}" if text else "", markup=False, soft_wrap=True)
+        self._note(f"  {text}" if text else "")
+        before = self._before
+        self.console.print(f"{before}  {text}" if text else before, markup=False, soft_wrap=True)
+
+    @property
+    def _before(self) -> str:
+        return f"{self.name} | " if self.name else ""
+
+    def _note(self, text: str) -> None:
+        if self.log is not None:
+            with self.log.open("a", encoding="utf-8", errors="replace") as file:
+                file.write(f"{self._before}{text}".rstrip() + "\n")
 
     def block(self, text: str) -> None:
         for line in text.split("\n"):
@@ -81,7 +100,7 @@ class Reporter:
 
     @contextmanager
     def bar(self, what: str, total: int, done: int = 0) -> Iterator[Bar]:
-        bar = Bar(self.console, what, total, done)
+        bar = Bar(self.console, f"{self._before}{what}", total, done)
         try:
             yield bar
         finally:

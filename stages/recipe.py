@@ -9,6 +9,8 @@ Knows nothing of data or of the training loop; imports torch only where an optim
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,8 +84,9 @@ def opened(name: str, folder: Path | None = None) -> Opened:
 
 
 def digest(settings: Tuned) -> str:
-    """What the optimizer's file says, for the identity of a stage."""
-    return opened(settings.optimizer).document.digest
+    """What the optimizer's file says, for the identity of a stage; its comments say nothing."""
+    told = json.dumps(opened(settings.optimizer).document.data, sort_keys=True, default=str)
+    return hashlib.sha256(told.encode()).hexdigest()
 
 
 def spec_of(settings: Tuned) -> OptimizerSpec:

@@ -148,8 +148,7 @@ def lineage(inputs: Sequence[Input]) -> Section:
                 found.name,
                 found.kind,
                 m.get("identity", "")[:12],
-                m.get("finished", ""),
-                str(m.get("seconds", "")),
+                *((m.get("finished", ""), str(m.get("seconds", ""))) if found.timed else ("", "")),
             )
         )
     return Section("Lineage", text=columns(rows, right=False))

@@ -112,8 +112,9 @@ def rehearsal(settings: Settings, small: Small) -> Settings:
     )
 
 
-def outside(settings: Settings) -> list[Any]:
-    return [recipe.digest(settings), *outside_tasks((*settings.tasks, *settings.validation))]
+def outside(settings: Settings) -> dict[str, Any]:
+    data = outside_tasks((*settings.tasks, *settings.validation))
+    return {"optimizer": recipe.digest(settings), "data": data}
 
 
 def run(work: Work) -> None:
@@ -145,7 +146,7 @@ def run(work: Work) -> None:
     write_artefact(work.folder, compiled, dict(trainer.groups()["weights"]), artefact.tokenizer)
     sizes = {"parameters": compiled.blueprint["count"], "questions": len(questions)}
     work.finish({**sizes, "samples": settings.samples, **session.result()})
-    if session.last:
+    if session.first and session.last:
         work.tell.line(f"{_told(session.first)} at the start, {_told(session.last)} at the end")
 
 

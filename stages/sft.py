@@ -40,7 +40,7 @@ def rehearsal(settings: Settings, small: Small) -> Settings:
     return small_tuning(settings, small)
 
 
-def outside(settings: Settings) -> list[Any]:
+def outside(settings: Settings) -> dict[str, Any]:
     return outside_tuning(settings)
 
 

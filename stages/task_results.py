@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from runtime.faults import Fault
+from runtime.faults import Fault, is_out_of_memory
 from stages.accuracy import Accuracy, centred
 from stages.kept import Kept
 
@@ -22,8 +22,6 @@ def attempt(name: str, label: str, kept: Kept, find: Callable[[], Result]) -> Re
     except Fault as fault:
         return {"task": label, "not_run": fault.message}
     except (RuntimeError, MemoryError) as error:
-        from runtime.scoring import is_out_of_memory
-
         if not is_out_of_memory(error):
             raise
         return {"task": label, "not_run": "out of memory, even a few prompts at a time"}

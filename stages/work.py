@@ -9,7 +9,9 @@ from typing import Any
 from attrs import field, frozen
 
 from nanogen.compiler import Compiled
+from runtime.clock import join, split, stopped
 from runtime.manifest import to_json
+from runtime.stopping import Stop
 from stages.progress import Reporter
 
 
@@ -20,6 +22,7 @@ class Input:
     name: str
     kind: str
     folder: Path
+    timed: bool = True  # False: as if no time had passed, for whoever compares two runs
 
     @property
     def done(self) -> bool:
@@ -29,7 +32,9 @@ class Input:
     @property
     def result(self) -> dict[str, Any]:
         """The figures that the stage left."""
-        return json.loads((self.folder / RESULT).read_text())
+        found, clock = self.folder / RESULT, self.folder / CLOCK
+        measured = json.loads(clock.read_text()) if clock.is_file() else {}
+        return join(json.loads(found.read_text()), measured if self.timed else stopped(measured))
 
 
 @frozen
@@ -44,6 +49,7 @@ class Work:
     seed: int
     tell: Reporter
     compiled: Compiled | None = field(default=None, repr=False)
+    stop: Stop = field(factory=Stop, repr=False)
 
     @property
     def model(self) -> Compiled:
@@ -60,9 +66,13 @@ class Work:
         return self.folder / SAVES
 
     def finish(self, result: dict[str, Any]) -> None:
-        """Leave the figures that later stages and the report read."""
-        (self.folder / RESULT).write_bytes(to_json(result))
+        """Leave the figures that later stages and the report read; those that a clock measured stand apart."""
+        kept, clock = split(result)
+        (self.folder / RESULT).write_bytes(to_json(kept))
+        if clock:
+            (self.folder / CLOCK).write_bytes(to_json(clock))
 
 
 RESULT = "result.json"
+CLOCK = "clock.json"
 SAVES = "saves"

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from stages.load import Run, load_run
 from stages.progress import Reporter
-from stages.runner import execute
+from stages.running.runner import execute
 
 TEXT = "\n\n".join(
     f"Paragraph {n} says that {n} and {n} make {2 * n}, and that the cat number {n} sat on mat {n * 7 % 13}."

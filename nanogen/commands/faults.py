@@ -10,6 +10,7 @@ from nanogen.text.diagnostics import Diagnostic, Refusal
 from nanogen.text.document import Document
 from nanogen.text.draw import draw
 from runtime.faults import Fault
+from runtime.stopping import Stopped
 
 USER, BUG = 1, 70
 _COLOURS = {"error": "red", "warning": "yellow", "frame": "blue", "help": "cyan"}
@@ -58,3 +59,9 @@ def explain(error: Exception) -> int:
     click.echo("".join(traceback.format_exception(error)), err=True)
     click.echo("this is a bug in nanogen: please report it with the lines above", err=True)
     return BUG
+
+
+def stopped(signalled: Stopped) -> int:
+    """Say that a run was let go of, and return the exit code for it."""
+    click.echo(f"stopped by {signalled}: give the same command again, and it goes on", err=True)
+    return signalled.exit_code

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from nanogen.commands.faults import show
-from nanogen.shelf import find
+from nanogen.commands.stages import load_asked, show_rows
 
 if TYPE_CHECKING:
-    from stages.load import Run
+    from stages.load import Run, Stage
     from stages.progress import Reporter
+    from stages.running.choice import Choice
 
 
 @click.command("run")
@@ -25,54 +26,101 @@ if TYPE_CHECKING:
     help="Keep runs in this folder.",
 )
 @click.option("--rehearse", is_flag=True, help="Go through every stage with a small model and little data.")
-def command(run: str, runs: Path, rehearse: bool) -> None:
+@click.option("--from", "begin", metavar="STAGE", help="Do this stage again, and all that follows from it.")
+@click.option("--only", multiple=True, metavar="STAGE", help="Do this stage alone. May be repeated.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done with each stage, and do nothing.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Do so many stages at once where none needs another; on a CPU they share its threads.",
+)
+@click.option(
+    "--allow-data-change",
+    is_flag=True,
+    help="Go on with a model that was cut off although its data is another since; this is written down.",
+)
+def command(
+    run: str,
+    runs: Path,
+    rehearse: bool,
+    begin: str | None,
+    only: tuple[str, ...],
+    dry_run: bool,
+    jobs: int,
+    allow_data_change: bool,
+) -> None:
     """Run RUN, a TOML file or the name of one that ships.
 
     What is done is skipped, what was cut off goes on from its last save, what changed is done again; results
-    stand in runs/NAME, one folder a stage.
+    stand in runs/NAME, one folder a stage. What was made before is set aside, and brought back when it is asked for
+    again.
+
+    SIGTERM, SIGUSR1 and Ctrl-C save and end, with exit code 75 (130 after Ctrl-C); the same command goes on.
 
     With --rehearse the same stages run from start to report in a minute or so, into runs/NAME-rehearsal: a model with
     the dims of `[rehearse]`, a few steps and rows, and made-up data for what is not here. Nothing is fetched.
 
     \b
     nanogen run quickstart
-    nanogen run my_run.toml --runs /data/runs
+    nanogen run my_run.toml --runs /data/runs --dry-run
+    nanogen run my_run.toml --from sft
     nanogen run speedrun_h100 --rehearse
     """
-    from stages.data.stand_in import write_stand_ins
-    from stages.load import load_run
+    from runtime.faults import Fault
+    from stages.running.choice import Choice
 
-    stand_ins = write_stand_ins(runs / ".stand_ins") if rehearse else None
-    loaded = load_run(find(run, "run"), stand_ins=stand_ins)
+    if begin is not None and only:
+        raise Fault("`--from` and `--only` both say what to do", "give one of the two")
+    loaded = load_asked(run, runs, rehearse=rehearse)
     show(loaded.document, list(loaded.warnings))
+    choice = Choice.of(loaded, only=only, begin=begin)
+    if dry_run:
+        _show_plan(loaded, runs, choice)
+        return
     from stages.progress import Reporter
-    from stages.runner import execute
+    from stages.running.runner import Wishes, execute
 
     tell = Reporter()
-    _introduce(loaded, tell)
-    if rehearse and loaded.compiled is not None and "rehearse" not in loaded.document.data:
-        tell.line("the run has no table `[rehearse]` of small dims: its model is rehearsed as large as it is")
-    folder = execute(loaded, runs, tell)
+    wishes = Wishes(choice, jobs, allow_data_change)
+    folder = execute(loaded, runs, tell, wishes, begin=lambda stages: _introduce(loaded, stages, tell))
+    _say_what_next(loaded, run, runs, folder, tell)
+
+
+def _say_what_next(loaded: Run, run: str, runs: Path, folder: Path, tell: Reporter) -> None:
     report = folder / "report.html"
     if report.is_file():
         tell.line(f"report: {report}")
     where = "" if str(runs) == "runs" else f" --runs {runs}"
-    if rehearse:
+    if loaded.stand_ins is not None:
         tell.line(f"that was the rehearsal; the run itself: nanogen run {run}{where}")
     elif any(s.uses == "pretrain" for s in loaded.stages):
         for command in ("sample", "chat", "serve"):
             tell.line(f"{command + ':':<7} nanogen {command} {run}{where}")
 
 
-def _introduce(run: Run, tell: Reporter) -> None:
-    """The card of the run's model; every model of its stages is proven to be what its source builds."""
+def _show_plan(loaded: Run, runs: Path, choice: Choice) -> None:
+    from stages.running import listing
+    from stages.running.survey import survey
+
+    found = survey(loaded, runs / loaded.name)
+    chosen = choice.stages(loaded, found)
+    show_rows(listing.rows(found), listing.actions(found, choice, chosen))
+    click.echo("nothing was done: this is what the command would do")
+
+
+def _introduce(run: Run, stages: list[Stage], tell: Reporter) -> None:
+    """The card of the run's model; every model of the stages to be done is proven to be what its source builds."""
     if run.compiled is None:
         return
+    if run.stand_ins is not None and "rehearse" not in run.document.data:
+        tell.line("the run has no table `[rehearse]` of small dims: its model is rehearsed as large as it is")
     from nanogen.lowering import prove
     from nanogen.views.card import card
     from runtime import optimizer_memory
 
-    for compiled in {id(s.compiled): s.compiled for s in run.stages if s.compiled is not None}.values():
+    for compiled in {id(s.compiled): s.compiled for s in stages if s.compiled is not None}.values():
         prove(compiled)
     tell.block(card(run.compiled, optimizer_memory))
     tell.line()

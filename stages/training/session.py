@@ -16,6 +16,8 @@ from attrs import define, field, frozen
 
 from nanogen.answers.flops import training
 from nanogen.load import Load
+from runtime.faults import is_out_of_memory
+from runtime.stopping import Stopped
 from stages.choices import at_least, one_of, positive, quiet, setting
 from stages.recipe import Tuned
 
@@ -39,6 +41,12 @@ class SessionSettings(Tuned):
 
     evaluate_every: int = setting(
         "steps between evaluations; 0 is start and end only", default=250, validator=at_least(0), kw_only=True
+    )
+    keep: str = setting(
+        "which weights the stage leaves: the last, or those that its evaluations found best",
+        default="last",
+        validator=one_of("last", "best"),
+        kw_only=True,
     )
     save_minutes: float = quiet("minutes between saves", default=10.0, validator=positive, kw_only=True)
     dtype: str = setting(
@@ -77,6 +85,7 @@ class Session:
     noted: Figures = field(factory=dict, init=False)  # what else the log says of a step
     first: Figures = field(factory=dict, init=False)
     last: Figures = field(factory=dict, init=False)
+    best: Figures = field(factory=dict, init=False)  # its step, and what was judged by
     saved_at: float = field(factory=time.monotonic, init=False)
 
     @classmethod
@@ -115,13 +124,14 @@ class Session:
         state = self.save.state
         self.metrics.cut(state["metrics_bytes"])
         self.seconds, self.flops, self.tokens = state["seconds"], state["flops"], state["tokens"]
-        self.first, self.last = state["first"], state["last"]
+        self.first, self.last, self.best = state["first"], state["last"], state["best"]
         self.work.tell.line(f"going on from the save at step {self.save.step:,} of {self.steps:,}")
 
     # -- the loop
 
     def train(self) -> None:
         trainer, steps = self.trainer, self.steps
+        stop, name = self.work.stop, self.work.name
         if trainer.step == 0:
             self.evaluate()
             self.first = self.last
@@ -129,15 +139,35 @@ class Session:
             self.evaluate()  # its save came first, so the evaluation itself was cut off
         with self.work.tell.bar("training", steps, trainer.step) as bar:
             while trainer.step < steps:
-                result = self.learn()
-                self.log(result)
-                bar.advance(trainer.step, rates(result))
-                if trainer.step < steps and self.due():
-                    self.write_save()
-                    if self.evaluation_due():
-                        self.evaluate()
-        self.write_save()
+                with stop.held():  # a step is made to its end, and saved
+                    result = self.learn()
+                    self.log(result)
+                    bar.advance(trainer.step, rates(result))
+                    leaving, due = stop.now(name, trainer.step), self.due()
+                    if leaving or due or trainer.step == steps:
+                        self.write_save()
+                if leaving:
+                    self.work.tell.line(f"saved at step {trainer.step:,} of {steps:,}")
+                    raise Stopped(stop.asked)
+                if trainer.step < steps and self.evaluation_due():
+                    self.evaluate()
         self.evaluate()
+        self.choose_weights()
+
+    def choose_weights(self) -> None:
+        """Take the weights that the evaluations found best, where the stage is to leave those."""
+        from runtime.checkpoint import save_of
+        from runtime.training import load_weights
+
+        if self.work.settings.keep == "last" or not self.best or self.best["step"] == self.steps:
+            return
+        step = int(self.best["step"])
+        save = save_of(self.work.saves, step)
+        if save is None:
+            self.work.tell.line(f"the save of step {step:,}, the best, is not whole: the last weights are left")
+            return
+        load_weights(self.trainer.model, save.tensors("weights"))
+        self.work.tell.line(f"the weights are those of step {step:,}, the best")
 
     def log(self, result: StepResult) -> None:
         self.seconds += result.seconds
@@ -176,14 +206,24 @@ class Session:
             "tokens": self.tokens,
             "first": self.first,
             "last": self.last,
+            "best": self.best,
         }
-        write_save(self.work.saves, self.trainer.step, self.trainer.groups(), state)
+        best = int(self.best["step"]) if self.best else None
+        write_save(self.work.saves, self.trainer.step, self.trainer.groups(), state, best)
         self.saved_at = time.monotonic()
 
     def evaluate(self) -> None:
-        self.last = self.measure()
-        if not self.last:
+        try:
+            found = self.measure()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            found = {}  # what was learnt is saved, and worth more than this
+            self.work.tell.line(f"step {self.trainer.step:,}: not evaluated, there is not enough memory for it")
+        if not found:
             return
+        self.last = found
+        self.judge()
         self.metrics.log(
             kind="validation",
             step=self.trainer.step,
@@ -192,6 +232,13 @@ class Session:
             **{name: round(value, 6) for name, value in self.last.items()},
         )
         self.work.tell.line(f"step {self.trainer.step:,}: {self.told(self.last)}")
+
+    def judge(self) -> None:
+        """Remember the best of the steps that were saved, by the first figure of the evaluations."""
+        name, value = next(iter(self.last.items()))
+        better = -value if name.startswith("pass_") else value
+        if self.trainer.step and (not self.best or better < self.best["judged"]):
+            self.best = {"step": self.trainer.step, "judged": better}
 
     def result(self) -> dict[str, Any]:
         """What every training stage leaves for later stages and the report."""
@@ -205,7 +252,8 @@ class Session:
             "tokens_per_second": round(self.tokens / max(self.seconds, 1e-9), 1),
             "groups": [attrs.asdict(g) for g in self.trainer.optimizer.groups],
             "environment": {**describe(), "device": self.on.device, "dtype": self.on.dtype},
-            **{name: {"start": self.first[name], "end": value} for name, value in self.last.items()},
+            **({"best_step": int(self.best["step"])} if self.best else {}),
+            **{name: {"start": self.first.get(name, value), "end": value} for name, value in self.last.items()},
         }
 
 

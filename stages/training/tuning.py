@@ -98,9 +98,10 @@ def small_tuning(settings: AnyTuning, small: Small) -> AnyTuning:
     )
 
 
-def outside_tuning(settings: Tuning) -> list[Any]:
+def outside_tuning(settings: Tuning) -> dict[str, Any]:
     """What the optimizer's file says, and the files of the tasks."""
-    return [recipe.digest(settings), *outside_tasks((*settings.tasks, *settings.validation))]
+    data = outside_tasks((*settings.tasks, *settings.validation))
+    return {"optimizer": recipe.digest(settings), "data": data}
 
 
 def tune(work: Work, before: tuple[str, ...]) -> None:
@@ -141,7 +142,7 @@ def tune(work: Work, before: tuple[str, ...]) -> None:
         "conversations": len(loader.conversations),
     }
     work.finish({**sizes, **session.result()})
-    if session.last:
+    if session.first and session.last:
         work.tell.line(f"{_told(session.first)} at the start, {_told(session.last)} at the end")
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from nanogen.text.diagnostics import Refusal
 from stages import evaluate_base
-from stages.runner import execute, survey
+from stages.running.runner import execute
+from stages.running.survey import survey
 from tests.stages.test_core_run import write_bundle
 
 WITH = 'prompts = ["", "The"], tokens = 4'

@@ -10,7 +10,7 @@ import torch
 from runtime.decoding.engine import Engine
 from runtime.decoding.prepack import PrepackedLinear, can_prepack
 from runtime.scoring import Scorer
-from stages.runner import execute
+from stages.running.runner import execute
 from tests.stages.folders import fill
 
 BEFORE = """uses = "evaluate_base"

@@ -18,7 +18,7 @@ from runtime.faults import Fault
 from runtime.tokenizer import Tokenizer
 from stages.catalogue import KINDS
 from stages.choices import setting
-from stages.identity import identity
+from stages.running.identity import facts_of, identity
 from stages.inspection import (
     GIVEN,
     GIVEN_SPECIAL,
@@ -171,7 +171,7 @@ def test_a_mistake_in_a_task_is_told_at_its_key(run_file: Path):
 def test_the_identity_of_a_stage_hangs_on_its_tasks_and_not_on_where_they_lie(run_file: Path):
     def of(text: str) -> str:
         run_file.write_text(text)
-        return identity(load_run(run_file).stages[0], [], 1)
+        return identity(facts_of(load_run(run_file).stages[0], {}, 1))
 
     text = run_file.read_text()
     assert of(text) == of(text.replace("talk.jsonl", "./talk.jsonl"))

@@ -110,12 +110,12 @@ rate = 1e-3
 
 
 def test_an_optimizer_counts_from_the_run_file_and_is_part_of_what_the_stage_is(write_run, tmp_path):
-    from stages.identity import identity
+    from stages.running.identity import facts_of, identity
 
     def base(text: str) -> str:
         (tmp_path / "mine.toml").write_text(text)
         run = write_run(("steps = 6", 'steps = 6, optimizer = "mine.toml"'))
-        return identity(run.stage("base"), [], run.seed)
+        return identity(facts_of(run.stage("base"), {}, run.seed))
 
     first = base(OPTIMIZER)
     assert base(OPTIMIZER) == first

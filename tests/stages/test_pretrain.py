@@ -37,7 +37,7 @@ def test_training_asks_for_the_same_bits_from_the_same_numbers(write_run, told, 
     """Without it compiled code adds an embedding's gradients in the order of its threads; CI compares runs."""
     import torch
 
-    from stages.runner import execute
+    from stages.running.runner import execute
 
     torch.use_deterministic_algorithms(False)
     execute(write_run(), tmp_path / "runs", told[0])
@@ -45,7 +45,7 @@ def test_training_asks_for_the_same_bits_from_the_same_numbers(write_run, told, 
 
 
 def test_flops_are_counted_where_the_dials_stood(write_run, looped, told, tmp_path):
-    from stages.runner import execute
+    from stages.running.runner import execute
 
     run = write_run(looped)
     folder = execute(run, tmp_path / "runs", told[0]) / "base"
@@ -65,7 +65,7 @@ def test_flops_are_counted_where_the_dials_stood(write_run, looped, told, tmp_pa
 
 
 def test_flops_are_those_of_the_rows_that_were_trained_on(write_run, told, tmp_path):
-    from stages.runner import execute
+    from stages.running.runner import execute
 
     run = write_run(("steps = 6", "steps = 1, length = 8"))
     folder = execute(run, tmp_path / "runs", told[0]) / "base"
@@ -76,7 +76,7 @@ def test_flops_are_those_of_the_rows_that_were_trained_on(write_run, told, tmp_p
 
 def test_validation_text_is_encoded_once_for_all_evaluations(write_run, told, tmp_path, monkeypatch):
     from runtime import loader
-    from stages.runner import execute
+    from stages.running.runner import execute
 
     plain, made = loader.validation_batches, []
 

@@ -12,7 +12,7 @@ from nanogen.shelf import find, shipped
 from stages.data.stand_in import folder_of, write_stand_ins
 from stages.load import Run, load_run
 from stages.progress import Reporter
-from stages.runner import execute
+from stages.running.runner import execute
 from stages.tasks.catalogue import TASKS
 from stages.tasks.mixture import TaskSetting
 from tests.stages.folders import fill

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from stages.load import Run, load_run
-from stages.runner import execute, survey
+from stages.running.runner import execute
+from stages.running.survey import survey
 from tests.conftest import LOOPED, RUN
 
 ROAD = """

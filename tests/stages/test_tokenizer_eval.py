@@ -16,7 +16,8 @@ from nanogen.text.diagnostics import Refusal
 from runtime.tokenizer import LONGEST_BLANK, Tokenizer
 from stages import tokenizer_eval
 from stages.load import Run
-from stages.runner import execute, survey
+from stages.running.runner import execute
+from stages.running.survey import survey
 from tests.conftest import RUN
 
 URL = "https://nowhere.invalid/encodings/bytes.tiktoken"

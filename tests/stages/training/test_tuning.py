@@ -15,7 +15,7 @@ from runtime.optimizer import Optimizer
 from stages.artefact import read_artefact
 from stages.load import load_run
 from stages.progress import Reporter
-from stages.runner import execute
+from stages.running.runner import execute
 from stages.trained import find_trained, load_trained
 
 STEPS, LENGTH, ACCUMULATION = 4, 32, 3

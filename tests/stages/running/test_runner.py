@@ -9,7 +9,8 @@ import pytest
 from runtime.faults import Fault
 from runtime.manifest import read_manifest
 from stages.artefact import read_artefact
-from stages.runner import execute, survey
+from stages.running.runner import execute
+from stages.running.survey import survey
 from stages.training import session
 
 
@@ -98,7 +99,7 @@ def test_a_kill_between_save_and_evaluation_loses_no_evaluation(write_run, told,
 
 def test_a_kill_between_the_weights_and_the_manifest_trains_nothing_again(write_run, told, tmp_path):
     """The saves go only once the stage is done, so its end is never the loss of it."""
-    from stages import runner
+    from stages.running import runner
 
     run = write_run()
     with pytest.MonkeyPatch.context() as patch:

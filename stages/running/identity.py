@@ -1,4 +1,4 @@
-"""What a stage's result depends on, as one hash: settings, model, seed, the stages it needs, its code's version.
+"""What a stage's result depends on: settings, model, seed, the stages it needs, its code's version; and one hash of it.
 
 Never where or when it ran, nor how much is printed. Settings that cannot change a result say so in their
 metadata (`result=False`) and are left out.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -15,19 +16,26 @@ import attrs
 from nanogen.compiler import Compiled
 from stages.load import Stage
 
+Facts = dict[str, Any]  # plain JSON
 
-def identity(stage: Stage, needs: list[str], seed: int) -> str:
-    """Return the identity of a stage; `needs` are the identities of its inputs, in order."""
-    facts = {
+
+def facts_of(stage: Stage, needs: Mapping[str, str], seed: int) -> Facts:
+    """All that can change the result of a stage; `needs` are the identities of its inputs, by their names."""
+    return {
         "uses": stage.uses,
         "version": stage.kind.VERSION,
         "settings": result_settings(stage.settings),
-        "needs": needs,
+        "needs": dict(needs),
         "model": model_facts(stage),
         "seed": seed if stage.kind.SEED else None,
-        "outside": outside(stage),
+        "outside": json.loads(json.dumps(outside(stage))),
     }
-    text = json.dumps(facts, sort_keys=True, ensure_ascii=False)
+
+
+def identity(facts: Facts) -> str:
+    """One hash of the facts; a need is its own identity, whatever it is called."""
+    told = {**facts, "needs": list(facts["needs"].values())}
+    text = json.dumps(told, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -61,7 +69,7 @@ def model_digest(compiled: Compiled) -> str:
     return hashlib.sha256((compiled.source + json.dumps(facts)).encode()).hexdigest()
 
 
-def outside(stage: Stage) -> Any:
-    """What a stage reads from outside the run, where its kind says how to tell (`outside(settings)`)."""
+def outside(stage: Stage) -> dict[str, Any]:
+    """What a stage reads from outside the run by what it is called, where its kind says so (`outside(settings)`)."""
     tell = getattr(stage.kind, "outside", None)
-    return tell(stage.settings) if tell is not None else None
+    return tell(stage.settings) if tell is not None else {}

@@ -1,0 +1,1 @@
+"""A run at work: what its stages depend on, what stands of them, and how they are done, stopped and kept."""

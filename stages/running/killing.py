@@ -1,0 +1,72 @@
+"""A run in a process that kills itself at given steps, as a power cut would: `python -m stages.running.killing ORDER`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import attrs
+from attrs import define
+
+from runtime.stopping import Stop
+from stages.load import Run, load_run
+from stages.progress import Reporter
+from stages.running.runner import execute
+from stages.training.session import SessionSettings
+
+NOW = 1e-9  # minutes between saves: one after every step
+
+
+@define
+class Killing(Stop):
+    """Kills the process after a step of a stage, before that step is saved."""
+
+    stage: str = ""
+    step: int = -1
+
+    def now(self, stage: str, step: int) -> bool:
+        if (stage, step) == (self.stage, self.step):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return Stop.now(self, stage, step)
+
+
+def saving_often(run: Run) -> Run:
+    """The run with a save after every step, which changes no result."""
+    stages = [
+        attrs.evolve(stage, settings=attrs.evolve(stage.settings, save_minutes=NOW))
+        if isinstance(stage.settings, SessionSettings)
+        else stage
+        for stage in run.stages
+    ]
+    return attrs.evolve(run, stages=tuple(stages))
+
+
+def do(run: Run, runs: Path, *, full: bool, kill: tuple[str, int] | None = None) -> tuple[int, str]:
+    """Do a rehearsal in a process of its own; returns its exit code, and what it printed."""
+    order = {
+        "run": str(run.path),
+        "stand_ins": str(run.stand_ins),
+        "full": full,
+        "runs": str(runs),
+        "kill": list(kill) if kill is not None else None,
+    }
+    paths = os.pathsep.join(path for path in sys.path if path)
+    command = [sys.executable, "-m", "stages.running.killing", json.dumps(order)]
+    environment = {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def main(order: dict[str, Any]) -> None:
+    run = load_run(Path(order["run"]), stand_ins=Path(order["stand_ins"]), full=order["full"])
+    stage, step = order["kill"] or ("", -1)
+    execute(saving_often(run), Path(order["runs"]), Reporter(), stop=Killing(stage, step))
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))
