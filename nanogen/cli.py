@@ -19,6 +19,7 @@ COMMANDS = {  # name: (module, one line for the list)
     "import": ("nanogen.commands.import_", "Import published weights as a trained model."),
     "data": ("nanogen.commands.data", "Look at the conversations and counts of a run's mixtures."),
     "run": ("nanogen.commands.run", "Run a run file: from text to a model that writes."),
+    "watch": ("nanogen.commands.watch", "Watch a run as it works, in the terminal."),
     "report": ("nanogen.commands.report", "Write the report of a run again, done or not."),
     "sample": ("nanogen.commands.sample", "Let a trained model write."),
     "chat": ("nanogen.commands.chat", "Talk with a trained model in the terminal."),
