@@ -12,7 +12,9 @@ from nanogen.commands.options import runs_option
 @click.command("watch")
 @click.argument("run")
 @runs_option
-@click.option("--once", is_flag=True, help="Print how it stands now, and leave; so it is where nothing can be drawn.")
+@click.option(
+    "--once", is_flag=True, help="Print how it stands now, and leave; so it is where nothing can be drawn."
+)
 @click.option(
     "--hardware",
     metavar="FILE",

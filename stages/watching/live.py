@@ -24,7 +24,9 @@ def live(watch: Watch, console: Console) -> None:
     try:
         with _keys() as left, Live(console=console, screen=True, auto_refresh=False) as shown:
             while sight.state != "done":
-                picture = screen(sight, console.width, height=console.height, hint="q leaves; the run goes on")
+                picture = screen(
+                    sight, console.width, height=console.height, hint="q leaves; the run goes on"
+                )
                 shown.update(picture, refresh=True)
                 if left(PAUSE):
                     break

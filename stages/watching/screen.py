@@ -23,7 +23,12 @@ from stages.watching.watch import Done, Open, Sight
 STATES = {"at work": "green", "done": "bold green", "stopped": "bold yellow", "not begun": "dim"}
 SAMPLE = 400  # characters
 LEAST_SPARK, MOST_SPARK, BESIDE = 10, 60, 50  # characters of a sparkline, and of what stands beside it
-FIXED, BLOCK, SAID_LINES, SAMPLE_LINES = 6, 6, 6, 7  # lines: of title and edges, of a stage at work, of what follows
+FIXED, BLOCK, SAID_LINES, SAMPLE_LINES = (
+    6,
+    6,
+    6,
+    7,
+)  # lines: of title and edges, of a stage at work, of what follows
 NOTHING = "nothing has begun yet"
 
 
@@ -97,7 +102,10 @@ def _open(stage: Open, width: int, *, working: bool) -> Iterator[RenderableType]
     facts = _facts(found) if found is not None else ""
     at = f"at work for {seconds_text(stage.seconds)}" if working else "cut off"
     yield Text.assemble(
-        f"{mark} ", (printable(stage.name), style), "  ", (facts or at if working else f"{at}  {facts}", "dim")
+        f"{mark} ",
+        (printable(stage.name), style),
+        "  ",
+        (facts or at if working else f"{at}  {facts}", "dim"),
     )
     if found is None:
         return
@@ -131,7 +139,9 @@ def _figures(found: Progress, width: int) -> Iterator[Text]:
     spark = max(LEAST_SPARK, min(MOST_SPARK, width - BESIDE))
     if found.values:
         name = f"  {spelled(found.shown):<12}"
-        yield Text.assemble(name, (f"{found.values[-1]:<9.4f}", "bold"), (sparkline(found.values, spark), "cyan"))
+        yield Text.assemble(
+            name, (f"{found.values[-1]:<9.4f}", "bold"), (sparkline(found.values, spark), "cyan")
+        )
     if found.validation is not None and found.validation[1]:
         step, figures = found.validation
         told = ", ".join(

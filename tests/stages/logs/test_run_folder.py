@@ -70,7 +70,10 @@ def test_a_run_is_found_by_its_name_its_folder_or_its_file(tmp_path):
     assert find_run("mine", runs).folder == find_run(str(runs / "mine"), runs).folder == runs / "mine"
     found = find_run(str(tmp_path / "mine.toml"), runs)
     assert (found.folder, found.planned) == (runs / "mine", ("first", "next"))
-    assert find_run("quickstart", runs).planned[:2] == ("corpus", "tokenizer")  # not begun, but its file is known
+    assert find_run("quickstart", runs).planned[:2] == (
+        "corpus",
+        "tokenizer",
+    )  # not begun, but its file is known
     with pytest.raises(Fault, match="there is no run `mien`") as caught:
         find_run("mien", runs)
     assert "`mine`" in caught.value.help

@@ -81,5 +81,7 @@ def test_events_of_a_log_that_is_cut_back_are_those_that_are_left(tmp_path):
 
 
 def test_lines_that_are_no_events_are_left_out(tmp_path):
-    (tmp_path / METRICS).write_bytes(b'{"kind": "step"}\n\xff\n[]\n\n' + json.dumps({"a": 1}).encode() + b"\n")
+    (tmp_path / METRICS).write_bytes(
+        b'{"kind": "step"}\n\xff\n[]\n\n' + json.dumps({"a": 1}).encode() + b"\n"
+    )
     assert LogTail(tmp_path).read() == [{"kind": "step"}, {"a": 1}]
