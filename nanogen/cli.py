@@ -20,6 +20,7 @@ COMMANDS = {  # name: (module, one line for the list)
     "data": ("nanogen.commands.data", "Look at the conversations and counts of a run's mixtures."),
     "run": ("nanogen.commands.run", "Run a run file: from text to a model that writes."),
     "watch": ("nanogen.commands.watch", "Watch a run as it works, in the terminal."),
+    "compare": ("nanogen.commands.compare", "Compare runs: their curves, and which is ahead."),
     "report": ("nanogen.commands.report", "Write the report of a run again, done or not."),
     "sample": ("nanogen.commands.sample", "Let a trained model write."),
     "chat": ("nanogen.commands.chat", "Talk with a trained model in the terminal."),
@@ -78,6 +79,8 @@ def cli() -> None:
     nanogen graph saint_iberis_d20 -o model.svg  a picture of it
     nanogen flops looped --dial r=1,4,16         what it costs at several numbers of turns
     nanogen run quickstart                       train a small model from start to report
+    nanogen watch quickstart                     how far it is, while it works
+    nanogen compare one two -o curves.svg        curves of several runs, and which is ahead
     nanogen sample quickstart -p "The function"  let it write
     nanogen chat quickstart                      talk with it
     nanogen serve quickstart                     a chat page, and an API that tools speak

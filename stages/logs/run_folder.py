@@ -77,7 +77,7 @@ class RunFolder:
             inner = [Path(found.path) for found in os.scandir(self.folder) if found.is_dir()]
         except OSError:
             return []
-        begun = [p for p in inner if p.name[0] != "." and ((p / WORK).is_file() or (p / NAME).is_file())]
+        begun = [p for p in inner if p.name[0] != "." and is_stage(p)]
         stages = [StageFolder(p.name, p, read_manifest(p)) for p in begun]
         places = {name: place for place, name in enumerate(self.planned)}
         return sorted(stages, key=lambda s: (places.get(s.name, len(places)), not s.done, s.started, s.name))
@@ -115,10 +115,15 @@ def find_run(name: str, runs: Path) -> RunFolder:
     raise Fault(f"there is no run `{name}` in `{runs}`", nearest(name, known) if known else "name its folder")
 
 
+def is_stage(path: Path) -> bool:
+    """Whether a stage was begun in a folder."""
+    return (path / WORK).is_file() or (path / NAME).is_file()
+
+
 def _is_run(path: Path) -> bool:
     try:
         return path.is_dir() and any(
-            inner.name in (LOCK, LOG) or (inner / NAME).is_file() or (inner / WORK).is_file()
+            inner.name in (LOCK, LOG) or is_stage(inner)
             for inner in path.iterdir()
         )
     except OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from math import isfinite
 from statistics import median
@@ -68,7 +69,7 @@ def progress(events: Sequence[Event]) -> Progress:
 
 def _rates(events: Sequence[Event], over: str, what: str) -> list[float]:
     """How much of `what` passed for each `over`, between neighbours."""
-    pairs = zip(events, events[1:], strict=False)
+    pairs = itertools.pairwise(events)
     known = [(a, b) for a, b in pairs if all(key in e for e in (a, b) for key in (over, what))]
     return [(b[what] - a[what]) / (b[over] - a[over]) for a, b in known if b[over] > a[over]]
 

@@ -24,7 +24,9 @@ def begin(folder, name: str, *, done: bool = False):
 
 def test_a_folder_where_nothing_has_begun_has_no_stages(tmp_path):
     run = RunFolder(tmp_path / "none", ("a", "b"))
-    assert run.stages() == [] and run.pending([]) == ["a", "b"] and not run.at_work([])
+    assert run.stages() == []
+    assert run.pending([]) == ["a", "b"]
+    assert not run.at_work([])
     (tmp_path / "empty").mkdir()
     assert RunFolder(tmp_path / "empty").stages() == []
 

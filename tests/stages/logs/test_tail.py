@@ -49,7 +49,8 @@ def test_another_file_under_its_name_is_read_from_its_start(tmp_path):
     path.rename(tmp_path / "aside")
     assert tail.read() == tail.lines == []
     path.write_bytes(b"ONE\ntwo\nthree\n")
-    assert tail.lines == [] and tail.read() == [b"ONE", b"two", b"three"]
+    assert tail.lines == []
+    assert tail.read() == [b"ONE", b"two", b"three"]
 
 
 def test_events_have_their_times_also_where_those_come_later(tmp_path):

@@ -30,7 +30,8 @@ def test_a_log_that_has_only_begun_tells_what_it_is_of():
 def test_speed_and_time_left_are_those_of_recent_steps():
     found = progress([BEGIN, *(step(n, 1000 + n) for n in range(0, 50, 10))])
     assert found.step == 41
-    assert found.tokens_per_second == 128 and found.flops_per_second == 2000
+    assert found.tokens_per_second == 128
+    assert found.flops_per_second == 2000
     assert found.left == 59  # a step takes a second of the wall, in which it trains for half
 
 
@@ -63,7 +64,8 @@ def test_what_evaluations_found_is_told_with_its_step():
         for n in (0, 1)
     ]
     found = progress([BEGIN, *checks])
-    assert found.validation == (1, {"bits_per_byte": 1.0}) and found.validated == (2.0, 1.0)
+    assert found.validation == (1, {"bits_per_byte": 1.0})
+    assert found.validated == (2.0, 1.0)
 
 
 def test_a_log_without_times_or_with_a_loss_that_is_no_number_is_read_too():

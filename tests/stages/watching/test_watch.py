@@ -33,7 +33,8 @@ def seen(run: Path, *planned: str, hardware: str | None = None) -> str:
 
 def test_a_run_where_nothing_has_begun(tmp_path):
     text = seen(tmp_path / "run", "corpus", "base")
-    assert "nothing has begun yet" in text and "then: corpus, base" in text
+    assert "nothing has begun yet" in text
+    assert "then: corpus, base" in text
 
 
 def test_a_stage_at_work_has_its_block_and_those_that_are_done_a_line(tmp_path):
@@ -43,7 +44,9 @@ def test_a_stage_at_work_has_its_block_and_those_that_are_done_a_line(tmp_path):
     with at_work(run):
         text = seen(run, "corpus", "base", "sft")
     done = next(line for line in text.splitlines() if "corpus" in line)
-    assert done.split()[:3] == ["✓", "corpus", "dataset"] and "1 min 05 s" in done and "12 documents" in done
+    assert done.split()[:3] == ["✓", "corpus", "dataset"]
+    assert "1 min 05 s" in done
+    assert "12 documents" in done
     for wanted in (
         "run  at work",
         "3M parameters",
@@ -54,7 +57,9 @@ def test_a_stage_at_work_has_its_block_and_those_that_are_done_a_line(tmp_path):
         "then: sft",
     ):
         assert wanted in text, wanted
-    assert "loss        4.0200" in text and "4.5000 bits per byte at step 0" in text and "█" in text
+    assert "loss        4.0200" in text
+    assert "4.5000 bits per byte at step 0" in text
+    assert "█" in text
 
 
 def test_a_share_of_the_peak_is_told_where_the_peak_is_known_and_never_as_zero(tmp_path):
@@ -63,7 +68,8 @@ def test_a_share_of_the_peak_is_told_where_the_peak_is_known_and_never_as_zero(t
     make_open(tmp_path / "b", "base", steps=9, gpu=H100, flops=10**7)
     assert "MFU 2.02e-06% of h100x8" in seen(tmp_path / "b")
     make_open(tmp_path / "c", "base", steps=9)
-    assert "2 TFLOP/s" in seen(tmp_path / "c") and "MFU" not in seen(tmp_path / "c")
+    assert "2 TFLOP/s" in seen(tmp_path / "c")
+    assert "MFU" not in seen(tmp_path / "c")
     assert "MFU" not in seen(tmp_path / "c", hardware="laptop_cpu")  # whose bfloat16 is not native
     assert "MFU 3.2% of dgx_spark" in seen(tmp_path / "c", hardware="dgx_spark")
 
@@ -71,7 +77,9 @@ def test_a_share_of_the_peak_is_told_where_the_peak_is_known_and_never_as_zero(t
 def test_a_run_that_was_cut_off_is_not_at_work(tmp_path):
     make_open(tmp_path / "run", "base", steps=50)
     text = seen(tmp_path / "run")
-    assert "run  stopped" in text and "base  cut off" in text and "left" not in text
+    assert "run  stopped" in text
+    assert "base  cut off" in text
+    assert "left" not in text
 
 
 def test_a_look_goes_on_where_the_last_one_was_and_back_where_the_log_was_cut(tmp_path):
@@ -110,7 +118,8 @@ def test_samples_and_the_end_of_the_log_are_shown(tmp_path):
     make_done(run, "rl", "rl", {"samples": 8})  # a count of them
     (run / "run.log").write_text("".join(f"line {n}\n\n" for n in range(5000)))
     text = seen(run)
-    assert "sample of evaluation" in text and "The cat" in text
+    assert "sample of evaluation" in text
+    assert "The cat" in text
     assert [f"line {n}" in text for n in (4995, 4996, 4999)] == [False, True, True]
     assert last_lines(run / "none.log", 3) == ()
 
@@ -127,7 +136,8 @@ def test_on_a_low_terminal_the_stage_at_work_stays(tmp_path, height):
         console.print(screen(Watch(RunFolder(run)).look(), 80, height=height, hint="q leaves"))
     lines = captured.get().rstrip("\n").split("\n")
     assert len(lines) <= height
-    assert any("step 5 of 100" in line for line in lines) and "q leaves" in lines[-1]
+    assert any("step 5 of 100" in line for line in lines)
+    assert "q leaves" in lines[-1]
 
 
 def test_in_a_terminal_it_is_drawn_until_q_and_ends_by_itself_once_the_run_is_done(tmp_path):
