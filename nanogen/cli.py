@@ -21,6 +21,7 @@ COMMANDS = {  # name: (module, one line for the list)
     "run": ("nanogen.commands.run", "Run a run file: from text to a model that writes."),
     "watch": ("nanogen.commands.watch", "Watch a run as it works, in the terminal."),
     "compare": ("nanogen.commands.compare", "Compare runs: their curves, and which is ahead."),
+    "track": ("nanogen.commands.track", "Send the log of a run to TensorBoard or Weights & Biases."),
     "report": ("nanogen.commands.report", "Write the report of a run again, done or not."),
     "sample": ("nanogen.commands.sample", "Let a trained model write."),
     "chat": ("nanogen.commands.chat", "Talk with a trained model in the terminal."),
