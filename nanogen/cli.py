@@ -22,6 +22,9 @@ COMMANDS = {  # name: (module, one line for the list)
     "status": ("nanogen.commands.status", "Show what stands of a run, and why anything is stale."),
     "verify": ("nanogen.commands.verify", "Prove that a run goes on to the bit after a kill."),
     "clean": ("nanogen.commands.clean", "Remove old results of a run."),
+    "watch": ("nanogen.commands.watch", "Watch a run as it works, in the terminal."),
+    "compare": ("nanogen.commands.compare", "Compare runs: their curves, and which is ahead."),
+    "track": ("nanogen.commands.track", "Send the log of a run to TensorBoard or Weights & Biases."),
     "report": ("nanogen.commands.report", "Write the report of a run again, done or not."),
     "sample": ("nanogen.commands.sample", "Let a trained model write."),
     "chat": ("nanogen.commands.chat", "Talk with a trained model in the terminal."),
@@ -81,6 +84,8 @@ def cli() -> None:
     nanogen flops looped --dial r=1,4,16         what it costs at several numbers of turns
     nanogen run quickstart                       train a small model from start to report
     nanogen status quickstart                    what stands of it, and why anything is stale
+    nanogen watch quickstart                     how far it is, while it works
+    nanogen compare one two -o curves.svg        curves of several runs, and which is ahead
     nanogen sample quickstart -p "The function"  let it write
     nanogen chat quickstart                      talk with it
     nanogen serve quickstart                     a chat page, and an API that tools speak

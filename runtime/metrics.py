@@ -1,4 +1,8 @@
-"""`metrics.jsonl`: one line an event, append-only, without gaps or doubles across a resume."""
+"""The log of a stage: `metrics.jsonl`, one line an event, append-only, without gaps or doubles across a resume.
+
+What a clock measured stands beside it in `clock.jsonl`, so that the metrics of a run that was cut off and went on are
+those of one that was not, byte for byte. Knows nothing of who logs what.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,12 @@ from typing import Any
 
 from attrs import define
 
+METRICS, CLOCK = "metrics.jsonl", "clock.jsonl"  # in a stage's folder
+
 
 @define
 class Metrics:
-    """The log of one stage. A save records `size`; going on from it cuts the log back to there."""
+    """A log file. A save records `size`; going on from it cuts the log back to there."""
 
     path: Path
 
@@ -23,7 +29,7 @@ class Metrics:
     def cut(self, size: int) -> None:
         """Forget what was logged after a save that is being resumed."""
         with self.path.open("ab") as file:
-            file.truncate(size)
+            file.truncate(min(size, self.size))
 
     def log(self, **event: Any) -> None:
         line = json.dumps(event, ensure_ascii=False) + "\n"
@@ -40,12 +46,28 @@ class Metrics:
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The events of a log; a last line that was cut off by a crash is left out."""
-    if not path.exists():
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
         return []
-    events = []
-    for line in path.read_text().split("\n"):
-        try:
-            events.append(json.loads(line))
-        except ValueError:
-            continue
-    return events
+    found = (parsed(line) for line in text.split("\n"))
+    return [event for event in found if event is not None]
+
+
+def parsed(line: str) -> dict[str, Any] | None:
+    """The event of a line, or None where it holds no whole one."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """The events of a stage's folder, each with what a clock measured of it: the same kind at the same step."""
+    times = {_key(line): line for line in read_metrics(folder / CLOCK)}
+    return [{**event, **times.get(_key(event), {})} for event in read_metrics(folder / METRICS)]
+
+
+def _key(event: dict[str, Any]) -> tuple[Any, Any]:
+    return event.get("kind"), event.get("step")

@@ -37,7 +37,7 @@ class Section:
     picture: str = ""  # SVG
 
 
-def as_html(title: str, sections: list[Section]) -> str:
+def as_html(title: str, sections: list[Section], *, about: str = ABOUT) -> str:
     """One page that needs nothing from elsewhere."""
     body = "\n".join(_section(s) for s in sections)
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -46,7 +46,7 @@ def as_html(title: str, sections: list[Section]) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n"
-        f'<body><h1>{escape(title)}</h1><p class="about">{ABOUT}</p>\n{body}\n</body></html>\n'
+        f'<body><h1>{escape(title)}</h1><p class="about">{about}</p>\n{body}\n</body></html>\n'
     )
 
 

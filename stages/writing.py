@@ -10,6 +10,7 @@ from runtime.decoding.generation import answers
 from runtime.decoding.request import Request, Sampling
 from runtime.dials import Dials
 from stages.artefact import Artefact
+from stages.printable import printable
 
 
 def write(
@@ -39,8 +40,3 @@ def write(
     ]
     engine = Engine(artefact.model, artefact.compiled.blueprint)
     return [[printable(tokenizer.decode(ids)) for ids in rows] for rows in answers(engine, requests)]
-
-
-def printable(text: str) -> str:
-    """A model may write anything: control characters would reach a terminal as commands."""
-    return "".join(c if c in "\n\t" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

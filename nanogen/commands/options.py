@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from nanogen.compiler import Compiled, compile_file
-from nanogen.language.spec import read_override
-from nanogen.shelf import find
+if TYPE_CHECKING:
+    from nanogen.compiler import Compiled
 
 
 def _overrides(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+    if not values:
+        return {}
+    from nanogen.language.spec import read_override
+
     found: dict[str, Any] = {}
     try:
         for name, value in map(read_override, values):
@@ -92,6 +95,9 @@ dtype_option = click.option(
 
 def compile_spec(name: str, overrides: dict[str, Any]) -> Compiled:
     """Compile a spec that the user named by path or by the name it ships under."""
+    from nanogen.compiler import compile_file
+    from nanogen.shelf import find
+
     path = find(name, "model")
     return compile_file(path, overrides, name=_printed(path))
 

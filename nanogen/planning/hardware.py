@@ -32,6 +32,9 @@ class Hardware:
     """Devices that are all alike: fields are keys of the file."""
 
     about: str
+    names: tuple[
+        str, ...
+    ] = ()  # of the device, as torch gives them: how a run that is watched is known to be on it
     device: str = field(validator=one_of(*DEVICES))
     count: int = field(default=1, validator=at_least(1))  # devices of one machine
     machines: int = field(default=1, validator=at_least(1))

@@ -71,6 +71,7 @@ class Session:
     save_minutes: float
     save: Save | None
     metrics: Metrics
+    clock: Metrics  # what a clock measured of the same events
     steps: int = field(default=0, init=False)
     logged_every: int = field(default=LOGGED_EVERY, init=False)  # steps
     trainer: Trainer = field(init=False)
@@ -92,11 +93,11 @@ class Session:
     def begin(cls, work: Work) -> Session:
         """Find out how far the stage has come: its newest whole save, and the log."""
         from runtime.checkpoint import newest_save
-        from runtime.metrics import Metrics
+        from runtime.metrics import CLOCK, METRICS, Metrics
 
         save = newest_save(work.saves, work.tell.line)
-        settings, metrics = work.settings, Metrics(work.folder / "metrics.jsonl")
-        return cls(work, settings.evaluate_every, settings.save_minutes, save, metrics)
+        settings, logs = work.settings, (Metrics(work.folder / name) for name in (METRICS, CLOCK))
+        return cls(work, settings.evaluate_every, settings.save_minutes, save, *logs)
 
     @property
     def begun_in(self) -> str | None:
@@ -119,10 +120,12 @@ class Session:
         self.trainer, self.steps, self.on = trainer, steps, machine
         if self.save is None:
             self.metrics.cut(0)
+            self.clock.cut(0)
             return
         trainer.restore(self.save.step, {name: self.save.tensors(name) for name in GROUPS})
         state = self.save.state
         self.metrics.cut(state["metrics_bytes"])
+        self.clock.cut(state.get("clock_bytes", 0))  # saves of before had no clock
         self.seconds, self.flops, self.tokens = state["seconds"], state["flops"], state["tokens"]
         self.first, self.last, self.best = state["first"], state["last"], state["best"]
         self.work.tell.line(f"going on from the save at step {self.save.step:,} of {self.steps:,}")
@@ -132,6 +135,8 @@ class Session:
     def train(self) -> None:
         trainer, steps = self.trainer, self.steps
         stop, name = self.work.stop, self.work.name
+        if not self.metrics.size:
+            self.log_begin()
         if trainer.step == 0:
             self.evaluate()
             self.first = self.last
@@ -180,12 +185,38 @@ class Session:
                 loss=round(result.loss, 6),
                 tokens=self.tokens,
                 rate=round(result.rate, 6),
-                tokens_per_second=round(result.tokens / result.seconds, 1),
-                seconds=round(self.seconds, 3),
                 flops=self.flops,
                 **{name: round(value, 6) for name, value in self.noted.items()},
                 **({"dials": mean_dials(result.dials)} if result.dials[0] else {}),
             )
+            self.log_time("step", result.step, tokens_per_second=round(result.tokens / result.seconds, 1))
+
+    def log_begin(self) -> None:
+        """What the log is of, for whoever watches it grow; said once, and not again by a run that goes on."""
+        from runtime.device import describe
+
+        self.metrics.log(
+            kind="begin",
+            steps=self.steps,
+            parameters=sum(group.parameters for group in self.trainer.optimizer.groups),
+            step_flops=self.step_flops(),
+            device=self.on.device,
+            gpu=describe().get("gpu") if self.on.device == "cuda" else None,
+            dtype=self.on.dtype,
+        )
+
+    def step_flops(self) -> int | None:
+        """FLOPs of a step where all cost the same: no dial is drawn, and rows are as long as the loader's."""
+        from runtime.training import StepResult
+
+        trainer = self.trainer
+        if trainer.dials or trainer.loader is None:
+            return None
+        return self.count(StepResult(0, 0.0, 0, 0.0, 1.0, ({},) * trainer.accumulation))
+
+    def log_time(self, kind: str, step: int, **measured: float) -> None:
+        at = round(time.time(), 3)
+        self.clock.log(kind=kind, step=step, seconds=round(self.seconds, 3), at=at, **measured)
 
     def evaluation_due(self) -> bool:
         return bool(self.evaluate_every) and self.trainer.step % self.evaluate_every == 0
@@ -198,9 +229,11 @@ class Session:
         from runtime.checkpoint import write_save
 
         self.metrics.sync()
+        self.clock.sync()
         state = {
             "dtype": self.on.dtype,
             "metrics_bytes": self.metrics.size,
+            "clock_bytes": self.clock.size,
             "seconds": self.seconds,
             "flops": self.flops,
             "tokens": self.tokens,
@@ -228,9 +261,10 @@ class Session:
             kind="validation",
             step=self.trainer.step,
             tokens=self.tokens,
-            seconds=round(self.seconds, 3),
+            flops=self.flops,
             **{name: round(value, 6) for name, value in self.last.items()},
         )
+        self.log_time("validation", self.trainer.step)
         self.work.tell.line(f"step {self.trainer.step:,}: {self.told(self.last)}")
 
     def judge(self) -> None:

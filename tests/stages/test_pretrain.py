@@ -89,3 +89,26 @@ def test_validation_text_is_encoded_once_for_all_evaluations(write_run, told, tm
     assert made.count("of training") == 1  # `evaluate_base` names its splits
     lines = (folder / "metrics.jsonl").read_text().splitlines()
     assert sum(json.loads(line)["kind"] == "validation" for line in lines) == 3
+
+
+@pytest.mark.parametrize("model", ["plain", "looped"])
+def test_a_log_begins_with_what_it_is_of(write_run, looped, told, tmp_path, model):
+    """A step of a model whose dials are drawn costs now more, now less: its log says no figure."""
+    from stages.runner import execute
+
+    run = write_run(*([looped] if model == "looped" else []))
+    folder = execute(run, tmp_path / "runs", told[0]) / "base"
+    first, *others = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert "begin" not in {event["kind"] for event in others}
+    step = training_per_token(run.compiled.graph, 16) * 64
+    assert first == {
+        "kind": "begin",
+        "steps": 6,
+        "parameters": run.compiled.blueprint["count"],
+        "step_flops": step if model == "plain" else None,
+        "device": first["device"],
+        "gpu": first["gpu"],
+        "dtype": "float32",
+    }
+    if model == "plain":
+        assert others[-1]["flops"] == 6 * step

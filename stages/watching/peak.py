@@ -1,0 +1,33 @@
+"""The peak of the device that a log names: of a hardware file that was asked for, or of the one that lists its name."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from attrs import frozen
+
+from nanogen.planning.hardware import Hardware, load_hardware
+from nanogen.shelf import find, shipped
+
+
+@frozen
+class Peak:
+    """What one device could do, and the name of the file that says so."""
+
+    flops_per_second: float
+    named: str
+
+
+@cache
+def peak(gpu: str | None, dtype: str, asked: str | None) -> Peak | None:
+    """None where nobody knows: a share of a made-up peak says nothing. `gpu` is as torch names it, with a count."""
+    for name in (asked,) if asked else shipped("hardware") if gpu else ():
+        hardware = load_hardware(find(name, "hardware"), name)
+        if asked or (gpu or "").partition(" x ")[2] in hardware.names:
+            speed = _speed(hardware, dtype)
+            return Peak(speed, name) if speed is not None else None
+    return None
+
+
+def _speed(hardware: Hardware, dtype: str) -> float | None:
+    return hardware.peak.bfloat16 if dtype == "bfloat16" else hardware.peak.float32
