@@ -13,6 +13,8 @@ from typing import Any
 import attrs
 from attrs import define
 
+from runtime.atomic import write_bytes
+from runtime.manifest import to_json
 from runtime.stopping import Stop
 from stages.load import Run, load_run
 from stages.progress import Reporter
@@ -24,12 +26,15 @@ NOW = 1e-9  # minutes between saves: one after every step
 
 @define
 class Killing(Stop):
-    """Kills the process after a step of a stage, before that step is saved."""
+    """Kills the process after a step of a stage, before that step is saved; writes every step down, where asked to."""
 
     stage: str = ""
     step: int = -1
+    steps: Path | None = None
 
     def now(self, stage: str, step: int) -> bool:
+        if self.steps is not None:
+            write_bytes(self.steps, to_json({"stage": stage, "step": step}))
         if (stage, step) == (self.stage, self.step):
             os.kill(os.getpid(), signal.SIGKILL)
         return Stop.now(self, stage, step)
@@ -46,15 +51,20 @@ def saving_often(run: Run) -> Run:
     return attrs.evolve(run, stages=tuple(stages))
 
 
-def do(run: Run, runs: Path, *, full: bool, kill: tuple[str, int] | None = None) -> tuple[int, str]:
-    """Do a rehearsal in a process of its own; returns its exit code, and what it printed."""
-    order = {
+def order_of(run: Run, runs: Path, *, full: bool, kill: tuple[str, int] | None = None) -> dict[str, Any]:
+    """What the process is told."""
+    return {
         "run": str(run.path),
         "stand_ins": str(run.stand_ins),
         "full": full,
         "runs": str(runs),
         "kill": list(kill) if kill is not None else None,
     }
+
+
+def do(run: Run, runs: Path, *, full: bool, kill: tuple[str, int] | None = None) -> tuple[int, str]:
+    """Do a rehearsal in a process of its own; returns its exit code, and what it printed."""
+    order = order_of(run, runs, full=full, kill=kill)
     paths = os.pathsep.join(path for path in sys.path if path)
     command = [sys.executable, "-m", "stages.running.killing", json.dumps(order)]
     environment = {**os.environ, "PYTHONPATH": paths}
@@ -65,7 +75,8 @@ def do(run: Run, runs: Path, *, full: bool, kill: tuple[str, int] | None = None)
 def main(order: dict[str, Any]) -> None:
     run = load_run(Path(order["run"]), stand_ins=Path(order["stand_ins"]), full=order["full"])
     stage, step = order["kill"] or ("", -1)
-    execute(saving_often(run), Path(order["runs"]), Reporter(), stop=Killing(stage, step))
+    stop = Killing(stage, step, Path(order["steps"]) if "steps" in order else None)
+    execute(saving_often(run), Path(order["runs"]), Reporter(), stop=stop)
 
 
 if __name__ == "__main__":

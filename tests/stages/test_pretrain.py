@@ -94,7 +94,7 @@ def test_validation_text_is_encoded_once_for_all_evaluations(write_run, told, tm
 @pytest.mark.parametrize("model", ["plain", "looped"])
 def test_a_log_begins_with_what_it_is_of(write_run, looped, told, tmp_path, model):
     """A step of a model whose dials are drawn costs now more, now less: its log says no figure."""
-    from stages.runner import execute
+    from stages.running.runner import execute
 
     run = write_run(*([looped] if model == "looped" else []))
     folder = execute(run, tmp_path / "runs", told[0]) / "base"
