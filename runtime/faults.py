@@ -12,3 +12,7 @@ class Fault(Exception):
         super().__init__(message)
         self.message = message
         self.help = help
+
+
+class Absent(Fault):
+    """What is named is all right, and is not on this machine."""

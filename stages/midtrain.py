@@ -12,6 +12,7 @@ from attrs import frozen
 
 from nanogen.structure import Count, Formulas
 from stages.choices import one_of, positive, setting
+from stages.unread import Idle, idle_of_length
 from stages.training.tuning import Tuning, check_tuning, outside_tuning, small_tuning, tune
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ class Settings(Tuning):
     schedule: Formulas | None = setting(
         "other laws of the optimizer's schedule, by their names there", default=None, kw_only=True
     )
+
+
+def idle(settings: Settings) -> Idle:
+    return idle_of_length(settings)
 
 
 def check(settings: Settings, compiled: Compiled | None) -> None:

@@ -183,9 +183,19 @@ def settle(settings: Any, compiled: Compiled, length: Horizon | None = None) -> 
     with told(spec):
         found = settling.settle(spec, compiled.graph, length)
         schedule = Schedule(length.steps, found.rate, found.momentum, found.decay)
+    _check_groups(settings, found)
     for parameter in compiled.blueprint["parameters"]:
         _check_matrix(found, parameter["path"], parameter["shape"])
     return Recipe(found, schedule, settings.rate_scale)
+
+
+def _check_groups(settings: Tuned, settled: Settled) -> None:
+    """A rate or a decay of a group that takes nothing of this model would change nothing."""
+    filled = {group.name for group in settled.groups if group.paths}
+    for setting in ("rates", "decays"):
+        for name in (getattr(settings, setting) or {}).keys() - filled:
+            message = f"`{setting}` has `{name}`, and the model has no parameter of that group"
+            raise Fault(message, f"groups that have some: {', '.join(f'`{one}`' for one in sorted(filled))}")
 
 
 def _check_matrix(settled: Settled, path: str, shape: list[int]) -> None:

@@ -29,10 +29,11 @@ from stages import recipe
 from stages.artefact import Artefact, read_artefact, write_artefact
 from stages.choices import at_least, positive, quiet, setting
 from stages.tasks.catalogue import task_entry
-from stages.tasks.mixture import TaskSetting, check_tasks, make_mixture, outside_tasks
+from stages.tasks.mixture import TaskFault, TaskSetting, check_tasks, make_mixture, outside_tasks
 from stages.tasks.task import Example, Scored
 from stages.training.session import Figures, Session, SessionSettings, falling
 from stages.training.start import make_trainer
+from stages.unread import Idle, idle_of_length
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
@@ -85,15 +86,24 @@ class Settings(SessionSettings):
             raise ValueError("`tasks` is empty: there is nothing to learn from")
 
 
+def idle(settings: Settings) -> Idle:
+    found = idle_of_length(settings)
+    if not settings.validation:
+        found["evaluate_samples"] = ("there is nothing to evaluate on", "name a mixture as `validation`")
+    return found
+
+
 def check(settings: Settings, compiled: Compiled | None) -> None:
     """The mixtures say what is missing, and must be of questions that can be marked."""
-    for tasks in filter(None, (settings.tasks, settings.validation)):
-        check_tasks(tasks)
-        for wanted in tasks:
+    for name, tasks in (("tasks", settings.tasks), ("validation", settings.validation)):
+        for row, wanted in enumerate(tasks):
             if task_entry(wanted.task).kind != "generative":
-                raise Fault(
-                    f"`tasks` has `{wanted.task}`, which has no answers to write", "leave it to `sft`"
-                )
+                message = f"`{wanted.task}` has no answers to write"
+                raise TaskFault(name, row, message, "leave it to `sft`")
+        check_tasks(tasks, setting=name)
+    if compiled is not None:  # how many steps there are, the questions say: laws are held to one as they are to many
+        drawn = settings.questions * settings.samples * settings.tokens
+        recipe.settle(settings, compiled, recipe.fixed(settings.steps or 1, drawn, compiled))
 
 
 def rehearsal(settings: Settings, small: Small) -> Settings:

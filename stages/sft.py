@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from stages.choices import at_least, setting
+from stages.unread import Idle, idle_of_length
 from stages.training.tuning import Tuning, check_tuning, outside_tuning, small_tuning, tune
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ class Settings(Tuning):
     rate_scale: float = setting(
         "what all learning rates are multiplied by", default=0.02, validator=at_least(0), kw_only=True
     )
+
+
+def idle(settings: Settings) -> Idle:
+    return idle_of_length(settings)
 
 
 def check(settings: Settings, compiled: Compiled | None) -> None:

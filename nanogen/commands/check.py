@@ -55,7 +55,7 @@ def check_file(name: str, overrides: dict) -> tuple[Document, list[Diagnostic]]:
     try:
         path = _path(name)
         document, faults = read_document(path, name)
-        if not faults and document.data.get("kind") == "run":
+        if not faults and ("stage" in document.data or document.data.get("kind") == "run"):
             if overrides:
                 raise click.UsageError("`--set` is for specs: a run has a table `[set]`")
             from stages.load import load_run  # a spec does not pay for it

@@ -17,12 +17,12 @@ def find_files(paths: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
         if path.is_dir():
             inside = sorted(file for file in path.rglob("*") if file.suffix in suffixes and file.is_file())
             if not inside:
-                raise Fault(f"`{path}` has no file that ends in {kinds}")
+                raise Fault(f"`{path}` has no file that ends in {kinds}", "name a folder that has some")
             found += inside
         elif not path.is_file():
             raise Fault(f"there is no file `{path}`", "check the path; it counts from the run file")
         elif path.suffix not in suffixes:
-            raise Fault(f"`{path}` does not end in {kinds}")
+            raise Fault(f"`{path}` does not end in {kinds}", f"name a file of that kind, or a folder of them: {kinds}")
         else:
             found.append(path)
     return found

@@ -78,8 +78,7 @@ def check_tuning(settings: Tuning, compiled: Compiled | None) -> None:
         cut(settings.batch_tokens, length, settings.rows)
         recipe.settle(settings, compiled, recipe.fixed(settings.steps or 1, settings.batch_tokens, compiled))
     check_tasks(settings.tasks)
-    if settings.validation:
-        check_tasks(settings.validation)
+    check_tasks(settings.validation, setting="validation")
 
 
 def small_tuning(settings: AnyTuning, small: Small) -> AnyTuning:
