@@ -17,6 +17,7 @@ from nanogen.structure import Count
 from runtime.faults import Fault
 from stages.choices import one_of, positive, quiet, setting, share
 from stages.data.place import DataPlace
+from stages.footprint import Footprint
 from stages.data.shards import CORPORA, Shards, find_shards, names_of_shards
 from stages.sources.files import file_facts
 from stages.sources.limit import limited
@@ -92,6 +93,15 @@ def check(settings: Settings, compiled: Compiled | None) -> None:
             raise Fault(f"`path`: {fault.message}", fault.help) from None
         if not any(path.stat().st_size for path in found):
             raise Fault(f"`path`: `{settings.path}` holds no text", "name a file that has some")
+
+
+def disk(settings: Settings, compiled: Compiled | None) -> Footprint:
+    """Text is written compressed, and takes at most as much as it is long; whole shards are linked."""
+    if settings.source in CORPORA or settings.path is None:
+        linked = settings.characters is None
+        return Footprint(0 if linked else int(settings.characters or 0))
+    size = sum(path.stat().st_size for path in files(settings))
+    return Footprint(min(size, settings.characters or size))
 
 
 def rehearsal(settings: Settings, small: Small) -> Settings:

@@ -12,8 +12,16 @@ from attrs import frozen
 
 from nanogen.structure import Count, Formulas
 from stages.choices import one_of, positive, setting
+from stages.footprint import Footprint, MicroBatch, of_training
 from stages.unread import Idle, idle_of_length
-from stages.training.tuning import Tuning, check_tuning, outside_tuning, small_tuning, tune
+from stages.training.tuning import (
+    Tuning,
+    check_tuning,
+    micro_batch_of,
+    outside_tuning,
+    small_tuning,
+    tune,
+)
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
@@ -50,6 +58,14 @@ def check(settings: Settings, compiled: Compiled | None) -> None:
 
 def rehearsal(settings: Settings, small: Small) -> Settings:
     return small_tuning(settings, small)
+
+
+def micro_batch(settings: Settings, compiled: Compiled) -> MicroBatch:
+    return micro_batch_of(settings, compiled)
+
+
+def disk(settings: Settings, compiled: Compiled) -> Footprint:
+    return of_training(compiled)
 
 
 def outside(settings: Settings) -> list[Any]:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 import attrs
 from attrs import frozen
 
+from nanogen.load import Load
 from nanogen.structure import Count
 from stages import recipe
 from stages.artefact import write_artefact
 from stages.choices import one_of, positive, quiet, setting
+from stages.footprint import Footprint, MicroBatch, of_training
 from stages.training.pace import Pace, cut, row_length
 from stages.training.session import Session, SessionSettings, flops_of_steps
 from stages.training.start import make_trainer
@@ -101,6 +103,15 @@ def check(settings: Settings, compiled: Compiled) -> None:
     """Refuse what could not be trained: batches, laws, roles."""
     recipe.settle(settings, compiled)
     pace(settings, recipe.horizon(settings, compiled), compiled.graph.context)
+
+
+def micro_batch(settings: Settings, compiled: Compiled) -> MicroBatch:
+    plan = pace(settings, recipe.horizon(settings, compiled), compiled.graph.context)
+    return MicroBatch(Load(plan.rows, plan.length), plan.accumulation > 1)
+
+
+def disk(settings: Settings, compiled: Compiled) -> Footprint:
+    return of_training(compiled)
 
 
 def run(work: Work) -> None:

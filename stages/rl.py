@@ -28,6 +28,7 @@ from runtime.streams import seed_of
 from stages import recipe
 from stages.artefact import Artefact, read_artefact, write_artefact
 from stages.choices import at_least, positive, quiet, setting
+from stages.footprint import Footprint, MicroBatch, of_training
 from stages.tasks.catalogue import task_entry
 from stages.tasks.mixture import TaskFault, TaskSetting, check_tasks, make_mixture, outside_tasks
 from stages.tasks.task import Example, Scored
@@ -120,6 +121,16 @@ def rehearsal(settings: Settings, small: Small) -> Settings:
         evaluate_every=settings.evaluate_every and steps // 2,
         evaluate_samples=min(settings.evaluate_samples, 2),
     )
+
+
+def micro_batch(settings: Settings, compiled: Compiled) -> MicroBatch:
+    """Gradients are taken on so many tokens at once, in rows as long as the longest answer."""
+    length = min(compiled.graph.context, settings.micro_tokens)
+    return MicroBatch(Load(max(1, settings.micro_tokens // length), length), True)
+
+
+def disk(settings: Settings, compiled: Compiled) -> Footprint:
+    return of_training(compiled)
 
 
 def outside(settings: Settings) -> list[Any]:

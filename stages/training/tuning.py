@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 from attrs import frozen
 
+from nanogen.load import Load
 from nanogen.structure import Count, Formulas
 from runtime.chat.conversation import render
 from runtime.streams import seed_of
 from stages import recipe
 from stages.artefact import read_artefact, write_artefact
+from stages.footprint import MicroBatch
 from stages.choices import at_least, one_of, positive, quiet, setting
 from stages.tasks.mixture import Mixture, TaskSetting, check_tasks, make_mixture, outside_tasks
 from stages.training.pace import Pace, cut, row_length
@@ -66,6 +68,13 @@ class Tuning(SessionSettings):
     def __attrs_post_init__(self) -> None:
         if not self.tasks:
             raise ValueError("`tasks` is empty: there is nothing to learn from")
+
+
+def micro_batch_of(settings: Tuning, compiled: Compiled) -> MicroBatch:
+    """What a step computes at once."""
+    length = row_length(settings.length, compiled.graph.context)
+    rows, accumulation = cut(settings.batch_tokens, length, settings.rows)
+    return MicroBatch(Load(rows, length), accumulation > 1)
 
 
 AnyTuning = TypeVar("AnyTuning", bound=Tuning)
