@@ -17,8 +17,8 @@ from nanogen.structure import Count
 from runtime.faults import Fault
 from stages.choices import one_of, positive, quiet, setting, share
 from stages.data.place import DataPlace
-from stages.footprint import Footprint
 from stages.data.shards import CORPORA, Shards, find_shards, names_of_shards
+from stages.footprint import Footprint
 from stages.sources.files import file_facts
 from stages.sources.limit import limited
 from stages.unread import Idle

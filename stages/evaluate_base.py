@@ -78,10 +78,12 @@ class Settings:
 
 
 def idle(settings: Settings) -> Idle:
-    found = {}
+    found: dict[str, tuple[str, str]] = {}
     if settings.core is None:
         why = "no evaluation bundle is named"
-        found = dict.fromkeys(("core_rows", "core_dtype", "core_compile"), (why, "name its folder as `core`"))
+        found |= dict.fromkeys(
+            ("core_rows", "core_dtype", "core_compile"), (why, "name its folder as `core`")
+        )
     if not settings.prompts:
         why = "there are no `prompts` to go on from"
         found |= dict.fromkeys(("tokens", "temperature", "top_k"), (why, "name some, or leave it out"))

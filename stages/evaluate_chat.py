@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, frozen
 
 from nanogen.structure import Count
-from stages.dial_setting import check_dial_setting
 from stages.catalogue import MODELS
 from stages.choices import at_least, one_of, positive, quiet, setting
+from stages.dial_setting import check_dial_setting
 from stages.tasks.catalogue import task_entry
 from stages.tasks.mixture import TaskFault, TaskSetting, check_tasks, outside_tasks
 from stages.unread import Idle

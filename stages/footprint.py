@@ -21,15 +21,15 @@ SAVES = 3  # the two that are kept, and the one that is being written
 
 @frozen
 class MicroBatch:
-    """What a step computes at once, and whether gradients of earlier ones are there meanwhile."""
+    """What a step computes at once, and how often; None where answers are what says it."""
 
     load: Load
-    accumulates: bool
+    accumulation: int | None
 
     def ledger(self, compiled: Compiled, run_bytes: int) -> Ledger:
         """Bytes of a step, term by term."""
         return ledger(
-            compiled.graph, self.load, run_bytes, optimizer_memory, accumulates=self.accumulates
+            compiled.graph, self.load, run_bytes, optimizer_memory, accumulates=self.accumulation != 1
         )
 
 
@@ -43,5 +43,5 @@ class Footprint:
 
 def of_training(compiled: Compiled) -> Footprint:
     """A trained model, and the saves before it: weights with all that the optimizer keeps."""
-    found = MicroBatch(Load(1, 1), False).ledger(compiled, 4)
+    found = MicroBatch(Load(1, 1), 1).ledger(compiled, 4)
     return Footprint(found.weights, SAVES * (found.weights + found.optimizer))

@@ -37,6 +37,7 @@ class Stage:
     kind: Kind
     settings: Any
     compiled: Compiled | None  # the model that it is about
+    written: Any = None  # the settings as the run file and the defaults have them, where it is rehearsed
 
 
 @frozen
@@ -131,7 +132,11 @@ def _misspelt(spec: StageSpec, findings: Findings) -> bool:
 
 def _made_small(stage: Stage, stand_ins: Path) -> Stage:
     context = stage.compiled.graph.context if stage.compiled is not None else 0
-    return attrs.evolve(stage, settings=rehearsed(stage.kind, stage.settings, Small(context, stand_ins)))
+    return attrs.evolve(
+        stage,
+        written=stage.settings,
+        settings=rehearsed(stage.kind, stage.settings, Small(context, stand_ins)),
+    )
 
 
 def _all_placed(named: str | tuple[str, ...], folder: Path) -> str | tuple[str, ...]:

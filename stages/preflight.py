@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from nanogen.answers.memory import most_rows
 from nanogen.text.diagnostics import Diagnostic, Findings, Place, Refusal
@@ -23,6 +23,7 @@ from runtime.manifest import read_manifest
 from stages.footprint import Footprint, MicroBatch
 from stages.load import Run, Stage
 from stages.preflight_data import check_data
+from stages.work import SAVES
 
 NEAR = 0.9  # of the memory: what a step takes beside what is counted has to fit, too
 SPARE = 2**26  # bytes of a disk that logs, reports and corpora's lists take
@@ -58,12 +59,13 @@ def preflight(
         return []
     on = on or capacity()
     findings.extend(_folder(folder))
+    trained = [s for s in chosen if hasattr(s.kind, "micro_batch") and s.compiled is not None]
+    findings.extend(_models(trained, on))
     if not findings.errors:
-        findings.extend(_disk(chosen, _there(folder), free))
+        findings.extend(_disk(chosen, folder, free))
+    for stage in trained:
+        findings.extend(_compiler(stage, on))
     for stage in chosen:
-        if hasattr(stage.kind, "micro_batch") and stage.compiled is not None:
-            findings.extend(_memory(stage, on))
-            findings.extend(_compiler(stage, on))
         findings.extend(check_data(run, stage, folder))
     return findings.all
 
@@ -91,14 +93,22 @@ def _folder(folder: Path) -> Iterator[Diagnostic]:
         yield Diagnostic("NG705", message, Place(), help=help)
 
 
-def _disk(stages: Collection[Stage], there: Path, free: int | None) -> Iterator[Diagnostic]:
-    """All that stays, and the most that is there beside it, have to fit; the stage that takes most is told."""
-    taken = {s.name: s.kind.disk(s.settings, s.compiled) for s in stages if hasattr(s.kind, "disk")}
+def _disk(stages: Collection[Stage], folder: Path, free: int | None) -> Iterator[Diagnostic]:
+    """All that stays, and the most that is there beside it, have to fit; the stage that takes most is told.
+
+    Saves of a stage that was cut off lie there already.
+    """
+    there = _there(folder)
+    kinds: dict[str, Any] = {s.name: s.kind for s in stages if hasattr(s.kind, "disk")}
+    taken = {s.name: kinds[s.name].disk(s.settings, s.compiled) for s in stages if s.name in kinds}
     if not taken:
         return
     left = shutil.disk_usage(there).free if free is None else free
     passing = max(found.passing for found in taken.values())
-    needed = sum(found.kept for found in taken.values()) + passing + SPARE
+    saved = sum(
+        path.stat().st_size for name in taken for path in (folder / name / SAVES).rglob("*.safetensors")
+    )
+    needed = sum(found.kept for found in taken.values()) + max(0, passing - saved) + SPARE
     if needed > left:
         most = max(taken, key=lambda name: _all(taken[name]))
         message = (
@@ -116,11 +126,21 @@ def _all(found: Footprint) -> int:
 # -- memory and what computes
 
 
+def _models(stages: Collection[Stage], on: Capacity) -> Iterator[Diagnostic]:
+    """Each step held to the memory; a model that cannot be held is told once, at the first stage that trains it."""
+    told = set()
+    for stage in stages:
+        for found in _memory(stage, on) if id(stage.compiled) not in told else ():
+            if found.severity == "error":
+                told.add(id(stage.compiled))
+            yield found
+
+
 def _memory(stage: Stage, on: Capacity) -> Iterator[Diagnostic]:
     """Where weights and what the optimizer keeps do not fit, no batch is small enough; else a smaller one may be."""
-    settings, compiled = stage.settings, stage.compiled
+    settings, compiled, kind = stage.settings, stage.compiled, cast(Any, stage.kind)
     assert compiled is not None, stage.name
-    step: MicroBatch = stage.kind.micro_batch(settings, compiled)
+    step: MicroBatch = kind.micro_batch(settings, compiled)
     narrow = settings.dtype == "bfloat16" or (settings.dtype == "auto" and on.bfloat16)
     found = step.ledger(compiled, 2 if narrow else 4)
     where = f"this {'GPU' if on.device == 'cuda' else 'machine'} has {bytes_text(on.memory)} of memory"

@@ -56,9 +56,10 @@ def _packages(stage: Stage) -> Iterator[Diagnostic]:
     """What is to be fetched needs packages that are not installed with nanogen."""
     settings = stage.settings
     if stage.uses == "dataset":
-        if settings.source in CORPORA and settings.download and lacks("huggingface_hub"):
-            if not _shards_are_here(settings.source, settings.shards):
-                yield _uninstalled("huggingface_hub", f"shards of `{settings.source}`", _at(stage, "download"))
+        asked = settings.source in CORPORA and settings.download and lacks("huggingface_hub")
+        if asked and not _shards_are_here(settings.source, settings.shards):
+            what = f"shards of `{settings.source}`"
+            yield _uninstalled("huggingface_hub", what, _at(stage, "download"))
         return
     for name, row, wanted in _tasks(settings):
         if wanted.download and lacks("datasets") and not _is_here(wanted, cache=False):
@@ -105,14 +106,18 @@ def _is_here(wanted: TaskSetting, *, cache: bool) -> bool:
 def _left_out(stage: Stage) -> Iterator[Diagnostic]:
     """Tasks that are not here and may not be fetched are not run, and the mean is that of the others, or none."""
     absent = [
-        (row, task) for _, row, task in _tasks(stage.settings) if not task.download and not _is_here(task, cache=True)
+        (row, task)
+        for _, row, task in _tasks(stage.settings)
+        if not task.download and not _is_here(task, cache=True)
     ]
     if not absent:
         return
     named = ", ".join(f"`{task.label}`" for _, task in absent)
     message = f"`{stage.name}` leaves {named} out: not on this machine, and not to be fetched"
     place = _at(stage, "tasks", absent[0][0]) if stage.settings.tasks else Place(("stage", stage.name))
-    yield Diagnostic("NG706", message, place, help="let the run fetch them with `download = true`, or set NANOGEN_DATA")
+    yield Diagnostic(
+        "NG706", message, place, help="let the run fetch them with `download = true`, or set NANOGEN_DATA"
+    )
 
 
 def _bundle(stage: Stage) -> Iterator[Diagnostic]:
@@ -148,7 +153,9 @@ def _epochs(run: Run, stage: Stage, folder: Path) -> Iterator[Diagnostic]:
             f"`{stage.name}` trains on {asked:,} tokens, and the corpus has about {has:,.0f}: "
             f"{epochs:.1f} epochs of the same text"
         )
-        yield Diagnostic("NG706", message, Place(("stage", stage.name)), help="take more text, or fewer steps")
+        yield Diagnostic(
+            "NG706", message, Place(("stage", stage.name)), help="take more text, or fewer steps"
+        )
 
 
 def _prompts(run: Run, stage: Stage, folder: Path) -> Iterator[Diagnostic]:
@@ -168,7 +175,9 @@ def _prompts(run: Run, stage: Stage, folder: Path) -> Iterator[Diagnostic]:
             count, code = len(Tokenizer.load(made).encode(prompt)) + 1, "NG704"
         if count >= context:
             most = "has" if made is not None else "may have up to"
-            message = f"this prompt {most} {count:,} tokens, and the context holds {context:,} with what follows"
+            message = (
+                f"this prompt {most} {count:,} tokens, and the context holds {context:,} with what follows"
+            )
             yield Diagnostic(code, message, _at(stage, "prompts", row), help="shorten it")
 
 

@@ -20,6 +20,16 @@ from nanogen.text.locate import KeyPath
 from stages.catalogue import MODELS, Kind
 
 
+def dims_set(
+    run: RunSpec, own: dict[str, Any], at: KeyPath, *, rehearsed: bool
+) -> dict[str, tuple[Any, KeyPath]]:
+    """Each dim that is set: its value, and where that stands; `own` are a stage's own, which stand `at`."""
+    tables = [(("set",), run.overrides), (at, own)]
+    if rehearsed:
+        tables.append((("rehearse",), run.rehearsed))
+    return {name: (value, (*path, name)) for path, table in tables for name, value in table.items()}
+
+
 @define
 class RunModels:
     """Compiles what is asked for, once; what is wrong is told at its place in the run file."""
@@ -59,11 +69,7 @@ class RunModels:
         return next(s.uses for s in self.run.stages if s.name == name)
 
     def _origins(self, own: dict[str, Any], at: KeyPath) -> dict[str, tuple[Any, KeyPath]]:
-        """Each dim that is set: its value, and where that stands."""
-        tables = [(("set",), self.run.overrides), (at, own)]
-        if self.rehearsed:
-            tables.append((("rehearse",), self.run.rehearsed))
-        return {name: (value, (*path, name)) for path, table in tables for name, value in table.items()}
+        return dims_set(self.run, own, at, rehearsed=self.rehearsed)
 
     def _compiled(self, dims: dict[str, tuple[Any, KeyPath]]) -> Compiled | None:
         overrides = {name: value for name, (value, _) in dims.items()}

@@ -277,7 +277,6 @@ class _Reader:
                 elif not group.table.paths:
                     taken[role] = group.name
 
-
     def check_read(self, spec: OptimizerSpec) -> None:
         """A law that no other reads, and that is no result, is a slip."""
         for name in spec.schedule:

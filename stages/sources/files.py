@@ -22,7 +22,9 @@ def find_files(paths: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
         elif not path.is_file():
             raise Fault(f"there is no file `{path}`", "check the path; it counts from the run file")
         elif path.suffix not in suffixes:
-            raise Fault(f"`{path}` does not end in {kinds}", f"name a file of that kind, or a folder of them: {kinds}")
+            raise Fault(
+                f"`{path}` does not end in {kinds}", f"name a file of that kind, or a folder of them: {kinds}"
+            )
         else:
             found.append(path)
     return found

@@ -31,6 +31,7 @@ from stages.tasks.catalogue import TASKS, make_task, task_entry
 from stages.tasks.part import part
 from stages.tasks.task import Example, Task
 
+NAME_SOME = 'name some: `tasks = [{ task = "gsm8k" }]`'
 OPTIONS = ("path", "digits", "operations", "languages", "words", "words_apart")  # of some tasks only
 
 
@@ -42,7 +43,9 @@ class _Known:
 
     def __call__(self, _: Any, attribute: attrs.Attribute, value: str) -> None:
         if value not in TASKS:
-            raise OutOfBounds(f"`{attribute.name}` is no task there is, found `{value}`", nearest(value, TASKS))
+            raise OutOfBounds(
+                f"`{attribute.name}` is no task there is, found `{value}`", nearest(value, TASKS)
+            )
 
 
 @frozen
@@ -148,7 +151,7 @@ def make_mixture(
 ) -> Mixture:
     """The mixture of some settings; raises Fault where any of it is missing."""
     if not settings:
-        raise Fault("`tasks` is empty", 'name some: `tasks = [{ task = "gsm8k" }]`')
+        raise Fault("`tasks` is empty", NAME_SOME)
     return Mixture(tuple(settings), tuple(make_part(s, place) for s in settings), seed)
 
 
