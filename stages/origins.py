@@ -29,7 +29,7 @@ from stages.rehearsal import SUFFIX
 from stages.run_models import dims_set
 from stages.training.origins import origins_of_training
 
-OTHER_NAMES = {"lr": ("rate", "rates", "learning_rate"), "weight_decay": ("decay", "decays")}
+OTHER_NAMES = {"lr": ("rate", "learning_rate"), "weight_decay": ("decay",)}
 
 
 def resolved(run: Run) -> dict[str, dict[str, Any]]:
