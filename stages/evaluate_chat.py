@@ -81,6 +81,9 @@ def check(settings: Settings, compiled: Compiled | None) -> None:
         if task_entry(wanted.task).kind == "conversation":
             message = f"`{wanted.task}` has no answers that can be marked"
             raise TaskFault("tasks", row, message, "leave it to a stage that learns")
+        if wanted.epochs > 1:
+            message = "`epochs` changes nothing: each question is asked once"
+            raise TaskFault("tasks", row, message, "leave it out; `samples` asks for several answers")
     check_tasks(settings.asked, may_lack=True)
 
 

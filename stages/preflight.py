@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from nanogen.answers.memory import most_rows
 from nanogen.text.diagnostics import Diagnostic, Findings, Place, Refusal
+from nanogen.text.document import Document, Origin
 from nanogen.views.figures import bytes_text
 from runtime import optimizer_memory
 from runtime.capacity import Capacity, capacity
@@ -83,14 +84,17 @@ def _there(folder: Path) -> Path:
 
 
 def _folder(folder: Path) -> Iterator[Diagnostic]:
-    there = _there(folder)
+    there, nowhere = (
+        _there(folder),
+        Place((Origin(Document(str(folder), "", {})),)),
+    )  # no line of the run file
     if not there.is_dir():
         message = f"the run would stand in `{folder}`, and `{there}` is no folder"
-        yield Diagnostic("NG705", message, Place(), help="name another one with `--runs`")
+        yield Diagnostic("NG705", message, nowhere, help="name another one with `--runs`")
     elif not os.access(there, os.W_OK | os.X_OK):
         message = f"the run would stand in `{folder}`, and nothing may be written in `{there}`"
         help = "change who may write there, or name another folder with `--runs`"
-        yield Diagnostic("NG705", message, Place(), help=help)
+        yield Diagnostic("NG705", message, nowhere, help=help)
 
 
 def _disk(stages: Collection[Stage], folder: Path, free: int | None) -> Iterator[Diagnostic]:

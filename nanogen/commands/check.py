@@ -38,7 +38,7 @@ def command(files: tuple[str, ...], overrides: dict, json_lines: bool, strict: b
     nanogen check my_model.toml --set depth=12
     nanogen check my_model.toml --strict
     nanogen check my_model.toml --json
-    nanogen check my_run.toml --runs /data/runs
+    nanogen check quickstart --runs my_runs
     """
     found: list[Diagnostic] = []
     for name in files:

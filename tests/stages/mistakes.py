@@ -417,6 +417,9 @@ MISTAKES = {
         ARITHMETIC, '{ task = "arithmetic", rows = 50, download = true }', "download", help="leave it out"
     ),
     "evaluations of nothing": Mistake(SFT, SFT + "\nevaluate_every = 5", "evaluate_every", help="validation"),
+    "epochs of questions": Mistake(
+        ASKED, '{ task = "arithmetic", split = "test", rows = 90, epochs = 2 }', "epochs", help="samples"
+    ),
     # -- what this machine does not hold
     "a model that no memory holds": Mistake(
         "width   = 64", "width   = 262144", "[stage.base]", says="TiB", help="smaller dims", machine=True

@@ -165,7 +165,7 @@ def test_a_mistake_in_a_task_is_told_at_its_key(run_file: Path):
         load_run(run_file)
     told = caught.value.diagnostics[0]
     assert told.place.path == ("stage", "sft", "with", "tasks", 1, "task")
-    assert "did you mean `arithmetic`?" in told.message
+    assert told.help == "did you mean `arithmetic`?"
 
 
 def test_the_identity_of_a_stage_hangs_on_its_tasks_and_not_on_where_they_lie(run_file: Path):
