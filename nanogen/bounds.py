@@ -8,12 +8,22 @@ from typing import Any
 
 import attrs
 
+from nanogen.text.diagnostics import nearest
+
 _HOLDS: dict[str, Callable[[Any, Any], bool]] = {
     "enum": lambda value, words: value in words,
     "minimum": operator.ge,
     "exclusiveMinimum": operator.gt,
     "exclusiveMaximum": operator.lt,
 }
+
+
+class OutOfBounds(ValueError):
+    """A setting's refusal that says what to do; without help, the setting's default is told."""
+
+    def __init__(self, message: str, help: str = "") -> None:
+        super().__init__(message)
+        self.help = help
 
 
 @attrs.frozen
@@ -27,7 +37,10 @@ class Bound:
         if value is None or all(_HOLDS[k](value, bound) for k, bound in self.keywords.items()):
             return
         found = f"`{value}`" if isinstance(value, str) else f"{value:g}"
-        raise ValueError(f"`{attribute.name}` {self.wanted}, found {found}")
+        words = self.keywords.get("enum", ()) if isinstance(value, str) else ()
+        raise OutOfBounds(
+            f"`{attribute.name}` {self.wanted}, found {found}", nearest(value, words) if words else ""
+        )
 
 
 def one_of(*words: str) -> Bound:

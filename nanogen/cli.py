@@ -14,7 +14,7 @@ COMMANDS = {  # name: (module, one line for the list)
     "show": ("nanogen.commands.show", "Show every layer of a spec, or one or a loop from within."),
     "diff": ("nanogen.commands.diff", "Compare two specs: layers, costs, and whether a checkpoint loads."),
     "graph": ("nanogen.commands.graph", "Draw a spec as an SVG."),
-    "explain": ("nanogen.commands.explain", "Explain the code of a diagnostic."),
+    "explain": ("nanogen.commands.explain", "Explain the code of a diagnostic, or the values of a run."),
     "flops": ("nanogen.commands.flops", "Count what specs cost, side by side; match, spend, plot."),
     "import": ("nanogen.commands.import_", "Import published weights as a trained model."),
     "data": ("nanogen.commands.data", "Look at the conversations and counts of a run's mixtures."),
@@ -77,6 +77,7 @@ def cli() -> None:
     \b
     nanogen check my_model.toml                  every fault, with its place and what to do
     nanogen explain NG203                        what a fault means, and how it is put right
+    nanogen explain quickstart base.lr           a value of a run, and where it comes from
     nanogen compile saint_iberis_d20             what a spec is, and what it costs
     nanogen show saint_iberis_d20 --layer 3      every equation of a layer, with its share
     nanogen diff nanochat_2025 saint_iberis_d20  what sets two specs apart

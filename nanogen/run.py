@@ -15,6 +15,7 @@ from nanogen.text.document import Document
 from nanogen.text.locate import KeyPath
 
 SECTIONS = ("kind", "model", "set", "rehearse", "seed", "stage", "meta")
+META = ("name", "about", "source", "licence")  # for people; nothing reads it
 STAGE_KEYS = ("uses", "needs", "set", "with")
 
 
@@ -66,6 +67,8 @@ class _Reader:
             return RunSpec(self.document, None, {}, {}, 0, ())
         if data.get("kind") != "run":
             self.fault("NG102", 'a run opens with `kind = "run"`', ("kind",), 'write `kind = "run"` first')
+            if "stage" not in data:  # it is none, so the rest of it says nothing
+                return RunSpec(self.document, None, {}, {}, 0, ())
         for key in data:
             if key == "hardware":
                 self.fault(
@@ -74,6 +77,7 @@ class _Reader:
             elif key not in SECTIONS:
                 self.fault("NG103", f"a run has no `{key}`", (key,), nearest(key, SECTIONS), on_key=True)
         stages = self.stages()
+        self.meta()
         return RunSpec(
             document=self.document,
             model=self.value("model", str, None, "the name or path of a spec"),
@@ -90,6 +94,14 @@ class _Reader:
         self.fault("NG101", f"`{key}` is {wanted}", (key,))
         return default
 
+    def meta(self) -> None:
+        for key in self.value("meta", dict, {}, "a table: `[meta]`"):
+            path = ("meta", key)
+            if key not in META:
+                self.fault("NG103", f"`[meta]` has no `{key}`", path, nearest(key, META), on_key=True)
+            elif not isinstance(self.document.data["meta"][key], str):
+                self.fault("NG101", f"`{key}` of `[meta]` is text", path, f'write `{key} = "..."`')
+
     def stages(self) -> dict[str, StageSpec]:
         tables = self.document.data.get("stage")
         if not isinstance(tables, dict) or not tables:
@@ -101,6 +113,9 @@ class _Reader:
         stages = {name: stage for name, stage in read.items() if stage is not None}
         for stage in stages.values():
             for place, need in enumerate(stage.needs):
+                if need in stage.needs[:place]:
+                    at = (*stage.path, "needs", place)
+                    self.fault("NG703", f"`{stage.name}` needs `{need}` twice", at, "name it once")
                 if need not in tables:
                     at = (*stage.path, "needs", place)
                     self.fault("NG701", f"no stage of this run is called `{need}`", at, nearest(need, tables))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from nanogen.text.diagnostics import Diagnostic, Place, Refusal, nearest
+from nanogen.text.diagnostics import Diagnostic, Place, Refusal, closest, nearest
 from nanogen.text.document import Document, read_document
 
 FOLDERS = {
@@ -61,8 +61,18 @@ def absent(name: str, *kinds: str) -> Refusal:
         message, help = f"`{name}` is a folder, not a {what}", "name a file in it"
     else:
         message = f"there is no {what} `{name}`: no file, and none that ships with nanogen"
-        help = nearest(name, [known for kind in kinds for known in shipped(kind)])
+        help = _beside(_home(name)) or nearest(name, [known for kind in kinds for known in shipped(kind)])
     return Refusal([Diagnostic("NG001", message, Place(), help=help)], Document(name, "", {}))
+
+
+def _beside(path: Path) -> str:
+    """Help that names the file which a path is surely a slip of; empty where there is none."""
+    try:
+        known = [file.name for file in path.parent.glob("*.toml")]
+    except (OSError, ValueError):
+        return ""
+    near = closest(path.name, known) or closest(f"{path.name}.toml", known)
+    return f"did you mean `{path.with_name(near)}`?" if near is not None else ""
 
 
 def _home(name: str) -> Path:

@@ -5,6 +5,7 @@ Knows nothing of which class; that is told by the caller.
 
 from __future__ import annotations
 
+import math
 import re
 import types
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from cattrs.errors import (
     IterableValidationNote,
 )
 
+from nanogen.language.arithmetic import LARGEST
 from nanogen.text.diagnostics import Diagnostic, Place, nearest
 from nanogen.text.locate import KeyPath
 
@@ -42,7 +44,17 @@ def structure(
     try:
         return _CONVERTER.structure(data, cls), []
     except ClassValidationError as error:
-        return None, list(_explain(error, path))
+        return None, _once_a_slip(list(_explain(error, path)))
+
+
+def _once_a_slip(found: list[Diagnostic]) -> list[Diagnostic]:
+    """A misspelt setting is also a missing one: it is told where it is spelt."""
+    meant = {(d.place.path[:-1], d.help) for d in found if d.code == "NG103"}
+    return [d for d in found if d.code != "NG102" or (d.place.path, _meant(d)) not in meant]
+
+
+def _meant(missing: Diagnostic) -> str:
+    return f"did you mean {missing.message.split()[2]}?"
 
 
 def _explain(error: ClassValidationError, path: KeyPath) -> Iterator[Diagnostic]:
@@ -66,7 +78,8 @@ def _explain(error: ClassValidationError, path: KeyPath) -> Iterator[Diagnostic]
         else:
             message = str(leaf).split("\n")[0]
             at = (*at, *_blamed(message, cls, at[len(path) :]))
-            yield Diagnostic("NG704", message, Place(at), help=_unsaid(cls, at[len(path) :]))
+            help = getattr(leaf, "help", "") or _unsaid(cls, at[len(path) :])
+            yield Diagnostic("NG704", message, Place(at), help=help)
 
 
 def _leaves(error: Any, at: KeyPath) -> Iterator[tuple[Exception, KeyPath]]:
@@ -126,23 +139,34 @@ def _exactly(wanted: type):
         whole_as_fraction = wanted is float and type(value) is int
         if type(value) is not wanted and not whole_as_fraction:
             raise ValueError(f"expected {_KINDS[wanted]}, found {_shown(value)}")
-        return wanted(value)
+        if wanted is float and not math.isfinite(value):
+            raise ValueError(f"expected a number with an end, found {value}")
+        return _bounded(value) if wanted is int else wanted(value)
 
     return hook
 
 
+def _bounded(value: int) -> int:
+    """A whole number that a tensor can hold: what is larger is a slip, and no arithmetic of ours is for it."""
+    if abs(value) >= LARGEST:
+        raise ValueError(f"expected a number below 2 ** 63, found one of {len(str(abs(value)))} digits")
+    return value
+
+
 def _count(value: Any, _: Any) -> int:
     if type(value) is int:
-        return value
+        return _bounded(value)
     found = _COUNT.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         raise ValueError(f'expected a count such as 5000 or "2G", found {_shown(value)}')
-    return round(float(found[1]) * _SCALE[found[2]])
+    return _bounded(round(float(found[1]) * _SCALE[found[2]]))
 
 
 def _formula(value: Any, _: Any) -> Any:
     if type(value) not in (int, float, str):
         raise ValueError(f"expected a number or a law in quotes, found {_shown(value)}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"expected a number with an end, found {value}")
     return value
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 from attrs import frozen
+
+from runtime.capacity import AMPERE, FAST_BFLOAT16, cpp_compiler
+from runtime.capacity import cpu_flags as _cpu_flags
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -59,21 +61,11 @@ def be_deterministic() -> None:
 
 def _dtype(device: str) -> tuple[str, str]:
     if device == "cuda":
-        native = torch.cuda.get_device_capability() >= (8, 0)
+        native = torch.cuda.get_device_capability() >= (AMPERE, 0)
         return ("bfloat16", "native here") if native else ("float32", "this GPU has no fast bfloat16")
-    if device == "cpu" and _cpu_flags() & {"avx512_bf16", "amx_bf16", "bf16"}:
+    if device == "cpu" and _cpu_flags() & FAST_BFLOAT16:
         return "bfloat16", "this CPU multiplies it natively"
     return "float32", "bfloat16 is not native here"
-
-
-def _cpu_flags() -> set[str]:
-    """Instruction sets of the CPU, as Linux names them (x86: flags, Arm: Features); empty elsewhere."""
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return set()
-    lines = (line for line in text.split("\n") if line.startswith(("flags", "Features")))
-    return set(next(lines, "").partition(":")[2].split())
 
 
 def _compiles(device: str) -> tuple[bool, str]:
@@ -81,10 +73,10 @@ def _compiles(device: str) -> tuple[bool, str]:
         return False, "not tried on MPS"
     if device == "cuda":
         return True, ""
-    compiler = os.environ.get("CXX") or "g++"
-    if shutil.which(compiler) or shutil.which("clang++"):
+    if cpp_compiler() is not None:
         return True, ""
-    return False, f"no C++ compiler (`{compiler}`), about 8 times slower on CPU"
+    wanted = os.environ.get("CXX") or "g++"
+    return False, f"no C++ compiler (`{wanted}`), about 8 times slower on CPU"
 
 
 def describe() -> dict[str, str]:

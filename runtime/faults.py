@@ -14,6 +14,10 @@ class Fault(Exception):
         self.help = help
 
 
+class Absent(Fault):
+    """What is named is all right, and is not on this machine."""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether this is how torch says that memory is too small; of a CPU's it says so in words alone."""
     named = type(error).__name__ == "OutOfMemoryError"  # torch's own, known without importing it

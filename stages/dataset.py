@@ -17,9 +17,11 @@ from nanogen.structure import Count
 from runtime.faults import Fault
 from stages.choices import one_of, positive, quiet, setting, share
 from stages.data.place import DataPlace
-from stages.data.shards import CORPORA, Shards, find_shards
+from stages.data.shards import CORPORA, Shards, find_shards, names_of_shards
+from stages.footprint import Footprint
 from stages.sources.files import file_facts
 from stages.sources.limit import limited
+from stages.unread import Idle
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
@@ -67,12 +69,39 @@ class Settings:
                 raise ValueError(f"`{name}` is for a named corpus, and the source is {self.source}")
 
 
+def idle(settings: Settings) -> Idle:
+    found = {}
+    if settings.source in ("python_docs", "text"):
+        found["column"] = (f"the source {settings.source} has no columns", "leave it out")
+    if settings.source in CORPORA and settings.characters is None and settings.column == "text":
+        help = "leave it out: one shard is kept for validation"
+        found["validation"] = ("whole shards of a named corpus are taken", help)
+    if settings.source in CORPORA and settings.path is not None:
+        found["download"] = ("the shards are read from `path`", "leave one of the two out")
+    return found
+
+
 def check(settings: Settings, compiled: Compiled | None) -> None:
     if settings.source in CORPORA:
+        names_of_shards(settings.source, settings.shards)
         if not settings.download:
             shards_of(settings)
     elif settings.path is not None:
-        files(settings)
+        try:
+            found = files(settings)
+        except Fault as fault:
+            raise Fault(f"`path`: {fault.message}", fault.help) from None
+        if not any(path.stat().st_size for path in found):
+            raise Fault(f"`path`: `{settings.path}` holds no text", "name a file that has some")
+
+
+def disk(settings: Settings, compiled: Compiled | None) -> Footprint:
+    """Text is written compressed, and takes at most as much as it is long; whole shards are linked."""
+    if settings.source in CORPORA or settings.path is None:
+        linked = settings.characters is None
+        return Footprint(0 if linked else int(settings.characters or 0))
+    size = sum(path.stat().st_size for path in files(settings))
+    return Footprint(min(size, settings.characters or size))
 
 
 def rehearsal(settings: Settings, small: Small) -> Settings:

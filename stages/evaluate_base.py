@@ -16,6 +16,9 @@ from nanogen.structure import Count
 from runtime.faults import Fault
 from stages.catalogue import MODELS
 from stages.choices import at_least, one_of, place, positive, quiet, setting
+from stages.dial_setting import check_dial_setting
+from stages.sources.files import file_facts
+from stages.unread import Idle
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
@@ -75,18 +78,32 @@ class Settings:
     )
 
 
+def idle(settings: Settings) -> Idle:
+    found: dict[str, tuple[str, str]] = {}
+    if settings.core is None:
+        why = "no evaluation bundle is named"
+        found |= dict.fromkeys(
+            ("core_rows", "core_dtype", "core_compile"), (why, "name its folder as `core`")
+        )
+    if not settings.prompts:
+        why = "there are no `prompts` to go on from"
+        found |= dict.fromkeys(("tokens", "temperature", "top_k"), (why, "name some, or leave it out"))
+    elif settings.temperature == 0:
+        why = "with the `temperature` at 0, the likeliest token is taken"
+        found["top_k"] = (why, "leave it out, or give a `temperature` above 0")
+    return found
+
+
 def check(settings: Settings, compiled: Compiled | None) -> None:
-    known = compiled.blueprint["dials"] if compiled is not None else {}
-    for name, value in (settings.dials or {}).items() if compiled is not None else ():
-        if name not in known:
-            raise Fault(f"`dials` names `{name}`, and the model has {_named(known)}")
-        least, most = known[name]["least"], known[name]["most"]
-        if not least <= value <= most:
-            raise Fault(f"`dials` puts `{name}` at {value:,}, and it goes from {least:,} to {most:,}")
+    check_dial_setting(settings.dials, compiled)
+    if settings.core is not None and Path(settings.core).is_dir():
+        from stages.tasks.core import read_bundle
 
-
-def _named(names: Any) -> str:
-    return ", ".join(f"`{name}`" for name in names) or "none"
+        try:
+            read_bundle(Path(settings.core))
+        except Fault as fault:
+            help = "name the folder that has `core.yaml` in it, or leave it out"
+            raise Fault(f"`core`: {fault.message}", help) from None
 
 
 def rehearsal(settings: Settings, small: Small) -> Settings:
@@ -103,13 +120,11 @@ def rehearsal(settings: Settings, small: Small) -> Settings:
 
 def outside(settings: Settings) -> dict[str, Any]:
     """The files of CORE's bundle, by name, size and hash."""
-    from runtime.manifest import digest
-
     if settings.core is None:
         return {}
     top = Path(settings.core)
     files = sorted(file for file in top.rglob("*") if file.is_file())
-    return {"data": [(file.relative_to(top).as_posix(), file.stat().st_size, digest(file)) for file in files]}
+    return {"data": [(file.relative_to(top).as_posix(), *file_facts(file)) for file in files]}
 
 
 def run(work: Work) -> None:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, frozen
 
 from nanogen.structure import Count
-from runtime.dials import check_dials
 from stages.catalogue import MODELS
 from stages.choices import at_least, one_of, positive, quiet, setting
-from stages.tasks.mixture import TaskSetting, outside_tasks
+from stages.dial_setting import check_dial_setting
+from stages.tasks.catalogue import task_entry
+from stages.tasks.mixture import TaskFault, TaskSetting, check_tasks, outside_tasks
+from stages.unread import Idle
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
@@ -63,9 +65,26 @@ class Settings:
         return self.tasks or _standard(self.download)
 
 
+def idle(settings: Settings) -> Idle:
+    found = {}
+    if settings.tasks:
+        found["download"] = ("it is for ChatCORE's six, and `tasks` names others", "say it of each task")
+    if settings.temperature == 0 and settings.samples > 1:
+        help = "give a `temperature` above 0, or leave it out"
+        found["samples"] = ("with the temperature at 0, all answers to a question are alike", help)
+    return found
+
+
 def check(settings: Settings, compiled: Compiled | None) -> None:
-    if compiled is not None:
-        check_dials(compiled.blueprint["dials"], settings.dials or {})
+    check_dial_setting(settings.dials, compiled)
+    for row, wanted in enumerate(settings.tasks):
+        if task_entry(wanted.task).kind == "conversation":
+            message = f"`{wanted.task}` has no answers that can be marked"
+            raise TaskFault("tasks", row, message, "leave it to a stage that learns")
+        if wanted.epochs > 1:
+            message = "`epochs` changes nothing: each question is asked once"
+            raise TaskFault("tasks", row, message, "leave it out; `samples` asks for several answers")
+    check_tasks(settings.asked, may_lack=True)
 
 
 def rehearsal(settings: Settings, small: Small) -> Settings:

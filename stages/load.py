@@ -16,13 +16,15 @@ from nanogen.run import RunSpec, StageSpec, read_run
 from nanogen.structure import structure
 from nanogen.text.diagnostics import Diagnostic, Findings, Place, Refusal
 from nanogen.text.document import Document, read_document
+from nanogen.text.locate import KeyPath
 from runtime.faults import Fault
 from stages.catalogue import KINDS, Kind, load_kind
 from stages.data.place import VARIABLE
 from stages.recipe import Tuned, opened
 from stages.rehearsal import SUFFIX, Small, rehearsed
 from stages.run_models import RunModels
-from stages.tasks.mixture import TaskSetting, beside
+from stages.tasks.mixture import TaskFault, TaskSetting, beside
+from stages.unread import unread
 
 
 @frozen
@@ -35,6 +37,7 @@ class Stage:
     kind: Kind
     settings: Any
     compiled: Compiled | None  # the model that it is about
+    written: Any = None  # the settings as the run file and the defaults have them, where it is rehearsed
 
 
 @frozen
@@ -54,7 +57,9 @@ class Run:
         return next(s for s in self.stages if s.name == name)
 
 
-def load_run(path: Path, *, name: str | None = None, stand_ins: Path | None = None, full: bool = False) -> Run:
+def load_run(
+    path: Path, *, name: str | None = None, stand_ins: Path | None = None, full: bool = False
+) -> Run:
     """Read and check a run file with all it names; raises Refusal with every fault.
 
     With `stand_ins`, a folder of made-up data, it is the run's rehearsal; `full`: with the model as large as it is.
@@ -73,6 +78,7 @@ def load_run(path: Path, *, name: str | None = None, stand_ins: Path | None = No
     ]
     _check_reads(spec.stages, findings)
     _check_models(spec, findings)
+    models.check_rehearsal()
     stages = tuple(
         Stage(s.name, s.uses, s.needs, kind, settings, models.of_stage(s, kind))
         for s, kind, settings in read
@@ -91,10 +97,13 @@ def load_run(path: Path, *, name: str | None = None, stand_ins: Path | None = No
 
 def _settings(spec: StageSpec, kind: Kind, folder: Path, findings: Findings) -> Any:
     """The settings of a stage, with the paths and files that they name; None where they do not fit."""
+    if _misspelt(spec, findings):
+        return None
     settings, found = structure(kind.Settings, spec.settings, (*spec.path, "with"))
     findings.extend(found)
     if settings is None:
         return None
+    findings.extend(unread(kind, settings, spec.settings, (*spec.path, "with")))
     if getattr(settings, "path", None) is not None:  # as every path in a TOML file: from that file
         settings = attrs.evolve(settings, path=str(folder / Path(settings.path).expanduser()))
     for field in attrs.fields(kind.Settings):
@@ -118,9 +127,20 @@ def _settings(spec: StageSpec, kind: Kind, folder: Path, findings: Findings) -> 
     return settings
 
 
+def _misspelt(spec: StageSpec, findings: Findings) -> bool:
+    """Whether the stage has a key that is none: what it seems to lack may stand there."""
+    return any(
+        d.code == "NG103" and d.place.path[:-1] == spec.path and not spec.settings for d in findings.errors
+    )
+
+
 def _made_small(stage: Stage, stand_ins: Path) -> Stage:
     context = stage.compiled.graph.context if stage.compiled is not None else 0
-    return attrs.evolve(stage, settings=rehearsed(stage.kind, stage.settings, Small(context, stand_ins)))
+    return attrs.evolve(
+        stage,
+        written=stage.settings,
+        settings=rehearsed(stage.kind, stage.settings, Small(context, stand_ins)),
+    )
 
 
 def _all_placed(named: str | tuple[str, ...], folder: Path) -> str | tuple[str, ...]:
@@ -144,17 +164,29 @@ def _check_settings(stages: Iterable[Stage], findings: Findings) -> None:
         try:
             check(stage.settings, stage.compiled)
         except Fault as fault:
-            named = re.match(r"`(\w+)`", fault.message)
-            known = named is not None and named[1] in attrs.fields_dict(type(stage.settings))
-            at = ("stage", stage.name, "with", *((named[1],) if named and known else ()))
-            findings.note("NG704", fault.message, Place(at), help=fault.help)
+            findings.note("NG704", fault.message, Place(blamed(stage, fault)), help=fault.help)
+
+
+def blamed(stage: Stage, fault: Fault) -> KeyPath:
+    """The setting that a fault opens with, down to the task that it is about; else all settings of the stage."""
+    named, at = re.match(r"`(\w+)`", fault.message), ("stage", stage.name, "with")
+    if named is None or named[1] not in attrs.fields_dict(type(stage.settings)):
+        return at
+    return (*at, named[1], *((fault.row,) if isinstance(fault, TaskFault) else ()))
 
 
 def _check_reads(stages: Iterable[StageSpec], findings: Findings) -> None:
     """A kind says which kinds it reads: each must be among what the stage needs, once."""
     uses = {s.name: s.uses for s in stages}
+    misspelt = {d.place.path[:2] for d in findings.errors if d.code == "NG103"}
     for stage in stages:
-        given = [uses[n] for n in stage.needs if n in uses]
+        if not stage.needs and stage.path in misspelt:
+            continue
+        if stage.uses == "report" and not stage.needs:
+            help = "name what it shall tell of: `needs = [...]`"
+            message = f"`{stage.name}` needs no stage, so it has nothing to tell of"
+            findings.note("NG703", message, Place(stage.path), help=help)
+        given = [uses[n] for n in dict.fromkeys(stage.needs) if n in uses]
         unknown = any(n not in uses for n in stage.needs)  # told already
         for wanted in load_kind(stage.uses).READS:
             kinds = (wanted,) if isinstance(wanted, str) else wanted
@@ -164,6 +196,8 @@ def _check_reads(stages: Iterable[StageSpec], findings: Findings) -> None:
                 named = " or ".join(f"`{kind}`" for kind in kinds)
                 message = f"`{stage.name}` reads one {named} stage, and its needs name {count or 'none'}"
                 help = f"add `{have[-1]}` to its needs" if have else f'add a stage with `uses = "{kinds[0]}"`'
+                if count:
+                    help = "leave one in its needs"
                 findings.note("NG703", message, Place(("stage", stage.name, "needs")), help=help)
 
 

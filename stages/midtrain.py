@@ -12,10 +12,21 @@ from attrs import frozen
 
 from nanogen.structure import Count, Formulas
 from stages.choices import one_of, positive, setting
-from stages.training.tuning import Tuning, check_tuning, outside_tuning, small_tuning, tune
+from stages.footprint import Footprint, MicroBatch, of_training
+from stages.training.tuning import (
+    Tuning,
+    check_tuning,
+    horizon_of,
+    micro_batch_of,
+    outside_tuning,
+    small_tuning,
+    tune,
+)
+from stages.unread import Idle, idle_of_length
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
+    from nanogen.optimizer.settle import Horizon
     from stages.rehearsal import Small
     from stages.work import Work
 
@@ -39,12 +50,28 @@ class Settings(Tuning):
     )
 
 
+def idle(settings: Settings) -> Idle:
+    return idle_of_length(settings)
+
+
 def check(settings: Settings, compiled: Compiled | None) -> None:
     check_tuning(settings, compiled)
 
 
 def rehearsal(settings: Settings, small: Small) -> Settings:
     return small_tuning(settings, small)
+
+
+def horizon(settings: Settings, compiled: Compiled) -> Horizon:
+    return horizon_of(settings, compiled)
+
+
+def micro_batch(settings: Settings, compiled: Compiled) -> MicroBatch:
+    return micro_batch_of(settings, compiled)
+
+
+def disk(settings: Settings, compiled: Compiled) -> Footprint:
+    return of_training(compiled)
 
 
 def outside(settings: Settings) -> dict[str, Any]:

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from attrs import frozen
 
+from nanogen.bounds import OutOfBounds
+from nanogen.load import Load
 from nanogen.structure import Count
 from stages import recipe
 from stages.artefact import write_artefact
 from stages.choices import one_of, positive, quiet, setting
+from stages.footprint import Footprint, MicroBatch, of_training
 from stages.training.pace import Pace, cut, row_length
 from stages.training.session import Session, SessionSettings, flops_of_steps
 from stages.training.start import make_trainer
@@ -66,7 +69,8 @@ class Settings(SessionSettings):
     def __attrs_post_init__(self) -> None:
         given = [n for n in ("steps", "tokens", "tokens_per_parameter") if getattr(self, n) is not None]
         if len(given) > 1:
-            raise ValueError(f"`{given[0]}` and `{given[1]}` both say how long to train: give one")
+            message = f"`{given[0]}` and `{given[1]}` both say how long to train"
+            raise OutOfBounds(message, "leave one of the two out")
 
 
 def pace(settings: Settings, horizon: Horizon, context: int) -> Pace:
@@ -101,6 +105,19 @@ def check(settings: Settings, compiled: Compiled) -> None:
     """Refuse what could not be trained: batches, laws, roles."""
     recipe.settle(settings, compiled)
     pace(settings, recipe.horizon(settings, compiled), compiled.graph.context)
+
+
+def horizon(settings: Settings, compiled: Compiled) -> Horizon:
+    return recipe.horizon(settings, compiled)
+
+
+def micro_batch(settings: Settings, compiled: Compiled) -> MicroBatch:
+    plan = pace(settings, recipe.horizon(settings, compiled), compiled.graph.context)
+    return MicroBatch(Load(plan.rows, plan.length), plan.accumulation)
+
+
+def disk(settings: Settings, compiled: Compiled) -> Footprint:
+    return of_training(compiled)
 
 
 def run(work: Work) -> None:

@@ -164,7 +164,11 @@ class Recipe:
 
     @property
     def rules(self) -> list[Rule]:
-        return [_rule(group, self.rate_scale) for group in self.settled.groups]
+        return [_rule(group, self.rate_of(group)) for group in self.settled.groups]
+
+    def rate_of(self, group: SettledGroup) -> float:
+        """The learning rate of a group, before the schedule's multiplier."""
+        return group.rate * self.rate_scale
 
     def optimizer(self, model: nn.Module, dtype: str) -> Optimizer:
         """The optimizer of a model's parameters; `dtype` is what Muon's iteration is computed in."""
@@ -186,9 +190,19 @@ def settle(settings: Any, compiled: Compiled, length: Horizon | None = None) -> 
     with told(spec):
         found = settling.settle(spec, compiled.graph, length)
         schedule = Schedule(length.steps, found.rate, found.momentum, found.decay)
+    _check_groups(settings, found)
     for parameter in compiled.blueprint["parameters"]:
         _check_matrix(found, parameter["path"], parameter["shape"])
     return Recipe(found, schedule, settings.rate_scale)
+
+
+def _check_groups(settings: Tuned, settled: Settled) -> None:
+    """A rate or a decay of a group that takes nothing of this model would change nothing."""
+    filled = {group.name for group in settled.groups if group.paths}
+    for changes in ("rates", "decays"):
+        for name in (getattr(settings, changes) or {}).keys() - filled:
+            message = f"`{changes}` has `{name}`, and the model has no parameter of that group"
+            raise Fault(message, f"groups that have some: {', '.join(f'`{one}`' for one in sorted(filled))}")
 
 
 def _check_matrix(settled: Settled, path: str, shape: list[int]) -> None:
@@ -198,7 +212,7 @@ def _check_matrix(settled: Settled, path: str, shape: list[int]) -> None:
         raise Fault(message, "give it another role in the spec: `role=vector`")
 
 
-def _rule(group: SettledGroup, scale: float) -> Rule:
+def _rule(group: SettledGroup, rate: float) -> Rule:
     from runtime.muon import Variant
     from runtime.optimizer import AdamW, Rule
 
@@ -210,4 +224,4 @@ def _rule(group: SettledGroup, scale: float) -> Rule:
     else:
         assert isinstance(table, AdamWTable)
         method = AdamW(betas=(table.betas[0], table.betas[1]), eps=table.eps)
-    return Rule(group.name, group.rate * scale, method, group.decay)
+    return Rule(group.name, rate, method, group.decay)

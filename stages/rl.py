@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, evolve, field, frozen
 
 from nanogen.answers.flops import training
+from nanogen.bounds import OutOfBounds
 from nanogen.load import Load
 from nanogen.structure import Formulas
 from runtime.chat.conversation import Chat
@@ -28,14 +29,17 @@ from runtime.streams import seed_of
 from stages import recipe
 from stages.artefact import Artefact, read_artefact, write_artefact
 from stages.choices import at_least, positive, quiet, setting
+from stages.footprint import Footprint, MicroBatch, of_training
 from stages.tasks.catalogue import task_entry
-from stages.tasks.mixture import TaskSetting, check_tasks, make_mixture, outside_tasks
+from stages.tasks.mixture import NAME_SOME, TaskFault, TaskSetting, check_tasks, make_mixture, outside_tasks
 from stages.tasks.task import Example, Scored
 from stages.training.session import Figures, Session, SessionSettings, falling
 from stages.training.start import make_trainer
+from stages.unread import Idle, idle_of_length
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
+    from nanogen.optimizer.settle import Horizon
     from runtime.decoding.engine import Engine
     from runtime.rollouts import Rollout
     from runtime.training import StepResult, Trainer
@@ -82,18 +86,28 @@ class Settings(SessionSettings):
 
     def __attrs_post_init__(self) -> None:
         if not self.tasks:
-            raise ValueError("`tasks` is empty: there is nothing to learn from")
+            raise OutOfBounds("`tasks` is empty: there is nothing to learn from", NAME_SOME)
+
+
+def idle(settings: Settings) -> Idle:
+    found = idle_of_length(settings)
+    if not settings.validation:
+        found["evaluate_samples"] = ("there is nothing to evaluate on", "name a mixture as `validation`")
+    return found
 
 
 def check(settings: Settings, compiled: Compiled | None) -> None:
     """The mixtures say what is missing, and must be of questions that can be marked."""
-    for tasks in filter(None, (settings.tasks, settings.validation)):
-        check_tasks(tasks)
-        for wanted in tasks:
+    for name, tasks in (("tasks", settings.tasks), ("validation", settings.validation)):
+        for row, wanted in enumerate(tasks):
             if task_entry(wanted.task).kind != "generative":
-                raise Fault(
-                    f"`tasks` has `{wanted.task}`, which has no answers to write", "leave it to `sft`"
-                )
+                message = f"`{wanted.task}` has no answers to write"
+                raise TaskFault(name, row, message, "leave it to `sft`")
+        check_tasks(tasks, setting=name)
+    if (
+        compiled is not None
+    ):  # how many steps there are, the questions say: laws are held to one as they are to many
+        recipe.settle(settings, compiled, horizon(settings, compiled))
 
 
 def rehearsal(settings: Settings, small: Small) -> Settings:
@@ -110,6 +124,22 @@ def rehearsal(settings: Settings, small: Small) -> Settings:
         evaluate_every=settings.evaluate_every and steps // 2,
         evaluate_samples=min(settings.evaluate_samples, 2),
     )
+
+
+def horizon(settings: Settings, compiled: Compiled, steps: int | None = None) -> Horizon:
+    """How long the stage is; where its steps are not said and its questions not read, one step stands for it."""
+    drawn = settings.questions * settings.samples * settings.tokens  # of a step, at most
+    return recipe.fixed(steps or settings.steps or 1, drawn, compiled)
+
+
+def micro_batch(settings: Settings, compiled: Compiled) -> MicroBatch:
+    """Gradients are taken on so many tokens at once, in rows as long as the longest answer."""
+    length = min(compiled.graph.context, settings.micro_tokens)
+    return MicroBatch(Load(max(1, settings.micro_tokens // length), length), None)
+
+
+def disk(settings: Settings, compiled: Compiled) -> Footprint:
+    return of_training(compiled)
 
 
 def outside(settings: Settings) -> dict[str, Any]:
@@ -130,8 +160,7 @@ def run(work: Work) -> None:
     questions = policy.questions(settings.tasks, "train")
     held_out = policy.questions(settings.validation, "validation") if settings.validation else []
     steps = settings.steps or max(1, int(settings.epochs * len(questions)) // settings.questions)
-    drawn = settings.questions * settings.samples * settings.tokens  # of a step, at most
-    made = recipe.settle(settings, compiled, recipe.fixed(steps, drawn, compiled))
+    made = recipe.settle(settings, compiled, horizon(settings, compiled, steps))
     trainer = make_trainer(work, compiled, artefact.model, machine, made, loader=None)
     session.prepare(trainer, machine, steps)
     work.tell.line(

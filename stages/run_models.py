@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import attrs
 from attrs import define, field
 
 from nanogen.compiler import Compiled, compile_file
@@ -17,6 +18,16 @@ from nanogen.shelf import find
 from nanogen.text.diagnostics import Findings, Place, Refusal
 from nanogen.text.locate import KeyPath
 from stages.catalogue import MODELS, Kind
+
+
+def dims_set(
+    run: RunSpec, own: dict[str, Any], at: KeyPath, *, rehearsed: bool
+) -> dict[str, tuple[Any, KeyPath]]:
+    """Each dim that is set: its value, and where that stands; `own` are a stage's own, which stand `at`."""
+    tables = [(("set",), run.overrides), (at, own)]
+    if rehearsed:
+        tables.append((("rehearse",), run.rehearsed))
+    return {name: (value, (*path, name)) for path, table in tables for name, value in table.items()}
 
 
 @define
@@ -33,6 +44,17 @@ class RunModels:
     def of_run(self) -> Compiled | None:
         return self._compiled(self._origins({}, ()))
 
+    def check_rehearsal(self) -> None:
+        """The dims of `[rehearse]` are held to the model also where nothing is rehearsed."""
+        if self.run.rehearsed and not self.rehearsed and self.run.model is not None:
+            attrs.evolve(self, rehearsed=True).of_run()
+        if self.run.model is not None or self.findings.errors:
+            return
+        tables = (("set", self.run.overrides), ("rehearse", self.run.rehearsed))
+        for name, _ in (found for found in tables if found[1]):
+            message = f"`[{name}]` changes nothing: the run names no model"
+            self.findings.note("NG103", message, Place((name,), on_key=True), help="leave it out")
+
     def of_stage(self, stage: StageSpec, kind: Kind) -> Compiled | None:
         """Its own, or that of the trained model which it needs, or the run's; stages come after what they need."""
         needed = [self._of[n] for n in stage.needs if n in self._of and self._uses(n) in MODELS]
@@ -47,11 +69,7 @@ class RunModels:
         return next(s.uses for s in self.run.stages if s.name == name)
 
     def _origins(self, own: dict[str, Any], at: KeyPath) -> dict[str, tuple[Any, KeyPath]]:
-        """Each dim that is set: its value, and where that stands."""
-        tables = [(("set",), self.run.overrides), (at, own)]
-        if self.rehearsed:
-            tables.append((("rehearse",), self.run.rehearsed))
-        return {name: (value, (*path, name)) for path, table in tables for name, value in table.items()}
+        return dims_set(self.run, own, at, rehearsed=self.rehearsed)
 
     def _compiled(self, dims: dict[str, tuple[Any, KeyPath]]) -> Compiled | None:
         overrides = {name: value for name, (value, _) in dims.items()}
@@ -75,11 +93,39 @@ class RunModels:
         try:
             return compile_file(model, overrides)
         except Refusal as refusal:
-            unknown = [d for d in refusal.diagnostics if d.code == "NG108"]
-            if not unknown or len(unknown) < len(refusal.diagnostics):
-                raise
-            for fault in unknown:
-                named = fault.message.split()[1].rstrip("`")
-                message = f"`{self.run.model}` has no dim `{named}`"
-                self.findings.note("NG108", message, Place(places[named], on_key=True), help=fault.help)
+            self._tell(refusal, model, overrides, places)
             return None
+
+    def _tell(
+        self, refusal: Refusal, model: Path, overrides: dict[str, Any], places: dict[str, KeyPath]
+    ) -> None:
+        """Where the file holds as it stands, the run's dims are to blame, and what is told stands there."""
+        if refusal.document.data.get("kind", "model") != "model":
+            fault = refusal.diagnostics[0]
+            message = f"`{self.run.model}` is no spec: {fault.message}"
+            self.findings.note(fault.code, message, Place(("model",)), help="name a spec of a model")
+            return
+        if overrides:
+            compile_file(model)
+        unknown = [d for d in refusal.diagnostics if d.code == "NG108"]
+        for fault in unknown:
+            named = fault.message.split()[1].rstrip("`")
+            message = f"`{self.run.model}` has no dim `{named}`"
+            self.findings.note("NG108", message, Place(places[named], on_key=True), help=fault.help)
+        if not unknown and overrides:
+            fault, one = refusal.diagnostics[0], self._blamed(model, overrides)
+            message = f"with these dims `{self.run.model}` does not compile: {fault.message}"
+            self.findings.note(fault.code, message, Place(places[one]), help=fault.help)
+        elif not unknown:
+            raise refusal
+
+    @staticmethod
+    def _blamed(model: Path, overrides: dict[str, Any]) -> str:
+        """The dim without which the model compiles; of several that only fail together, the last."""
+        for name in overrides:
+            try:
+                compile_file(model, {n: value for n, value in overrides.items() if n != name})
+            except Refusal:
+                continue
+            return name
+        return list(overrides)[-1]

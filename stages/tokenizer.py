@@ -13,6 +13,7 @@ from attrs import evolve, frozen
 
 from nanogen.structure import Count
 from runtime.faults import Fault
+from runtime.tokenizer import SMALLEST
 from stages.choices import positive, setting
 from stages.sources.limit import limited
 
@@ -44,6 +45,11 @@ def of_model(compiled: Compiled) -> int:
 
 
 def check(settings: Settings, compiled: Compiled) -> None:
+    if compiled.graph.vocab < SMALLEST:
+        message = f"`vocab` is {compiled.graph.vocab:,}, and a tokenizer has at least {SMALLEST} ids"
+        raise Fault(
+            message, f"`[set] vocab = {SMALLEST}`, or more: 256 bytes and the special tokens of chats"
+        )
     if settings.vocab not in (None, compiled.graph.vocab):
         message = f"`vocab` is {settings.vocab:,} here, and {compiled.graph.vocab:,} in the model"
         raise Fault(message, "leave it out of the stage, or `[set]` the model's")

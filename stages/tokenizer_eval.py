@@ -19,6 +19,7 @@ from runtime.faults import Fault
 from stages.choices import place, positive, quiet, setting
 from stages.compression import Encoding, Result, Text, measure, not_run
 from stages.sources.files import file_facts
+from stages.unread import Idle
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
@@ -45,6 +46,11 @@ class Settings:
         "encodings to compare with, by tiktoken's names", default=("gpt2", "cl100k_base")
     )
     download: bool = quiet("let tiktoken fetch the encodings that are not here", default=False)
+
+
+def idle(settings: Settings) -> Idle:
+    none = not settings.against
+    return {"download": ("`against` names no encoding", "leave it out")} if none else {}
 
 
 def check(settings: Settings, compiled: Compiled | None) -> None:

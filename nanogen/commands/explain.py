@@ -1,12 +1,14 @@
-"""`nanogen explain`: what a code means, why it is a fault, and how it is put right."""
+"""`nanogen explain`: what a code means and how it is put right; or where the values of a run come from."""
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING
 
 import click
 
+from nanogen.shelf import find
 from nanogen.text.codes import BLOCKS, CODES
 from nanogen.text.explanations import code_meant, explanation_of, nearest_code
 from runtime.faults import Fault
@@ -15,20 +17,33 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 WIDEST = 100  # columns of prose
+CODE_LIKE = re.compile(r"(?:ng)?\d+\w?|ng\w{0,4}", re.IGNORECASE)
 
 
 @click.command("explain")
-@click.argument("code", required=False)
-def command(code: str | None) -> None:
-    """Explain CODE, the code of a diagnostic: why it is one, a wrong example and a right one.
+@click.argument("what", metavar="[CODE|RUN]", required=False)
+@click.argument("key", required=False)
+def command(what: str | None, key: str | None) -> None:
+    """Explain CODE, the code of a diagnostic: why it is one, a wrong example and a right one. Or explain the values
+    of RUN: each with the line of the file, the default or the law that it comes from.
 
-    Without CODE, list all codes.
+    KEY is a setting of a stage, a stage, or a dim of the model; without it, all is told. Without anything, list all codes.
 
     \b
     nanogen explain NG203
-    nanogen explain ng203
+    nanogen explain quickstart base.lr
+    nanogen explain quickstart base
+    nanogen explain quickstart model.width
+    nanogen explain quickstart
     nanogen explain
     """
+    if what is not None and (key is not None or not CODE_LIKE.fullmatch(what)):
+        show_run(what, key)
+    else:
+        show_codes(what)
+
+
+def show_codes(code: str | None) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, markup=False, emoji=False)
@@ -41,6 +56,22 @@ def command(code: str | None) -> None:
         help = f"did you mean `{nearest_code(meant)}`? `nanogen explain` lists all"
         raise Fault(f"there is no code `{code}`", help)
     show_code(console, meant)
+
+
+def show_run(name: str, key: str | None) -> None:
+    """The values of a run, each with its origin."""
+    from stages.load import load_run  # a code does not pay for it
+    from stages.origin import shown
+    from stages.origins import explained, origins
+
+    run = load_run(find(name, "run"), name=name)
+    for found in explained(run, key) if key is not None else origins(run):
+        value = "not known yet" if found.value is None and found.origin == "derived" else shown(found.value)
+        click.echo(f"{found.key} = {'unsaid' if found.value is None and value == 'None' else value}")
+        why = f"{found.origin}: {found.why}" if found.why else found.origin
+        click.echo(textwrap.indent(textwrap.fill(f"{why}", WIDEST - 4), "    "))
+        if found.where:
+            click.echo(f"    {found.where}")
 
 
 def show_list(console: Console) -> None:

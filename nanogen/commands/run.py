@@ -79,11 +79,13 @@ def command(
     if dry_run:
         _show_plan(loaded, runs, choice)
         return
+    from stages.preflight import refuse
     from stages.progress import Reporter
     from stages.running.runner import Wishes, execute
 
     tell = Reporter()
     wishes = Wishes(choice, jobs, allow_data_change)
+    show(loaded.document, refuse(loaded, runs / loaded.name, _to_do(loaded, runs, choice)))
     folder = execute(loaded, runs, tell, wishes, begin=lambda stages: _introduce(loaded, stages, tell))
     _say_what_next(loaded, run, runs, folder, tell)
 
@@ -98,6 +100,14 @@ def _say_what_next(loaded: Run, run: str, runs: Path, folder: Path, tell: Report
     elif any(s.uses == "pretrain" for s in loaded.stages):
         for command in ("sample", "chat", "serve"):
             tell.line(f"{command + ':':<7} nanogen {command} {run}{where}")
+
+
+def _to_do(loaded: Run, runs: Path, choice: Choice) -> list[str]:
+    """The stages that the command will work on."""
+    from stages.running.survey import survey
+
+    found = survey(loaded, runs / loaded.name)
+    return [one.stage.name for one in choice.work(loaded, found)]
 
 
 def _show_plan(loaded: Run, runs: Path, choice: Choice) -> None:

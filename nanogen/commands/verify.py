@@ -29,7 +29,9 @@ def command() -> None:
     show_default=True,
     help="Work in this folder, below `.verify`.",
 )
-@click.option("--full", is_flag=True, help="With the model as large as it is, in place of the dims of `[rehearse]`.")
+@click.option(
+    "--full", is_flag=True, help="With the model as large as it is, in place of the dims of `[rehearse]`."
+)
 @click.option("--keep", is_flag=True, help="Keep what was made.")
 def resume(run: str, runs: Path, full: bool, keep: bool) -> None:
     """Prove that RUN, killed in each stage that trains, ends with the same bits as without.
@@ -65,8 +67,12 @@ def resume(run: str, runs: Path, full: bool, keep: bool) -> None:
         for difference in wrong:
             tell.line(f"  {difference}")
     if proof.differing:
-        click.echo(f"not proven: {len(proof.differing)} differences; both runs are kept in {folder}", err=True)
+        click.echo(
+            f"not proven: {len(proof.differing)} differences; both runs are kept in {folder}", err=True
+        )
         raise click.exceptions.Exit(USER)
     if not keep:
         shutil.rmtree(folder)
-    tell.line(f"proven: killed in {len(killed)} stages, the run ends with the same bits; the report is the same")
+    tell.line(
+        f"proven: killed in {len(killed)} stages, the run ends with the same bits; the report is the same"
+    )

@@ -233,7 +233,10 @@ def run_schema(kinds: Mapping[str, type]) -> Schema:
             "propertyNames": {"pattern": IDENTIFIER},
             "additionalProperties": _stage(kinds),
         },
-        "meta": {"type": "object"},
+        "meta": table_of(
+            said["meta"],
+            {key: {"description": glossary.KEYS["meta"][key], "type": "string"} for key in run.META},
+        ),
     }
     described = {key: {"description": said[key], **sections.get(key, {})} for key in run.SECTIONS}
     table = table_of(

@@ -87,6 +87,28 @@ def check_law(law: Law, names: Collection[str]) -> Iterator[Diagnostic]:
             yield Diagnostic(code, message, law.place(part), help=help)
 
 
+def names_of(law: Law) -> set[str]:
+    """The names that a law reads."""
+    waiting, found = [law.expression], set()
+    while waiting:
+        part = waiting.pop()
+        waiting += children(part)
+        if isinstance(part, Name):
+            found.add(part.id)
+    return found
+
+
+def reached(laws: Mapping[str, Law], *first: Law) -> set[str]:
+    """The names of those laws that the `first` ones read, themselves or by others of them."""
+    found: set[str] = set()
+    waiting = list(first)
+    while waiting:
+        new = (names_of(waiting.pop()) & laws.keys()) - found
+        found |= new
+        waiting += [laws[name] for name in new]
+    return found
+
+
 class Scope:
     """Numbers by name, some known and some by laws; a law is computed when it is first read."""
 

@@ -29,6 +29,7 @@ class Horizon:
     tokens_per_parameter: float
     batch_tokens: int
     steps: int
+    counted: int | float = 0  # parameters that `tokens` were reckoned by; 0 where they are given
 
     @property
     def numbers(self) -> dict[str, int | float]:
@@ -117,18 +118,24 @@ def horizon(
     """
     ratio = tokens_per_parameter or spec.tokens_per_parameter
     counted = Scope(model, spec.let).compute(spec.parameters)
+    by_parameters = tokens is None
     tokens = tokens or max(1, int(ratio * counted))
     known = {**model, "tokens": tokens, "tokens_per_parameter": ratio}
     batch = batch_tokens or _count(spec.batch_tokens, Scope(known, spec.let), "a step has", "tokens")
     known["batch_tokens"] = batch
     steps = steps or _count(spec.steps, Scope(known, spec.let), "a run has", "steps")
-    return Horizon(tokens, ratio, batch, steps)
+    return Horizon(tokens, ratio, batch, steps, counted if by_parameters else 0)
+
+
+def scope_of(spec: OptimizerSpec, graph: Graph, horizon: Horizon) -> Scope:
+    """What the laws of rates and decays read: facts of the model, the horizon, and the laws of `[let]`."""
+    return Scope({**facts(graph, spec), **horizon.numbers}, spec.let)
 
 
 def settle(spec: OptimizerSpec, graph: Graph, horizon: Horizon) -> Settled:
     """The optimizer of a model in a run; raises Stop for a law without a number, or a parameter without a group."""
-    known = {**facts(graph, spec), **horizon.numbers}
-    scope = Scope(known, spec.let)
+    scope = scope_of(spec, graph, horizon)
+    known = dict(scope.numbers)
     members = assign(spec, graph)
     groups = tuple(_group(group, members[group.name], scope) for group in spec.groups)
     values = {

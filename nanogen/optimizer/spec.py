@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from nanogen.bounds import at_least, one_of, positive, share
 from nanogen.language.expression import Number
-from nanogen.optimizer.laws import Law, check_law, read_law
+from nanogen.optimizer.laws import Law, check_law, reached, read_law
 from nanogen.optimizer.words import BATCH, CONSTANTS, HORIZON, MODEL, RESULTS, ROLES, RUN, SHAPE, STEP
 from nanogen.structure import Formula, structure
 from nanogen.text.diagnostics import Diagnostic, Findings, Place, Stop, nearest
@@ -187,6 +187,8 @@ class _Reader:
         )
         self.check_names(spec)
         self.check_roles(spec)
+        if not self.findings.errors:  # what cannot be read may be what reads
+            self.check_read(spec)
         return spec
 
     def table(self, name: str) -> dict[str, Any]:
@@ -275,6 +277,22 @@ class _Reader:
                 elif not group.table.paths:
                     taken[role] = group.name
 
+    def check_read(self, spec: OptimizerSpec) -> None:
+        """A law that no other reads, and that is no result, is a slip."""
+        for name in spec.schedule:
+            if name not in RESULTS and name not in read_by_schedule(spec.schedule):
+                message = f"no law reads `{name}`, and it is no result of a schedule"
+                self.fault("NG103", message, ("schedule", name), nearest(name, RESULTS), True)
+        of_groups = (law for g in spec.groups for law in (g.rate, g.decay))
+        first = (spec.parameters, spec.batch_tokens, spec.steps, *of_groups, *spec.schedule.values())
+        for name in spec.let.keys() - reached(spec.let, *first):
+            self.fault("NG103", f"no law reads `{name}`", ("let", name), "leave it out, or read it", True)
+
+
+def read_by_schedule(laws: dict[str, Law]) -> set[str]:
+    """The laws of a schedule on which its results hang."""
+    return reached(laws, *(law for name, law in laws.items() if name in RESULTS))
+
 
 def check_schedule(spec: OptimizerSpec, laws: dict[str, Law]) -> list[Diagnostic]:
     """What laws of a schedule cannot mean in this optimizer."""
@@ -294,10 +312,14 @@ def changed(
         for name in laws.keys() - known.keys():
             message = f"`{spec.document.name}` has no `{name}` to change"
             faults.append(Diagnostic("NG103", message, laws[name].place(), help=nearest(name, known)))
+    whole = {**spec.schedule, **schedule}
+    for name in schedule.keys() - read_by_schedule(whole) - RESULTS.keys() if not faults else ():
+        message = f"it changes nothing: no law of the schedule reads `{name}` as it is now"
+        faults.append(Diagnostic("NG704", message, schedule[name].place(), help="leave it out"))
     if faults:
         return spec, faults
     made = tuple(
         attrs.evolve(g, rate=rates.get(g.name, g.rate), decay=decays.get(g.name, g.decay))
         for g in spec.groups
     )
-    return attrs.evolve(spec, groups=made, schedule={**spec.schedule, **schedule}), []
+    return attrs.evolve(spec, groups=made, schedule=whole), []

@@ -168,4 +168,13 @@ CODES: dict[str, Code] = {
     "NG702": Code("stages in a circle", "Each of these stages needs the other."),
     "NG703": Code("a stage that lacks what it reads", "This kind of stage reads the folder of another kind."),
     "NG704": Code("a setting of a stage", "The value is not one that this setting can have."),
+    "NG705": Code(
+        "a run that this machine cannot hold",
+        "Memory, disk, a folder or a package that the run needs is not here.",
+    ),
+    "NG706": Code(
+        "a run that may not be what was meant",
+        "It runs, and something that was asked for is cut short, repeated or left out.",
+        "warning",
+    ),
 }

@@ -21,7 +21,10 @@ WIDTH, HEIGHT = 6.6, 4.2  # inches, of a panel
 UNITS = {
     "step": (("steps", 1.0),),
     "tokens": (("tokens", 1.0), ("thousand tokens", 1e3), ("million tokens", 1e6), ("billion tokens", 1e9)),
-    "flops": tuple((f"{prefix}FLOPs", 10.0**power) for prefix, power in (("", 0), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18))),
+    "flops": tuple(
+        (f"{prefix}FLOPs", 10.0**power)
+        for prefix, power in (("", 0), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18))
+    ),
     "time": (("seconds of training", 1.0), ("minutes of training", 60.0), ("hours of training", 3600.0)),
 }
 
@@ -97,7 +100,12 @@ def _legend(figure: Any, curves: Sequence[Curve]) -> None:
         for place, curve in enumerate(curves)
     ]
     figure.legend(
-        handles=handles, loc="outside upper left", ncols=min(4, len(curves)), frameon=False, fontsize=9.5, labelcolor=INK
+        handles=handles,
+        loc="outside upper left",
+        ncols=min(4, len(curves)),
+        frameon=False,
+        fontsize=9.5,
+        labelcolor=INK,
     )
 
 

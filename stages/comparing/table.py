@@ -27,7 +27,9 @@ class Standing:
 
     def ahead(self, figure: str) -> tuple[int, float, float] | None:
         """Which is best, by how much before the next, and which share of the next that is; None where two are level."""
-        order = sorted(range(len(self.values)), key=lambda n: self.values[n], reverse=not lower_is_better(figure))
+        order = sorted(
+            range(len(self.values)), key=lambda n: self.values[n], reverse=not lower_is_better(figure)
+        )
         best, after = (self.values[n] for n in order[:2])
         lead = abs(best - after)
         return (order[0], lead, lead / abs(after) if after else 0.0) if lead else None

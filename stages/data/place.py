@@ -16,7 +16,7 @@ from attrs import frozen
 
 from nanogen.data import DataSet, Split, data_set
 from nanogen.text.diagnostics import nearest
-from runtime.faults import Fault
+from runtime.faults import Absent, Fault
 from runtime.manifest import digest
 from stages.data.hub import hub_rows
 
@@ -33,12 +33,13 @@ class DataPlace:
 
     folder: Path | None = None
     download: bool = False
+    cache: bool = True  # the Hub's cache is looked into; it takes a second to import what reads it
 
     @classmethod
-    def here(cls, *, download: bool = False) -> DataPlace:
+    def here(cls, *, download: bool = False, cache: bool = True) -> DataPlace:
         """What the environment says."""
         named = os.environ.get(VARIABLE)
-        return cls(Path(named).expanduser() if named else None, download)
+        return cls(Path(named).expanduser() if named else None, download, cache)
 
 
 def find_rows(name: str, *, subset: str, split: str, place: DataPlace, path: str | None = None) -> Table:
@@ -55,7 +56,7 @@ def find_rows(name: str, *, subset: str, split: str, place: DataPlace, path: str
             _check_hashes(data, files)
         return open_table(files, data.columns)
     rows = None
-    if path is None and data.repository is not None:
+    if path is None and data.repository is not None and (place.cache or place.download):
         rows = hub_rows(data, subset, split, download=place.download)
     if rows is None:
         raise _absent(name, data, known[split], place, path)
@@ -131,13 +132,13 @@ def find_file(name: str, file: str, place: DataPlace) -> Path:
     return path
 
 
-def _absent(name: str, data: DataSet, split: Split, place: DataPlace, path: str | None) -> Fault:
+def _absent(name: str, data: DataSet, split: Split, place: DataPlace, path: str | None) -> Absent:
     what = f"`{name}`, split `{split.name}`"
     if path is not None:
         wanted = split.file or f"{split.subset}/{split.name}/*.parquet"
-        return Fault(f"there is no {what} in `{path}`", f"it would hold `{wanted}`; it is {data.source}")
+        return Absent(f"there is no {what} in `{path}`", f"it would hold `{wanted}`; it is {data.source}")
     looked = ", ".join(_looked(data, split, place))
-    return Fault(f"there is no {what} here: looked in {looked}", _how_to_get(data))
+    return Absent(f"there is no {what} here: looked in {looked}", _how_to_get(data))
 
 
 def _looked(data: DataSet, split: Split, place: DataPlace) -> Iterator[str]:

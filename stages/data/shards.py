@@ -10,7 +10,7 @@ from pathlib import Path
 from attrs import frozen
 
 from nanogen.data import DataSet, data_set
-from runtime.faults import Fault
+from runtime.faults import Absent, Fault
 from stages.data.hub import hub_file
 from stages.data.place import VARIABLE, DataPlace
 
@@ -26,21 +26,27 @@ class Shards:
 
 def find_shards(name: str, count: int | None, place: DataPlace, *, path: str | None = None) -> Shards:
     """The first `count` shards and the validation shard; raises Fault that says what is missing."""
-    data = data_set(name)
+    data, names = data_set(name), names_of_shards(name, count)
     assert data.validation is not None, f"`{name}` names no validation shard"
-    names = [file for file in data.all_files if file != data.validation]
-    if count is not None and count > len(names):
-        message = f"`{name}` has {len(names):,} shards to train on, and {count:,} were asked for"
-        raise Fault(message, f"ask for at most {len(names):,}")
     folder = Path(path) if path is not None else place.folder / data.folder if place.folder else None
     if folder is not None and (here := _here(folder, data)):
         return _local(name, here, count, data, folder)
     if path is not None or not place.download:
-        return _cached(name, data, names[: count or len(names)], folder, path)
+        return _cached(name, data, names, folder, path)
     validation = hub_file(data, data.validation, download=True)
-    train = [hub_file(data, file, download=True) for file in names[: count or len(names)]]
+    train = [hub_file(data, file, download=True) for file in names]
     assert validation is not None
     return Shards(tuple(p for p in train if p is not None), validation, True)
+
+
+def names_of_shards(name: str, count: int | None) -> list[str]:
+    """The first `count` shards to train on; raises Fault where there are not so many anywhere."""
+    data = data_set(name)
+    names = [file for file in data.all_files if file != data.validation]
+    if count is not None and count > len(names):
+        message = f"`shards` is {count:,}, and `{name}` has {len(names):,} to train on"
+        raise Fault(message, f"ask for at most {len(names):,}")
+    return names[: count or len(names)]
 
 
 def _here(folder: Path, data: DataSet) -> list[Path]:
@@ -78,4 +84,4 @@ def _cached(name: str, data: DataSet, names: list[str], folder: Path | None, pat
     help = (
         f"let the run fetch {data.source} from the Hub with `download = true`, or give their folder as `path`"
     )
-    raise Fault(message, help)
+    raise Absent(message, help)

@@ -41,6 +41,11 @@ class Choice:
                     raise _not_done(stage.name, states[need])
         return chosen
 
+    def work(self, run: Run, found: Sequence[Found]) -> list[Found]:
+        """Those of the chosen stages that there is something to do for."""
+        chosen = self.stages(run, found)
+        return [f for f in found if f.stage.name in chosen and (f.state != DONE or self.begins_again(f))]
+
     def begins_again(self, found: Found) -> bool:
         """Whether a stage is to be begun anew; what was cut off is gone on with, so that a kill costs nothing."""
         return found.stage.name in self.again and found.state != INTERRUPTED

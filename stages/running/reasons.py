@@ -120,7 +120,9 @@ class _Teller:
         # a dim that is worked out of another says nothing new
         named = [n for n in changed if self.is_set(n) or _is_number(compiled.spec.dims[n].expression)]
         for name in named or changed:
-            yield Reason(f"`{name}`", _shown(told["dims"].get(name, ABSENT)), _shown(dims[name]), self.dim(name))
+            yield Reason(
+                f"`{name}`", _shown(told["dims"].get(name, ABSENT)), _shown(dims[name]), self.dim(name)
+            )
         if not changed:
             yield self.spec(compiled.document, told["lines"])
 

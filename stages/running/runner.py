@@ -87,8 +87,7 @@ def _execute(run: Run, folder: Path, runner: Runner, begin: Callable[[list[Stage
             publish(one, folder)
         runner.tell.line(f"`{run.name}` is done: nothing to do, all {len(found)} stages stand in {folder}")
         return
-    choice = runner.wishes.choice
-    begin([f.stage for f in found if f.stage.name in chosen and (f.state != DONE or choice.begins_again(f))])
+    begin([one.stage for one in runner.wishes.choice.work(run, found)])
     runner.tell.log = folder / LOG
     if runner.wishes.jobs > 1:
         from stages.running.beside import side_by_side

@@ -80,9 +80,7 @@ def survey_stage(run: Run, stage: Stage, folder: Path, before: Mapping[str, Foun
 
 
 def _evolved(found: Found, state: str, holds: Path | None, why: tuple[Reason, ...] = ()) -> Found:
-    return Found(
-        found.stage, found.facts, found.identity, found.needs, state, found.folder, holds, why
-    )
+    return Found(found.stage, found.facts, found.identity, found.needs, state, found.folder, holds, why)
 
 
 def _fits(folder: Path, found: Found) -> str:

@@ -60,4 +60,6 @@ def _to_the_end(run: Run, runs: Path, full: bool) -> None:
 
 def _failed(how: str, printed: str) -> Fault:
     lines = "\n".join(printed.rstrip().split("\n")[-LAST_LINES:])
-    return Fault(f"the rehearsal {how}; its last lines:\n{lines}", "mend that first: `nanogen run RUN --rehearse`")
+    return Fault(
+        f"the rehearsal {how}; its last lines:\n{lines}", "mend that first: `nanogen run RUN --rehearse`"
+    )

@@ -20,9 +20,10 @@ from typing import Any
 import attrs
 from attrs import evolve, frozen
 
+from nanogen.bounds import OutOfBounds
 from nanogen.structure import Count
 from nanogen.text.diagnostics import nearest
-from runtime.faults import Fault
+from runtime.faults import Absent, Fault
 from stages.choices import at_least, positive, quiet, setting
 from stages.data.place import DataPlace
 from stages.sources.files import file_facts
@@ -30,6 +31,7 @@ from stages.tasks.catalogue import TASKS, make_task, task_entry
 from stages.tasks.part import part
 from stages.tasks.task import Example, Task
 
+NAME_SOME = 'name some: `tasks = [{ task = "gsm8k" }]`'
 OPTIONS = ("path", "digits", "operations", "languages", "words", "words_apart")  # of some tasks only
 
 
@@ -41,7 +43,9 @@ class _Known:
 
     def __call__(self, _: Any, attribute: attrs.Attribute, value: str) -> None:
         if value not in TASKS:
-            raise ValueError(f"`{attribute.name}` is no task there is: `{value}`; {nearest(value, TASKS)}")
+            raise OutOfBounds(
+                f"`{attribute.name}` is no task there is, found `{value}`", nearest(value, TASKS)
+            )
 
 
 @frozen
@@ -147,21 +151,36 @@ def make_mixture(
 ) -> Mixture:
     """The mixture of some settings; raises Fault where any of it is missing."""
     if not settings:
-        raise Fault("`tasks` is empty", 'name some: `tasks = [{ task = "gsm8k" }]`')
+        raise Fault("`tasks` is empty", NAME_SOME)
     return Mixture(tuple(settings), tuple(make_part(s, place) for s in settings), seed)
 
 
-def check_tasks(settings: Iterable[TaskSetting], place: DataPlace | None = None) -> None:
-    """Raise Fault for what will not work, before anything runs; what may be fetched is looked for when it is needed."""
-    found = list(settings)
-    if not found:
-        raise Fault("`tasks` is empty", 'name some: `tasks = [{ task = "gsm8k" }]`')
-    for wanted in found:
-        if not wanted.download:
-            try:
-                make_part(wanted, place)
-            except Fault as fault:
-                raise Fault(f"`tasks`: {fault.message}", fault.help) from None
+class TaskFault(Fault):
+    """A fault of one task of a mixture; `row` is which, from 0."""
+
+    def __init__(self, setting: str, row: int, message: str, help: str) -> None:
+        super().__init__(f"`{setting}`: {message}", help)
+        self.row = row
+
+
+def check_tasks(
+    settings: Iterable[TaskSetting],
+    place: DataPlace | None = None,
+    *,
+    setting: str = "tasks",
+    may_lack: bool = False,
+) -> None:
+    """Raise Fault for what will not work, before anything runs; what may be fetched is looked for when it is needed.
+
+    With `may_lack`, a task whose rows are not here is none of it.
+    """
+    for row, wanted in enumerate(settings):
+        where = place or DataPlace.here(cache=not wanted.download and not may_lack)
+        try:
+            make_part(evolve(wanted, download=False), where)
+        except Fault as fault:
+            if not (isinstance(fault, Absent) and (wanted.download or may_lack)):
+                raise TaskFault(setting, row, fault.message, fault.help) from None
 
 
 def outside_tasks(settings: Iterable[TaskSetting], place: DataPlace | None = None) -> list[Any]:

@@ -80,7 +80,11 @@ def _listen(process: subprocess.Popen[str], tell: Callable[[str], None]) -> thre
 
 
 def _end(
-    process: subprocess.Popen[str], folder: Path, wanted: Collection[str], tell: Callable[[str], None], patience: float
+    process: subprocess.Popen[str],
+    folder: Path,
+    wanted: Collection[str],
+    tell: Callable[[str], None],
+    patience: float,
 ) -> None:
     """Let it send what is left, for a while."""
     try:
@@ -90,7 +94,9 @@ def _end(
         process.wait(patience)
     except subprocess.TimeoutExpired:
         tracks = " ".join(f"--to {name}" for name in dict.fromkeys(wanted))
-        tell(f"tracking: not all was sent in {patience:g} s; `nanogen track {folder} {tracks}` sends the rest")
+        tell(
+            f"tracking: not all was sent in {patience:g} s; `nanogen track {folder} {tracks}` sends the rest"
+        )
     finally:
         if process.poll() is None:
             process.kill()

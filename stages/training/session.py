@@ -169,7 +169,9 @@ class Session:
         step = int(self.best["step"])
         save = save_of(self.work.saves, step)
         if save is None:
-            self.work.tell.line(f"the save of step {step:,}, the best, is not whole: the last weights are left")
+            self.work.tell.line(
+                f"the save of step {step:,}, the best, is not whole: the last weights are left"
+            )
             return
         load_weights(self.trainer.model, save.tensors("weights"))
         self.work.tell.line(f"the weights are those of step {step:,}, the best")
@@ -252,7 +254,9 @@ class Session:
             if not is_out_of_memory(error):
                 raise
             found = {}  # what was learnt is saved, and worth more than this
-            self.work.tell.line(f"step {self.trainer.step:,}: not evaluated, there is not enough memory for it")
+            self.work.tell.line(
+                f"step {self.trainer.step:,}: not evaluated, there is not enough memory for it"
+            )
         if not found:
             return
         self.last = found
@@ -287,7 +291,10 @@ class Session:
             "groups": [attrs.asdict(g) for g in self.trainer.optimizer.groups],
             "environment": {**describe(), "device": self.on.device, "dtype": self.on.dtype},
             **({"best_step": int(self.best["step"])} if self.best else {}),
-            **{name: {"start": self.first.get(name, value), "end": value} for name, value in self.last.items()},
+            **{
+                name: {"start": self.first.get(name, value), "end": value}
+                for name, value in self.last.items()
+            },
         }
 
 

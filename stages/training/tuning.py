@@ -12,19 +12,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 from attrs import frozen
 
+from nanogen.bounds import OutOfBounds
+from nanogen.load import Load
 from nanogen.structure import Count, Formulas
 from runtime.chat.conversation import render
 from runtime.streams import seed_of
 from stages import recipe
 from stages.artefact import read_artefact, write_artefact
 from stages.choices import at_least, one_of, positive, quiet, setting
-from stages.tasks.mixture import Mixture, TaskSetting, check_tasks, make_mixture, outside_tasks
+from stages.footprint import MicroBatch
+from stages.tasks.mixture import NAME_SOME, Mixture, TaskSetting, check_tasks, make_mixture, outside_tasks
 from stages.training.pace import Pace, cut, row_length
 from stages.training.session import Figures, Session, SessionSettings, falling, flops_of_steps
 from stages.training.start import make_trainer
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
+    from nanogen.optimizer.settle import Horizon
     from runtime.conversations import ConversationLoader
     from runtime.tokenizer import Tokenizer
     from runtime.training import Trainer
@@ -65,7 +69,19 @@ class Tuning(SessionSettings):
 
     def __attrs_post_init__(self) -> None:
         if not self.tasks:
-            raise ValueError("`tasks` is empty: there is nothing to learn from")
+            raise OutOfBounds("`tasks` is empty: there is nothing to learn from", NAME_SOME)
+
+
+def horizon_of(settings: Tuning, compiled: Compiled, steps: int | None = None) -> Horizon:
+    """How long the stage is; before its mixture is rendered and where its steps are not said, one step stands for it."""
+    return recipe.fixed(steps or settings.steps or 1, settings.batch_tokens, compiled)
+
+
+def micro_batch_of(settings: Tuning, compiled: Compiled) -> MicroBatch:
+    """What a step computes at once."""
+    length = row_length(settings.length, compiled.graph.context)
+    rows, accumulation = cut(settings.batch_tokens, length, settings.rows)
+    return MicroBatch(Load(rows, length), accumulation)
 
 
 AnyTuning = TypeVar("AnyTuning", bound=Tuning)
@@ -76,10 +92,9 @@ def check_tuning(settings: Tuning, compiled: Compiled | None) -> None:
     if compiled is not None:
         length = row_length(settings.length, compiled.graph.context)
         cut(settings.batch_tokens, length, settings.rows)
-        recipe.settle(settings, compiled, recipe.fixed(settings.steps or 1, settings.batch_tokens, compiled))
+        recipe.settle(settings, compiled, horizon_of(settings, compiled))
     check_tasks(settings.tasks)
-    if settings.validation:
-        check_tasks(settings.validation)
+    check_tasks(settings.validation, setting="validation")
 
 
 def small_tuning(settings: AnyTuning, small: Small) -> AnyTuning:
@@ -120,7 +135,7 @@ def tune(work: Work, before: tuple[str, ...]) -> None:
     epoch_steps = loader.epoch_rows / (rows * accumulation)
     steps = settings.steps or max(1, round(settings.epochs * epoch_steps))
     plan = Pace(steps, length, rows, accumulation)
-    made = recipe.settle(settings, compiled, recipe.fixed(steps, settings.batch_tokens, compiled))
+    made = recipe.settle(settings, compiled, horizon_of(settings, compiled, steps))
     trainer = make_trainer(
         work, compiled, artefact.model, machine, made, loader=loader, accumulation=accumulation
     )

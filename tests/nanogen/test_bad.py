@@ -15,6 +15,7 @@ from nanogen.language.spec import read_override
 from nanogen.text.diagnostics import Refusal
 from nanogen.text.draw import draw, find
 from stages.load import load_run
+from tests.nanogen.machine import held
 from tests.nanogen.published import misfits
 
 HERE = Path(__file__).parent
@@ -29,7 +30,7 @@ def found_in(path: Path):
     try:
         if re.match(r'kind *= "run"', text):
             run = load_run(path, name=path.name)
-            return run.document, list(run.warnings)
+            return run.document, [*run.warnings, *held(run)]
         overrides = dict([read_override(given[1])]) if given else {}
         done = compile_file(path, overrides, name=path.name)
         return done.document, [*done.warnings, *misfits(done, text)]

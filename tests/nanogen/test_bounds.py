@@ -3,7 +3,7 @@
 import pytest
 from attrs import field, frozen
 
-from nanogen.bounds import at_least, one_of, positive, share
+from nanogen.bounds import OutOfBounds, at_least, one_of, positive, share
 
 
 @frozen
@@ -33,3 +33,15 @@ def test_what_is_not_is_told(settings: dict, message: str):
     with pytest.raises(ValueError) as refused:  # noqa: PT011 the message is compared below
         Settings(**settings)
     assert str(refused.value) == message
+
+
+def test_a_word_that_is_none_is_answered_by_the_nearest():
+    class Source:
+        name = "source"
+
+    with pytest.raises(OutOfBounds) as refused:
+        one_of("python_docs", "text")(None, Source, "txt")
+    assert refused.value.help == "did you mean `text`?"
+    with pytest.raises(OutOfBounds) as refused:
+        at_least(2)(None, Source, 1)
+    assert refused.value.help == ""

@@ -44,3 +44,11 @@ def test_the_nearest_name_is_offered():
 
 def test_a_folder_is_told_from_a_file(tmp_path):
     assert absent(str(tmp_path), "run").diagnostics[0].message == f"`{tmp_path}` is a folder, not a run"
+
+
+@pytest.mark.parametrize("written", ["mien.toml", "mien"])
+def test_a_slip_of_a_path_is_answered_by_the_file_beside_it(tmp_path, written):
+    (tmp_path / "mine.toml").write_text("")
+    with pytest.raises(Refusal) as refusal:
+        find(str(tmp_path / written), "run")
+    assert refusal.value.diagnostics[0].help == f"did you mean `{tmp_path / 'mine.toml'}`?"

@@ -118,7 +118,7 @@ def test_dials_stand_where_they_are_put(write_run, looped, told, tmp_path):
 
 @pytest.mark.parametrize(
     ("dials", "message"),
-    [("{ q = 1 }", "`dials` names `q`, and the model has `r`"), ("{ r = 99 }", "it goes from 1 to 9")],
+    [("{ q = 1 }", "`dials`: the model has no dial `q`"), ("{ r = 99 }", "the dial `r` goes from 1 to 9")],
 )
 def test_dials_that_are_not_there_are_told_before_anything_runs(write_run, looped, dials, message):
     with pytest.raises(Refusal) as refusal:

@@ -18,7 +18,6 @@ from runtime.faults import Fault
 from runtime.tokenizer import Tokenizer
 from stages.catalogue import KINDS
 from stages.choices import setting
-from stages.running.identity import facts_of, identity
 from stages.inspection import (
     GIVEN,
     GIVEN_SPECIAL,
@@ -32,6 +31,7 @@ from stages.inspection import (
     render_tokens,
 )
 from stages.load import load_run
+from stages.running.identity import facts_of, identity
 from stages.tasks.mixture import Mixture, TaskSetting, make_mixture
 from tests.stages.folders import TALK, lines
 
@@ -165,7 +165,7 @@ def test_a_mistake_in_a_task_is_told_at_its_key(run_file: Path):
         load_run(run_file)
     told = caught.value.diagnostics[0]
     assert told.place.path == ("stage", "sft", "with", "tasks", 1, "task")
-    assert "did you mean `arithmetic`?" in told.message
+    assert told.help == "did you mean `arithmetic`?"
 
 
 def test_the_identity_of_a_stage_hangs_on_its_tasks_and_not_on_where_they_lie(run_file: Path):

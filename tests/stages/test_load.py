@@ -175,3 +175,37 @@ def test_every_run_that_ships_is_without_fault(path):
     assert run.warnings == ()
     assert run.stages[-1].uses == "report"
     assert set(run.stages[-1].needs) == {stage.name for stage in run.stages[:-1]}
+
+
+def test_dims_of_which_the_model_cannot_be_made_are_told_at_the_dim(write_run):
+    with pytest.raises(Refusal) as refusal:
+        write_run(("width = 64", "width = 65"))
+    [fault] = refusal.value.diagnostics
+    assert (fault.code, fault.place.path) == ("NG303", ("set", "width"))
+    assert fault.message.startswith("with these dims `saint_iberis_tiny` does not compile: ")
+
+
+def test_dims_of_the_rehearsal_are_held_to_the_model_too(write_run):
+    with pytest.raises(Refusal) as refusal:
+        write_run(("[stage.corpus]", "[rehearse]\nwidth = 65\n[stage.corpus]"))
+    [fault] = refusal.value.diagnostics
+    assert (fault.code, fault.place.path) == ("NG303", ("rehearse", "width"))
+
+
+def test_a_model_that_does_not_compile_as_it_stands_is_told_there(write_run, tmp_path):
+    (tmp_path / "mine.toml").write_text('kind = "model"\nlanguage = 1\n[dims]\nvocab = 300\ncontext = 16\n')
+    with pytest.raises(Refusal) as refusal:
+        write_run(('"saint_iberis_tiny"', '"mine.toml"'))
+    assert refusal.value.document.name == str(tmp_path / "mine.toml")
+
+
+def test_a_task_is_told_at_its_own_place(write_run):
+    stage = '[stage.sft]\nuses = "sft"\nneeds = ["base"]\nwith = { batch_tokens = 64, tasks = [TASKS], validation = [HELD] }\n'
+    good, bad = '{ task = "arithmetic" }', '{ task = "arithmetic", split = "tset" }'
+    for tasks, held, at in ((f"{good}, {bad}", good, ("tasks", 1)), (good, bad, ("validation", 0))):
+        text = stage.replace("TASKS", tasks).replace("HELD", held)
+        with pytest.raises(Refusal) as refusal:
+            write_run(("[stage.report]", f"{text}[stage.report]"))
+        [fault] = refusal.value.diagnostics
+        assert fault.place.path == ("stage", "sft", "with", *at)
+        assert fault.message.startswith(f"`{at[0]}`: ")

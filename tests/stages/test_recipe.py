@@ -134,6 +134,11 @@ def test_the_stage_says_what_it_wants_and_the_optimizer_the_rest(compiled):
         ({"schedule": {"rate": "sin(step)"}}, "`schedule` has `rate`: a law has no function `sin`"),
         ({"rates": {"matrix": "step"}}, "`rates` has `matrix`: no law can read `step` here"),
         ({"decays": {"matrix": "0 - 1"}}, "`decays` has `matrix`: this is -1"),
+        ({"schedule": {"rate": 1, "warmdown": 0.5}}, "`schedule` has `warmdown`: it changes nothing"),
+        (
+            {"optimizer": "muon_adamw_2026", "rates": {"value": 0.1}},
+            "`rates` has `value`, and the model has no parameter of that group",
+        ),
         ({"schedule": {"momentum": 1}}, "`schedule` has `momentum`: `momentum` is at least 0 and below 1"),
     ],
 )

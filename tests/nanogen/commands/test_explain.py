@@ -7,6 +7,7 @@ from rich.console import Console
 from nanogen.cli import cli
 from nanogen.commands.explain import show_code
 from nanogen.text.codes import BLOCKS, CODES
+from nanogen.text.diagnostics import Refusal
 from nanogen.text.explanations import explanation_of
 from runtime.faults import Fault
 
@@ -53,3 +54,31 @@ def test_a_terminal_has_colours():
         show_code(console, "NG203")
     assert captured.get().startswith("\x1b[1;31merror")
     assert "\x1b[" in captured.get().split("wrong")[1]
+
+
+def test_a_value_of_a_run_is_told_with_its_origin():
+    out = run("quickstart", "sft.lr.head")
+    assert out.startswith("sft.lr.head = 0.0034641\n    derived: by `0.004 * narrow` with ")
+    assert "`rate_scale` 0.5" in out
+    assert out.endswith("\n    muon_adamw_2025:28\n")
+    assert run("quickstart", "base.steps").startswith(
+        "base.steps = 70\n    file: steps to train\n    quickstart:"
+    )
+    assert run("quickstart", "base.rates").startswith("base.rates = unsaid\n    default: ")
+
+
+def test_without_a_key_every_value_is_told():
+    out = run("quickstart")
+    assert out.startswith("seed = 42\n    default: of a run\nmodel = ")
+    assert "\nrl.temperature = 1\n" in out
+
+
+def test_a_run_that_is_none_is_answered_by_the_nearest():
+    with pytest.raises(Refusal) as refusal:
+        run("quickstrat")
+    assert refusal.value.diagnostics[0].help == "did you mean `quickstart`?"
+
+
+def test_a_key_that_is_none_is_told():
+    with pytest.raises(Fault, match=r"nothing that is called `base\.lrs`"):
+        run("quickstart", "base.lrs")

@@ -88,6 +88,9 @@ def test_a_whole_file_has_no_faults():
         ("step / half", "step / haf", [(18, "NG201")]),
         ("step / half", "step / half(", [(18, "NG011")]),
         ("[schedule]", "[sched]", [(16, "NG103")]),
+        ("half = ", "momentun = 0.9\nhalf = ", [(17, "NG103")]),
+        ("narrow = ", "wide = 2\nnarrow = ", [(4, "NG103")]),
+        ("step / half", "step / steps", [(17, "NG103")]),
     ],
 )
 def test_a_mistake_is_told_at_its_line(old, new, wanted):

@@ -1,0 +1,97 @@
+"""What this machine holds and is good at, told without torch: a run is checked in the time that importing it takes.
+
+Knows nothing of models, nor of which device torch will choose; `runtime/device.py` chooses by the same signs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+from attrs import frozen
+
+FAST_BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # instructions of CPUs that multiply it natively
+AMPERE = 8  # the major version of GPUs from which bfloat16 is native
+LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # of a container
+
+
+@frozen
+class Capacity:
+    """The device that training would use here, and what there is of it."""
+
+    device: str  # "cuda" or "cpu", which here is whatever shares the machine's own memory
+    memory: int  # bytes of it
+    bfloat16: bool  # what it computes in unless asked
+    compiler: bool  # whether there is a C++ compiler, which a CPU's compiled code needs
+
+
+def capacity() -> Capacity:
+    """What this machine has."""
+    gpu, compiler = _gpu(), cpp_compiler() is not None
+    if gpu is not None:
+        memory, version = gpu
+        return Capacity("cuda", memory, version >= AMPERE, compiler)
+    return Capacity("cpu", memory_of_machine(), bool(cpu_flags() & FAST_BFLOAT16), compiler)
+
+
+def cpu_flags() -> set[str]:
+    """Instruction sets of the CPU, as Linux names them (x86: flags, Arm: Features); empty elsewhere."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return set()
+    lines = (line for line in text.split("\n") if line.startswith(("flags", "Features")))
+    return set(next(lines, "").partition(":")[2].split())
+
+
+def cpp_compiler() -> str | None:
+    """The C++ compiler that torch would find."""
+    return shutil.which(os.environ.get("CXX") or "g++") or shutil.which("clang++")
+
+
+def memory_of_machine() -> int:
+    """Bytes of memory that this process may use at most; a container's limit counts."""
+    try:
+        whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # pragma: no cover - Windows tells in another way
+        return sys.maxsize
+    return min([whole, *filter(None, map(_limit, LIMITS))])
+
+
+def _limit(file: str) -> int | None:
+    try:
+        return int(Path(file).read_text())
+    except (OSError, ValueError):  # there is none, or it says "max"
+        return None
+
+
+def _gpu() -> tuple[int, int] | None:
+    """Memory and major version of the first GPU that CUDA shows; None where torch would find none."""
+    try:
+        if metadata.version("torch").endswith("+cpu"):
+            return None
+        return ask_driver(ctypes.CDLL("libcuda.so.1"))
+    except (OSError, metadata.PackageNotFoundError):
+        return None
+
+
+def ask_driver(driver: ctypes.CDLL) -> tuple[int, int] | None:
+    """Ask CUDA's driver for the memory and the major version of its first device; None where it has none."""
+    count, device, version, memory = ctypes.c_int(), ctypes.c_int(), ctypes.c_int(), ctypes.c_size_t()
+    major = 75  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR
+    steps: tuple[Callable[[], int], ...] = (
+        lambda: driver.cuInit(0),
+        lambda: driver.cuDeviceGetCount(ctypes.byref(count)),
+        lambda: 0 if count.value else 1,
+        lambda: driver.cuDeviceGet(ctypes.byref(device), 0),
+        lambda: driver.cuDeviceTotalMem_v2(ctypes.byref(memory), device),
+        lambda: driver.cuDeviceGetAttribute(ctypes.byref(version), major, device),
+    )
+    if any(step() for step in steps):  # each says 0 where it went well
+        return None
+    return memory.value, version.value
