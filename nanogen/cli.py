@@ -100,14 +100,11 @@ def main() -> None:
     75 when a signal stopped a run that will go on when it is called again, 130 after Ctrl-C.
     """
     from nanogen.commands.faults import explain, stopped
-    from runtime.stopping import Stopped
 
     try:
         sys.exit(cli.main(prog_name="nanogen", standalone_mode=False) or 0)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
-    except Stopped as signalled:
-        sys.exit(stopped(signalled))
     except click.Abort:
         sys.exit(130)
     except BrokenPipeError:  # who read the output has left, as `head` does
@@ -118,3 +115,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except Exception as error:
         sys.exit(explain(error))
+    except BaseException as ended:
+        if (code := stopped(ended)) is None:
+            raise
+        sys.exit(code)

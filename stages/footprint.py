@@ -16,7 +16,7 @@ from runtime import optimizer_memory
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
 
-SAVES = 3  # the two that are kept, and the one that is being written
+SAVES = 4  # the two that are kept, the best, and the one that is being written
 
 
 @frozen

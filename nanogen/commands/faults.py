@@ -61,7 +61,9 @@ def explain(error: Exception) -> int:
     return BUG
 
 
-def stopped(signalled: Stopped) -> int:
-    """Say that a run was let go of, and return the exit code for it."""
-    click.echo(f"stopped by {signalled}: give the same command again, and it goes on", err=True)
-    return signalled.exit_code
+def stopped(ended: BaseException) -> int | None:
+    """Say that a run was let go of at a signal, and return the exit code for it; None for any other end."""
+    if not isinstance(ended, Stopped):
+        return None
+    click.echo(f"stopped by {ended}: give the same command again, and it goes on", err=True)
+    return ended.exit_code

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.argument("run")
 @click.option(
     "--runs",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     default="runs",
     show_default=True,
     help="Keep runs in this folder.",

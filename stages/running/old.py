@@ -38,7 +38,8 @@ def set_aside(folder: Path) -> Path:
 
 def bring_back(found: Found) -> None:
     """Give a stage the result that was set aside; what stands in its place is set aside instead."""
-    assert found.holds is not None and found.holds != found.folder
+    assert found.holds is not None
+    assert found.holds != found.folder
     if found.folder.is_dir():
         set_aside(found.folder)
     os.replace(found.holds, found.folder)
