@@ -23,11 +23,23 @@ FORMS = (".svg", ".png", ".html", ".csv")
     "--figure",
     help="Compare this: loss, bits_per_byte, reward, pass_1 and whatever else a log has; unsaid, bits per byte if all have it.",
 )
-@click.option("--stage", help="Compare the logs of this stage; unsaid, of the first one that all of them have.")
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Draw into this .svg, .png, .html or .csv."
+    "--stage", help="Compare the logs of this stage; unsaid, of the first one that all of them have."
 )
-def command(named: tuple[str, ...], runs: Path, by: str | None, figure: str | None, stage: str | None, output: Path | None) -> None:
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw into this .svg, .png, .html or .csv.",
+)
+def command(
+    named: tuple[str, ...],
+    runs: Path,
+    by: str | None,
+    figure: str | None,
+    stage: str | None,
+    output: Path | None,
+) -> None:
     """Compare runs: each RUN a name, a folder, or RUN/STAGE. They may be at work, done, or cut off.
 
     What steps logged is noisy, so it is smoothed before it is compared. Where runs have different tokenizers, only

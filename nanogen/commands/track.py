@@ -15,7 +15,9 @@ SINK = click.Choice(list(SINKS))
 @click.command("track")
 @click.argument("run")
 @runs_option
-@click.option("--to", "names", type=SINK, multiple=True, required=True, help="Send it there. May be repeated.")
+@click.option(
+    "--to", "names", type=SINK, multiple=True, required=True, help="Send it there. May be repeated."
+)
 @click.option("--offline", is_flag=True, help="Open no socket: what goes over a network is left in a folder.")
 def command(run: str, runs: Path, names: tuple[str, ...], offline: bool) -> None:
     """Send the log of RUN to a tracker: its name, its folder or its run file. While it is at work, so is this.

@@ -21,7 +21,10 @@ WIDTH, HEIGHT = 6.6, 4.2  # inches, of a panel
 UNITS = {
     "step": (("steps", 1.0),),
     "tokens": (("tokens", 1.0), ("thousand tokens", 1e3), ("million tokens", 1e6), ("billion tokens", 1e9)),
-    "flops": tuple((f"{prefix}FLOPs", 10.0**power) for prefix, power in (("", 0), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18))),
+    "flops": tuple(
+        (f"{prefix}FLOPs", 10.0**power)
+        for prefix, power in (("", 0), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18))
+    ),
     "time": (("seconds of training", 1.0), ("minutes of training", 60.0), ("hours of training", 3600.0)),
 }
 
@@ -35,12 +38,13 @@ def draw(compared: Compared, axes: Sequence[str], form: str) -> bytes:
     """The picture as "svg" or "png"."""
     import matplotlib
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     across = min(2, len(axes))
     down = -(-len(axes) // across)
     with matplotlib.rc_context({"svg.hashsalt": "nanogen", "font.family": "DejaVu Sans"}):
-        figure = Figure(figsize=(WIDTH * across, HEIGHT * down + 0.5), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)  # pyright: ignore[reportOptionalMemberAccess]
+        spaced = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
+        figure = Figure(figsize=(WIDTH * across, HEIGHT * down + 0.5), layout=spaced)
         panels = figure.subplots(down, across, squeeze=False).flat
         for axis, panel in zip(axes, panels, strict=False):
             _panel(panel, compared, axis)
@@ -97,7 +101,12 @@ def _legend(figure: Any, curves: Sequence[Curve]) -> None:
         for place, curve in enumerate(curves)
     ]
     figure.legend(
-        handles=handles, loc="outside upper left", ncols=min(4, len(curves)), frameon=False, fontsize=9.5, labelcolor=INK
+        handles=handles,
+        loc="outside upper left",
+        ncols=min(4, len(curves)),
+        frameon=False,
+        fontsize=9.5,
+        labelcolor=INK,
     )
 
 

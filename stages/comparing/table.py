@@ -27,7 +27,9 @@ class Standing:
 
     def ahead(self, figure: str) -> tuple[int, float, float] | None:
         """Which is best, by how much before the next, and which share of the next that is; None where two are level."""
-        order = sorted(range(len(self.values)), key=lambda n: self.values[n], reverse=not lower_is_better(figure))
+        order = sorted(
+            range(len(self.values)), key=lambda n: self.values[n], reverse=not lower_is_better(figure)
+        )
         best, after = (self.values[n] for n in order[:2])
         lead = abs(best - after)
         return (order[0], lead, lead / abs(after) if after else 0.0) if lead else None
@@ -73,7 +75,7 @@ def name(figure: str) -> str:
 
 def summary(compared: Compared) -> list[tuple[str, ...]]:
     """What each run reached, and what it spent."""
-    rows = [("", "last", "best", "steps", "tokens", "FLOPs", "time")]
+    rows: list[tuple[str, ...]] = [("", "last", "best", "steps", "tokens", "FLOPs", "time")]
     for curve in compared.curves:
         spent = [_spent(axis, curve.most(axis)) for axis in AXES]
         rows.append((printable(curve.label), _value(curve.last), _value(curve.best), *spent))
@@ -86,7 +88,7 @@ def equal(compared: Compared) -> list[tuple[str, ...]]:
     if not found:
         return []
     labels = [printable(curve.label) for curve in compared.curves]
-    rows = [("", "each", *labels, "ahead")]
+    rows: list[tuple[str, ...]] = [("", "each", *labels, "ahead")]
     for standing in found:
         told = "level"
         if (first := standing.ahead(compared.figure)) is not None:

@@ -122,10 +122,7 @@ def is_stage(path: Path) -> bool:
 
 def _is_run(path: Path) -> bool:
     try:
-        return path.is_dir() and any(
-            inner.name in (LOCK, LOG) or is_stage(inner)
-            for inner in path.iterdir()
-        )
+        return path.is_dir() and any(inner.name in (LOCK, LOG) or is_stage(inner) for inner in path.iterdir())
     except OSError:
         return False
 

@@ -70,9 +70,10 @@ def _start(
 def _listen(process: subprocess.Popen[str], tell: Callable[[str], None]) -> threading.Thread:
     def listen() -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            with suppress(ValueError, TypeError):
-                tell(printable(json.loads(line)).replace("\n", " "))
+        with process.stdout as lines:
+            for line in lines:
+                with suppress(ValueError, TypeError):
+                    tell(printable(json.loads(line)).replace("\n", " "))
 
     thread = threading.Thread(target=listen, daemon=True)
     thread.start()
@@ -80,7 +81,11 @@ def _listen(process: subprocess.Popen[str], tell: Callable[[str], None]) -> thre
 
 
 def _end(
-    process: subprocess.Popen[str], folder: Path, wanted: Collection[str], tell: Callable[[str], None], patience: float
+    process: subprocess.Popen[str],
+    folder: Path,
+    wanted: Collection[str],
+    tell: Callable[[str], None],
+    patience: float,
 ) -> None:
     """Let it send what is left, for a while."""
     try:
@@ -90,7 +95,9 @@ def _end(
         process.wait(patience)
     except subprocess.TimeoutExpired:
         tracks = " ".join(f"--to {name}" for name in dict.fromkeys(wanted))
-        tell(f"tracking: not all was sent in {patience:g} s; `nanogen track {folder} {tracks}` sends the rest")
+        tell(
+            f"tracking: not all was sent in {patience:g} s; `nanogen track {folder} {tracks}` sends the rest"
+        )
     finally:
         if process.poll() is None:
             process.kill()

@@ -27,7 +27,9 @@ def send(
     over.set()  # whoever sends already is not waited for
     with alone(run.folder, over) as free:
         if not free:
-            raise Fault("the log of this run is being sent already", "by `nanogen run --track`, or by another `track`")
+            raise Fault(
+                "the log of this run is being sent already", "by `nanogen run --track`, or by another `track`"
+            )
         ledger = Ledger.read(run.folder)
         routes = [_Route(run, name, ledger, offline) for name in names]
         working = True

@@ -122,14 +122,21 @@ def test_a_page_needs_nothing_from_elsewhere_and_a_name_is_never_markup(runs, tm
     page = (tmp_path / "page.html").read_text()
     assert "Where each has spent as much" in page
     assert "<b>" not in page
-    assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace("http://creativecommons.org", "")
+    assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
+        "http://creativecommons.org", ""
+    )
 
 
 def test_numbers_are_written_a_row_a_point(runs, tmp_path):
     write(compare(["slow", "fast"], runs, stage=None, figure="loss"), tmp_path / "out.csv", None)
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text())))
     assert [r["run"] for r in rows] == ["slow"] * 80 + ["fast"] * 40
-    assert (rows[80]["step"], rows[80]["tokens"], rows[80]["seconds"], rows[80]["value"]) == ("0", "64", "0.5", "4.5")
+    assert (rows[80]["step"], rows[80]["tokens"], rows[80]["seconds"], rows[80]["value"]) == (
+        "0",
+        "64",
+        "0.5",
+        "4.5",
+    )
 
 
 def test_an_axis_that_is_not_logged_cannot_be_drawn_over(runs, tmp_path):

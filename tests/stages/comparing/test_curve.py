@@ -11,7 +11,15 @@ EVENTS = [
     {"kind": "begin", "steps": 3},
     {"kind": "validation", "step": 0, "tokens": 0, "seconds": 0.0, "loss": 4.0},
     {"kind": "step", "step": 0, "tokens": 10, "flops": 100, "seconds": 1.0, "loss": 3.0, "rate": 1.0},
-    {"kind": "step", "step": 1, "tokens": 20, "flops": 200, "seconds": 2.0, "loss": float("nan"), "rate": 1.0},
+    {
+        "kind": "step",
+        "step": 1,
+        "tokens": 20,
+        "flops": 200,
+        "seconds": 2.0,
+        "loss": float("nan"),
+        "rate": 1.0,
+    },
     {"kind": "step", "step": 2, "tokens": 30, "flops": 300, "seconds": 4.0, "loss": 1.0, "rate": 0.5},
     {"kind": "validation", "step": 3, "tokens": 30, "seconds": 4.0, "loss": 2.0},
 ]
@@ -67,7 +75,14 @@ def test_what_evaluations_found_is_not_smoothed():
 
 
 @pytest.mark.parametrize(
-    ("figure", "lower"), [("loss", True), ("validation.loss", True), ("bits_per_byte", True), ("reward", False), ("pass_1", False)]
+    ("figure", "lower"),
+    [
+        ("loss", True),
+        ("validation.loss", True),
+        ("bits_per_byte", True),
+        ("reward", False),
+        ("pass_1", False),
+    ],
 )
 def test_which_way_is_better(figure, lower):
     assert lower_is_better(figure) is lower

@@ -27,7 +27,9 @@ def read_events(path: Path) -> list[dict]:
 
 
 def points(path: Path) -> list[tuple[int, str, float]]:
-    return [(e["step"], tag, round(value, 5)) for e in read_events(path) for tag, value in e["values"].items()]
+    return [
+        (e["step"], tag, round(value, 5)) for e in read_events(path) for tag, value in e["values"].items()
+    ]
 
 
 def parse(message: bytes) -> dict[int, list]:

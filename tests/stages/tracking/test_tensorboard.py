@@ -46,7 +46,11 @@ def test_an_event_file_holds_every_figure_with_its_step_and_time(tmp_path):
         "validation/flops": 0,
         "validation/seconds": 0,
     }
-    assert {tag for _, tag, _ in points(file_of(tmp_path))} >= {"train/loss", "train/tokens_per_second", "train/flops"}
+    assert {tag for _, tag, _ in points(file_of(tmp_path))} >= {
+        "train/loss",
+        "train/tokens_per_second",
+        "train/flops",
+    }
 
 
 def test_what_was_sent_is_not_sent_again_and_what_is_new_is(tmp_path):
@@ -98,4 +102,8 @@ def test_tensorboard_itself_reads_it(tmp_path):
     forward(tmp_path)
     read = accumulator.EventAccumulator(str(file_of(tmp_path).parent))
     read.Reload()
-    assert [(p.step, round(p.value, 5)) for p in read.Scalars("train/loss")] == [(0, 5.0), (1, 4.98), (2, 4.96)]
+    assert [(p.step, round(p.value, 5)) for p in read.Scalars("train/loss")] == [
+        (0, 5.0),
+        (1, 4.98),
+        (2, 4.96),
+    ]
