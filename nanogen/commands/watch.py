@@ -28,7 +28,7 @@ def command(run: str, runs: Path, once: bool, hardware: str | None) -> None:
     \b
     nanogen watch quickstart
     nanogen watch quickstart --once
-    nanogen watch /data/runs/speedrun_h100 --hardware h100x8
+    nanogen watch quickstart --hardware h100x8
     """
     from rich.console import Console
 

@@ -91,7 +91,7 @@ def curve(label: str, events: Sequence[Event], figure: str) -> Curve | None:
         spent = {**spent, **{a: event[k] for a, k in AXES.items() if _is_number(event.get(k))}}
         if _is_step(event) is of_steps and event.get("kind") in ("step", "validation"):
             value = event.get(name)
-            if _is_number(value) and isfinite(value):
+            if isinstance(value, int | float) and isfinite(value):
                 points.append((float(value), spent))
     if not points:
         return None

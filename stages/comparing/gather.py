@@ -122,14 +122,18 @@ def _label(run: RunFolder, stage: StageFolder, *, alone: bool) -> str:
 
 def _common(logs: Sequence[Log]) -> str:
     """The figure that is taken where none is asked for: the first that every log has a course of."""
-    each = [{name: curve(log.label, log.events, name) for name in figures(log.events)} for log in logs]
-    shared = [name for name in each[0] if all(name in found for found in each)]
+    lengths = [{name: _points(log, name) for name in figures(log.events)} for log in logs]
+    shared = [name for name in lengths[0] if all(name in found for found in lengths)]
     if not shared:
         raise Fault("these logs have no figure in common", "name runs of the same kind, or `--stage`")
-    courses = [
-        name for name in FIRST if name in shared and all(len(c[name].values) > 1 for c in each if c[name])
-    ]
-    return (courses or [name for name in FIRST if name in shared] or shared)[0]
+    wanted = [name for name in FIRST if name in shared]
+    courses = [name for name in wanted if all(found[name] > 1 for found in lengths)]
+    return (courses or wanted or shared)[0]
+
+
+def _points(log: Log, figure: str) -> int:
+    found = curve(log.label, log.events, figure)
+    return len(found.values) if found is not None else 0
 
 
 def tokenizer_digest(run: RunFolder, stage: StageFolder) -> str | None:

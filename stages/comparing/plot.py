@@ -38,12 +38,13 @@ def draw(compared: Compared, axes: Sequence[str], form: str) -> bytes:
     """The picture as "svg" or "png"."""
     import matplotlib
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     across = min(2, len(axes))
     down = -(-len(axes) // across)
     with matplotlib.rc_context({"svg.hashsalt": "nanogen", "font.family": "DejaVu Sans"}):
-        figure = Figure(figsize=(WIDTH * across, HEIGHT * down + 0.5), layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)  # pyright: ignore[reportOptionalMemberAccess]
+        spaced = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
+        figure = Figure(figsize=(WIDTH * across, HEIGHT * down + 0.5), layout=spaced)
         panels = figure.subplots(down, across, squeeze=False).flat
         for axis, panel in zip(axes, panels, strict=False):
             _panel(panel, compared, axis)

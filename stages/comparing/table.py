@@ -75,7 +75,7 @@ def name(figure: str) -> str:
 
 def summary(compared: Compared) -> list[tuple[str, ...]]:
     """What each run reached, and what it spent."""
-    rows = [("", "last", "best", "steps", "tokens", "FLOPs", "time")]
+    rows: list[tuple[str, ...]] = [("", "last", "best", "steps", "tokens", "FLOPs", "time")]
     for curve in compared.curves:
         spent = [_spent(axis, curve.most(axis)) for axis in AXES]
         rows.append((printable(curve.label), _value(curve.last), _value(curve.best), *spent))
@@ -88,7 +88,7 @@ def equal(compared: Compared) -> list[tuple[str, ...]]:
     if not found:
         return []
     labels = [printable(curve.label) for curve in compared.curves]
-    rows = [("", "each", *labels, "ahead")]
+    rows: list[tuple[str, ...]] = [("", "each", *labels, "ahead")]
     for standing in found:
         told = "level"
         if (first := standing.ahead(compared.figure)) is not None:

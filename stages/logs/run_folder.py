@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ import tomli
 from attrs import frozen
 
 from nanogen.text.diagnostics import nearest
+from runtime.atomic import write_bytes
 from runtime.faults import Fault
-from runtime.manifest import NAME, read_manifest
+from runtime.manifest import NAME, read_manifest, to_json
 from runtime.metrics import CLOCK, METRICS
 
 WORK, LOCK, LOG, RESULT = "work.json", ".lock", "run.log", "result.json"
+PLAN = "run.json"
 QUIET = 300.0  # seconds without a line after which a run counts as left, where locks cannot be seen
 
 
@@ -62,7 +65,10 @@ class StageFolder:
 
 @frozen
 class RunFolder:
-    """Where a run stands; perhaps nothing is there yet. `planned` are the stages that its file names, if that was found."""
+    """Where a run stands; perhaps nothing is there yet.
+
+    `planned` are the stages of a run file of its name, if one was found: what the run itself noted goes before.
+    """
 
     folder: Path
     planned: tuple[str, ...] = ()
@@ -79,12 +85,19 @@ class RunFolder:
             return []
         begun = [p for p in inner if p.name[0] != "." and is_stage(p)]
         stages = [StageFolder(p.name, p, read_manifest(p)) for p in begun]
-        places = {name: place for place, name in enumerate(self.planned)}
+        places = {name: place for place, name in enumerate(self._plan(stages))}
         return sorted(stages, key=lambda s: (places.get(s.name, len(places)), not s.done, s.started, s.name))
 
     def pending(self, stages: list[StageFolder]) -> list[str]:
         there = {stage.name for stage in stages}
-        return [name for name in self.planned if name not in there]
+        return [name for name in self._plan(stages) if name not in there]
+
+    def _plan(self, stages: list[StageFolder]) -> list[str]:
+        """All stages in their order; nothing where the file that was found is of another run of that name."""
+        noted = read_json(self.folder / PLAN).get("stages")
+        if isinstance(noted, list):
+            return [str(name) for name in noted]
+        return list(self.planned) if {stage.name for stage in stages} <= set(self.planned) else []
 
     def at_work(self, stages: list[StageFolder]) -> bool:
         """Whether a process works on it: it holds the run's lock, or, where that cannot be seen, wrote lately."""
@@ -97,6 +110,13 @@ class RunFolder:
         files = [stage.folder / name for stage in open_stages for name in (WORK, METRICS, CLOCK)]
         latest = max((_written(path) for path in [*files, self.folder / LOG] if open_stages), default=0.0)
         return time.time() - latest < QUIET
+
+
+def note_plan(folder: Path, stages: Sequence[str]) -> None:
+    """Write down which stages a run has, for whoever looks at its folder; the same plan is not written again."""
+    plan = {"stages": list(stages)}
+    if read_json(folder / PLAN) != plan:
+        write_bytes(folder / PLAN, to_json(plan))
 
 
 def find_run(name: str, runs: Path) -> RunFolder:

@@ -70,9 +70,10 @@ def _start(
 def _listen(process: subprocess.Popen[str], tell: Callable[[str], None]) -> threading.Thread:
     def listen() -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            with suppress(ValueError, TypeError):
-                tell(printable(json.loads(line)).replace("\n", " "))
+        with process.stdout as lines:
+            for line in lines:
+                with suppress(ValueError, TypeError):
+                    tell(printable(json.loads(line)).replace("\n", " "))
 
     thread = threading.Thread(target=listen, daemon=True)
     thread.start()

@@ -86,7 +86,7 @@ class WandbRun:
 
 def _package() -> Any:
     try:
-        import wandb
+        import wandb  # pyright: ignore[reportMissingImports]  (optional)
     except ImportError:
         raise Fault("the package `wandb` is not installed", "`pip install 'nanogen[track]'`") from None
     return wandb

@@ -9,7 +9,7 @@ import pytest
 from runtime.faults import Fault
 from runtime.manifest import write_manifest
 from stages.logs import run_folder
-from stages.logs.run_folder import RunFolder, find_run, lock_is_held
+from stages.logs.run_folder import RunFolder, find_run, lock_is_held, note_plan
 
 
 def begin(folder, name: str, *, done: bool = False):
@@ -39,8 +39,21 @@ def test_stages_are_those_that_were_begun_in_the_order_of_the_run_file(tmp_path)
     (tmp_path / "notes").mkdir()
     stages = RunFolder(tmp_path, ("first", "second", "third", "last")).stages()
     assert [(s.name, s.done) for s in stages] == [("first", True), ("second", True), ("third", False)]
-    assert RunFolder(tmp_path, ("first", "last")).pending(stages) == ["last"]
+    assert RunFolder(tmp_path, ("first", "second", "third", "last")).pending(stages) == ["last"]
     assert {s.name: s.begun for s in stages}["third"] == {"identity": "abc", "needs": {}}
+
+
+def test_a_run_file_of_another_run_of_that_name_plans_nothing_and_what_the_run_noted_goes_before(tmp_path):
+    begin(tmp_path, "first", done=True)
+    run = RunFolder(tmp_path, ("other", "last"))
+    assert run.pending(run.stages()) == []
+    note_plan(tmp_path, ["zero", "first", "second"])
+    assert run.pending(run.stages()) == ["zero", "second"]
+    written = (tmp_path / "run.json").stat().st_mtime_ns
+    note_plan(tmp_path, ["zero", "first", "second"])
+    assert (tmp_path / "run.json").stat().st_mtime_ns == written
+    note_plan(tmp_path, ["first"])
+    assert run.pending(run.stages()) == []
 
 
 def test_whether_a_run_is_at_work_is_seen_without_taking_its_lock(tmp_path):

@@ -23,6 +23,7 @@ def make_open(
     gpu: str | None = None,
     flops: int = 10**12,
     drop: float = 0.0,
+    reward: float | None = None,
 ) -> Path:
     """A stage that has made so many steps of half a second."""
     stage = run / name
@@ -42,8 +43,7 @@ def make_open(
     clock.log(kind="validation", step=0, seconds=0.0, at=1000.0)
     for step in range(steps):
         made = step + 1
-        metrics.log(
-            kind="step", step=step, loss=round(5 - drop - step / 50, 6), tokens=made * 64, flops=made * flops
-        )
+        found = {"loss": round(5 - drop - step / 50, 6)} | ({} if reward is None else {"reward": reward})
+        metrics.log(kind="step", step=step, **found, tokens=made * 64, flops=made * flops)
         clock.log(kind="step", step=step, seconds=made * 0.5, tokens_per_second=128.0, at=1000.0 + made)
     return stage
