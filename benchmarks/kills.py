@@ -27,6 +27,7 @@ import click
 from attrs import define, field
 
 from nanogen.shelf import find
+from runtime.manifest import NAME as MANIFEST
 from stages.data.stand_in import write_stand_ins
 from stages.load import Run, load_run
 from stages.running.comparison import differences
@@ -83,10 +84,11 @@ class Kills:
 
     def moment(self, folder: Path) -> Callable[[], bool]:
         """When to kill next."""
-        if self.rng.random() < 0.5:
+        coming = [s for s in self.run.stages if not (folder / s.name / MANIFEST).is_file()]
+        if not coming or self.rng.random() < 0.5:
             at = time.monotonic() + self.rng.uniform(0, LONGEST)
             return lambda: time.monotonic() > at
-        stage = self.rng.choice(self.run.stages)
+        stage = self.rng.choice(coming)
         saves, work = folder / stage.name / SAVES, folder / stage.name / WORK
         if stage.uses in TRAINING and self.rng.random() < 0.7:
             return lambda: saves.is_dir() and any(p.name.endswith(".partial") for p in saves.iterdir())
@@ -112,7 +114,7 @@ def start(run: Run, runs: Path, steps: Path) -> subprocess.Popen:
 def place(run: Run, folder: Path) -> str:
     """What was going on in a run's folder: the stage at work, and whether it was saving."""
     for stage in run.stages:
-        work, manifest = folder / stage.name / WORK, folder / stage.name / "manifest.json"
+        work, manifest = folder / stage.name / WORK, folder / stage.name / MANIFEST
         if work.is_file() and not manifest.is_file():
             saves = folder / stage.name / SAVES
             partial = saves.is_dir() and any(p.name.endswith(".partial") for p in saves.iterdir())
