@@ -29,12 +29,14 @@ FIXED, BLOCK, SAID_LINES, SAMPLE_LINES = (
     6,
     7,
 )  # lines: of title and edges, of a stage at work, of what follows
+UNTRAINED = 2  # lines of a stage at work that does not train
 NOTHING = "nothing has begun yet"
 
 
 def screen(sight: Sight, width: int, *, height: int | None = None, hint: str = "") -> RenderableType:
     """All there is to see, as wide as the terminal; where that is not high enough, what matters least goes first."""
-    room = height - FIXED - BLOCK * len(sight.open) if height is not None else 10**6
+    blocks = sum(BLOCK if stage.progress is not None else UNTRAINED for stage in sight.open)
+    room = height - FIXED - blocks if height is not None else 10**6
     parts: list[RenderableType] = [_title(sight)]
     if sight.state == "not begun":
         parts.append(Text(f"  {NOTHING}", style="dim"))
