@@ -9,6 +9,7 @@ import click
 
 from nanogen.commands.faults import show
 from nanogen.commands.stages import load_asked, show_rows
+from stages.tracking.sink import SINKS
 
 if TYPE_CHECKING:
     from stages.load import Run, Stage
@@ -37,6 +38,12 @@ if TYPE_CHECKING:
     help="Do so many stages at once where none needs another; on a CPU they share its threads.",
 )
 @click.option(
+    "--track",
+    type=click.Choice(list(SINKS)),
+    multiple=True,
+    help="Send the log to this, too; it can never stop the run. May be repeated.",
+)
+@click.option(
     "--allow-data-change",
     is_flag=True,
     help="Go on with a model that was cut off although its data is another since; this is written down.",
@@ -49,6 +56,7 @@ def command(
     only: tuple[str, ...],
     dry_run: bool,
     jobs: int,
+    track: tuple[str, ...],
     allow_data_change: bool,
 ) -> None:
     """Run RUN, a TOML file or the name of one that ships.
@@ -82,11 +90,13 @@ def command(
     from stages.preflight import refuse
     from stages.progress import Reporter
     from stages.running.runner import Wishes, execute
+    from stages.tracking.attach import tracking
 
     tell = Reporter()
     wishes = Wishes(choice, jobs, allow_data_change)
     show(loaded.document, refuse(loaded, runs / loaded.name, _to_do(loaded, runs, choice)))
-    folder = execute(loaded, runs, tell, wishes, begin=lambda stages: _introduce(loaded, stages, tell))
+    with tracking(runs / loaded.name, track, tell.line):
+        folder = execute(loaded, runs, tell, wishes, begin=lambda stages: _introduce(loaded, stages, tell))
     _say_what_next(loaded, run, runs, folder, tell)
 
 

@@ -19,6 +19,8 @@ from runtime.faults import Fault
 from runtime.manifest import to_json, write_manifest
 from runtime.stopping import Stop
 from stages.load import Run, Stage
+from stages.logs.run_folder import note_plan
+from stages.origins import resolved
 from stages.progress import Reporter
 from stages.running.choice import EVERYTHING, Choice
 from stages.running.identity import facts_of, identity
@@ -41,6 +43,7 @@ from stages.running.trouble import as_fault
 from stages.work import SAVES, Input, Work
 
 LOG = "run.log"
+RESOLVED = "settings.json"  # every value of the run with where it comes from
 
 
 @frozen
@@ -88,6 +91,8 @@ def _execute(run: Run, folder: Path, runner: Runner, begin: Callable[[list[Stage
         runner.tell.line(f"`{run.name}` is done: nothing to do, all {len(found)} stages stand in {folder}")
         return
     begin([one.stage for one in runner.wishes.choice.work(run, found)])
+    note_plan(folder, [stage.name for stage in run.stages])
+    write_bytes(folder / RESOLVED, to_json(resolved(run)))
     runner.tell.log = folder / LOG
     if runner.wishes.jobs > 1:
         from stages.running.beside import side_by_side

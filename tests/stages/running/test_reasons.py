@@ -44,7 +44,7 @@ def test_a_setting_is_named_with_its_line_and_a_default_by_its_table(write_run, 
     assert list(found) == ["evaluation", "report"]
     assert found["evaluation"][0].startswith("`tokens` 4 -> 5 (")
     assert found["evaluation"][0].endswith(line_of(run, "tokens = 5") + ")")
-    run = write_run((', tokens = 4 }', " }"))
+    run = write_run((", tokens = 4 }", " }"))
     assert why(run, done)["evaluation"][0].startswith("`tokens` 4 -> 120 (")
 
 
@@ -69,9 +69,7 @@ def test_an_equation_is_named_by_its_line_and_a_comment_is_nothing(write_run, to
     assert changed != spec.read_text()
     spec.write_text(changed)
     (reason,) = why(write_run(own), folder)["base"]
-    number = next(
-        n for n, line in enumerate(changed.split("\n"), 1) if "gelu(" in line or "relu(" in line
-    )
+    number = next(n for n, line in enumerate(changed.split("\n"), 1) if "gelu(" in line or "relu(" in line)
     assert reason.endswith(f"mine.toml:{number})")
     assert reason.startswith("an equation of the model (")
 

@@ -49,9 +49,7 @@ def test_what_was_cut_off_is_brought_back_and_goes_on(write_run, told, tmp_path)
     assert same[0] == same[1]
 
 
-def test_data_that_changed_under_a_model_at_work_is_refused_or_written_down(
-    write_run, told, tmp_path, texts
-):
+def test_data_that_changed_under_a_model_at_work_is_refused_or_written_down(write_run, told, tmp_path, texts):
     often = ("evaluate_every = 3", "evaluate_every = 3, save_minutes = 1e-9")
     with pytest.MonkeyPatch.context() as patch:
         kill_after(patch, 4)
@@ -66,9 +64,7 @@ def test_data_that_changed_under_a_model_at_work_is_refused_or_written_down(
     execute(write_run(often), tmp_path / "runs", told[0], Wishes(data_may_change=True))
     assert "going on from the save at step 4 of 6" in told[1].getvalue()
     manifest = json.loads((folder / "base" / "manifest.json").read_text())
-    assert manifest["allowed"] == [
-        {"step": 4, "what": "`corpus` was made again and came out otherwise"}
-    ]
+    assert manifest["allowed"] == [{"step": 4, "what": "`corpus` was made again and came out otherwise"}]
     assert set(states(write_run(often), folder).values()) == {"done"}
 
 
