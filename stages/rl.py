@@ -28,6 +28,7 @@ from runtime.streams import seed_of
 from stages import recipe
 from stages.artefact import Artefact, read_artefact, write_artefact
 from stages.choices import at_least, positive, quiet, setting
+from stages.origin import origin_of, task_data
 from stages.tasks.catalogue import task_entry
 from stages.tasks.mixture import TaskSetting, check_tasks, make_mixture, outside_tasks
 from stages.tasks.task import Example, Scored
@@ -124,6 +125,7 @@ def run(work: Work) -> None:
     machine = session.machine("no")  # answers and gradients run the same code, and rows of all lengths
     artefact = read_artefact(work.input(*BEFORE).folder, device=machine.device)
     compiled = artefact.compiled
+    origin = origin_of(work, task_data(settings.tasks))
     engine = Engine(artefact.model, compiled.blueprint, rows=settings.rows, dtype=machine.torch_dtype)
     policy = Policy(work, artefact, engine)
     questions = policy.questions(settings.tasks, "train")
@@ -142,7 +144,7 @@ def run(work: Work) -> None:
     session.measure = lambda: policy.measure(held_out) if held_out else {}
     session.told = lambda found: f"{_told(found)} of {len(held_out):,} held-out questions"
     session.train()
-    write_artefact(work.folder, compiled, dict(trainer.groups()["weights"]), artefact.tokenizer)
+    write_artefact(work.folder, compiled, dict(trainer.groups()["weights"]), artefact.tokenizer, origin)
     sizes = {"parameters": compiled.blueprint["count"], "questions": len(questions)}
     work.finish({**sizes, "samples": settings.samples, **session.result()})
     if session.last:

@@ -18,6 +18,7 @@ from runtime.streams import seed_of
 from stages import recipe
 from stages.artefact import read_artefact, write_artefact
 from stages.choices import at_least, one_of, positive, quiet, setting
+from stages.origin import origin_of, task_data
 from stages.tasks.mixture import Mixture, TaskSetting, check_tasks, make_mixture, outside_tasks
 from stages.training.pace import Pace, cut, row_length
 from stages.training.session import Figures, Session, SessionSettings, falling, flops_of_steps
@@ -110,6 +111,7 @@ def tune(work: Work, before: tuple[str, ...]) -> None:
     machine = session.machine(settings.compile)
     artefact = read_artefact(work.input(*before).folder, device=machine.device)
     compiled, tokenizer = artefact.compiled, artefact.tokenizer
+    origin = origin_of(work, task_data(settings.tasks))
     length = row_length(settings.length, compiled.graph.context)
     rows, accumulation = cut(settings.batch_tokens, length, settings.rows)
     loader = _loader(work, "train", settings.tasks, tokenizer, rows, length)
@@ -133,7 +135,7 @@ def tune(work: Work, before: tuple[str, ...]) -> None:
     session.measure = lambda: _measure(held_out, tokenizer, trainer) if held_out else {}
     session.told = _told
     session.train()
-    write_artefact(work.folder, compiled, dict(trainer.groups()["weights"]), tokenizer)
+    write_artefact(work.folder, compiled, dict(trainer.groups()["weights"]), tokenizer, origin)
     sizes = {
         **attrs.asdict(plan),
         "parameters": compiled.blueprint["count"],
