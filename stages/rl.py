@@ -9,7 +9,7 @@ turns anew for each step, and answers and learns with the same number.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -162,6 +162,7 @@ class Question:
     task: Scored
     example: Example
     prompt: tuple[int, ...]
+    name: str  # where it stands, for messages
 
     def reward(self, answer: Message) -> float:
         return self.task.score(self.example, answer)
@@ -200,7 +201,7 @@ class Policy:
             prompt = self.format.prompt(example.asked)
             if len(prompt) <= most:
                 task: Any = mixture.tasks[mixture.place(index)[0]]
-                kept.append(Question(task, example, prompt))
+                kept.append(Question(task, example, prompt, mixture.name(index)))
         if count := len(mixture) - len(kept):
             self.work.tell.line(f"{name}: {count:,} questions are too long for the context and are left out")
         if not kept:
@@ -221,7 +222,7 @@ class Policy:
         rollouts = [rollout for rows in answers for rollout in rows]
         flat = [reward for row in rewards for reward in row]
         advantages = [reward - sum(row) / len(row) for row in rewards for reward in row]
-        batches, weights = policy_batches(
+        batches, weights, samples = policy_batches(
             rollouts, advantages, pad=self.artefact.tokenizer.bos, micro_tokens=settings.micro_tokens
         )
         session.noted = {
@@ -231,7 +232,11 @@ class Policy:
         }
         self.flops = sum(self._count(*inputs.shape, tuple(dials.items())) for inputs, _ in batches)
         drawn = sum(rollout.learnt for rollout in rollouts)
-        return trainer.learn(batches, weights, dials, tokens=drawn, start=start)
+
+        def holds(micro: int, rows: Sequence[int]) -> list[str]:
+            return [f"an answer to {chosen[samples[micro][row] // settings.samples].name}" for row in rows]
+
+        return trainer.learn(batches, weights, dials, tokens=drawn, start=start, holds=holds)
 
     def measure(self, questions: list[Question]) -> Figures:
         """The share of questions that are passed with one answer, and with any of several."""

@@ -18,6 +18,7 @@ from nanogen.answers.flops import training
 from nanogen.load import Load
 from stages.choices import at_least, one_of, positive, quiet, setting
 from stages.recipe import Tuned
+from stages.training.bad_step import last_save_told
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
@@ -129,7 +130,8 @@ class Session:
             self.evaluate()  # its save came first, so the evaluation itself was cut off
         with self.work.tell.bar("training", steps, trainer.step) as bar:
             while trainer.step < steps:
-                result = self.learn()
+                with last_save_told(self.work):
+                    result = self.learn()
                 self.log(result)
                 bar.advance(trainer.step, rates(result))
                 if trainer.step < steps and self.due():
@@ -167,6 +169,8 @@ class Session:
     def write_save(self) -> None:
         from runtime.checkpoint import write_save
 
+        with last_save_told(self.work):
+            self.trainer.check_weights()
         self.metrics.sync()
         state = {
             "dtype": self.on.dtype,

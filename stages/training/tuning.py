@@ -164,6 +164,10 @@ def _loader(
     )
 
     folder, settings = work.saves / f"rendered_{name}", work.settings
+
+    def named(number: int) -> str:
+        return make_mixture(tasks, seed=work.seed).name(number)
+
     if is_written(folder, row_tokens=length + 1):
         found = read_conversations(folder)
     else:
@@ -179,7 +183,8 @@ def _loader(
             f"{name}: {found.cropped:,} were longer than a row and lost their end, "
             f"{found.left_out:,} had nothing to learn within one and are left out"
         )
-    return ConversationLoader(found, rows, length, tokenizer.bos, seed_of(work.seed, work.name, name))
+    seed = seed_of(work.seed, work.name, name)
+    return ConversationLoader(found, rows, length, tokenizer.bos, seed, name=named)
 
 
 def _rendered(
