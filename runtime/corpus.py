@@ -244,7 +244,9 @@ def _rows_from(path: Path, start: Position) -> Iterator[tuple[int, str]]:
                 skipped = max(start.row - first, 0)
                 for row, text in enumerate(texts[skipped:], first + skipped):
                     if text is None:
-                        raise Fault(f"document {row} of `{path}` holds no text, but null", "make the corpus again")
+                        raise Fault(
+                            f"document {row} of `{path}` holds no text, but null", "make the corpus again"
+                        )
                     yield row, text
             first = end
 

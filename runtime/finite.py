@@ -28,7 +28,8 @@ def first_not_finite(named: Iterable[tuple[str, Tensor | None]]) -> str | None:
     found = [(name, tensor) for name, tensor in named if tensor is not None and tensor.numel()]
     if not found:
         return None
-    largest = torch._foreach_norm([tensor.detach() for _, tensor in found], math.inf)
+    plain = [tensor.detach() for _, tensor in found]
+    largest = torch._foreach_norm(plain, math.inf)  # pyright: ignore[reportPrivateImportUsage]
     finite = torch.stack([norm.float() for norm in largest]).isfinite()
     if bool(finite.all()):
         return None
@@ -57,7 +58,9 @@ def bad_gradient(step: int, loss: float, name: str, sizes: Sequence[int], holds:
         f"the gradient of `{name}` is not finite at step {step:,}, whose loss is {loss:.6g}: "
         "stopped before the weights changed"
     )
-    all_held = [text for micro, size in enumerate(sizes) for text in holds(micro, range(size))] if holds else []
+    all_held = (
+        [text for micro, size in enumerate(sizes) for text in holds(micro, range(size))] if holds else []
+    )
     return NotFinite(message + _held(all_held), "compute in float32 to see whether it is the rounding")
 
 

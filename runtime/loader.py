@@ -5,7 +5,7 @@ inputs one token later. Knows nothing of models, devices or conversations.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -69,7 +69,7 @@ class Loader:
         """Where the documents of each row of the last batch stand: file and row of the split."""
         return self._sources
 
-    def names(self, sources: list[Source]) -> list[str]:
+    def names(self, sources: Sequence[Source]) -> list[str]:
         """The same in words."""
         return self._documents.names(sources)
 
@@ -162,7 +162,8 @@ class _Documents:
             where = ", ".join(self.names([(at.file, at.row) for at in self._culprits(found)]))
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise Fault(
-                f"the text of {where} cannot be encoded: {reason}", "look at these documents; make the corpus again"
+                f"the text of {where} cannot be encoded: {reason}",
+                "look at these documents; make the corpus again",
             ) from error
 
     def _culprits(self, found: list[tuple[Position, str]]) -> list[Position]:
@@ -174,7 +175,7 @@ class _Documents:
                 return [at]
         return [found[0][0]]
 
-    def names(self, sources: list[Source]) -> list[str]:
+    def names(self, sources: Sequence[Source]) -> list[str]:
         """Documents in words, those of one file together."""
         files = corpus_files(self._folder, self._split)
         rows: dict[int, list[int]] = {}

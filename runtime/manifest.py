@@ -159,7 +159,9 @@ def check_files(folder: Path, manifest: dict[str, Any], who: Checking | None = N
             raise Fault(message, AGAIN)
     for path in unlisted(folder, manifest):
         if path.suffix in SUFFIXES or pickle_kind(path) is not None:
-            message = f"`{path}` is not listed in the manifest, and is a pickle: it is none of this folder's files"
+            message = (
+                f"`{path}` is not listed in the manifest, and is a pickle: it is none of this folder's files"
+            )
             raise Fault(message, "move it elsewhere; only .safetensors and .json belong there")
         who.tell(f"`{path}` is not listed in the manifest, and is not read")
 
@@ -180,7 +182,9 @@ def known_digest(path: Path, progress: Callable[[int], None] = lambda _: None) -
     key = _state(path)
     if (known := _known.get(key)) is not None:
         return known
-    settled = time.time_ns() - max(key[2], key[3]) > _SETTLED  # else it may change within one tick of the clock
+    settled = (
+        time.time_ns() - max(key[2], key[3]) > _SETTLED
+    )  # else it may change within one tick of the clock
     found = digest(path, progress)
     if settled and _state(path) == key:
         _known[key] = found

@@ -11,7 +11,6 @@ from itertools import islice
 
 import numpy as np
 
-
 Source = tuple[int, int]  # where a document came from; whoever adds it knows what the two numbers mean
 UNKNOWN: Source = (-1, -1)
 

@@ -53,6 +53,8 @@ def refuse_pickle(path: Path, wanted: str) -> None:
 
 
 def a_pickle(path: Path, kind: str, wanted: str) -> Fault:
-    message = f"`{path}` is {kind}, where {wanted} belongs: a pickle can run code as it is read, and is not opened"
+    message = (
+        f"`{path}` is {kind}, where {wanted} belongs: a pickle can run code as it is read, and is not opened"
+    )
     help = "restore the file; a published checkpoint comes in by `nanogen import SPEC FILE`, which reads tensors alone"
     return Fault(message, help)

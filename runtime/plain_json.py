@@ -23,7 +23,9 @@ def read_json(path: Path, help: str = "restore the file") -> Any:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise Fault(f"`{path}` cannot be read: {(error.strerror or 'no reason given').lower()}", help) from None
+        raise Fault(
+            f"`{path}` cannot be read: {(error.strerror or 'no reason given').lower()}", help
+        ) from None
     refuse_pickle(path, "a JSON file")
     return parse_json(content, f"`{path}`", help)
 

@@ -99,4 +99,8 @@ def _why(code: int, errors: bytes) -> str:
     if code < 0:
         return f"its process was ended by {signal.Signals(-code).name}"
     lines = errors.decode(errors="replace").strip().splitlines()
-    return "its process ran out of memory" if b"MemoryError" in errors else (lines[-1] if lines else f"exit code {code}")
+    return (
+        "its process ran out of memory"
+        if b"MemoryError" in errors
+        else (lines[-1] if lines else f"exit code {code}")
+    )

@@ -14,7 +14,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-INSIDE = ("model", "state_dict", "model_state_dict", "module")  # where a checkpoint keeps its weights among others
+INSIDE = (
+    "model",
+    "state_dict",
+    "model_state_dict",
+    "module",
+)  # where a checkpoint keeps its weights among others
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
 
 
@@ -66,7 +71,9 @@ def weights(torch: Any, found: Any) -> dict[str, Any]:
     if not are_tensors(torch, found):
         keys = ", ".join(f"`{key}`" for key in list(found)[:6]) or "nothing"
         raise NoWeights(f"it holds {keys}, which are not tensors by name")
-    if strange := [n for n, t in found.items() if t.layout != torch.strided or t.is_quantized or t.is_complex()]:
+    if strange := [
+        n for n, t in found.items() if t.layout != torch.strided or t.is_quantized or t.is_complex()
+    ]:
         raise NoWeights(f"`{strange[0]}` is sparse, quantized or complex")
     return found
 

@@ -34,7 +34,11 @@ NEEDED = {  # what a folder must hold to be read, by its format
     1: (WEIGHTS, "model.toml", "model.json"),
     2: (WEIGHTS, "model.toml", "model.json", "model.py", ORIGIN),
 }
-BOUND = ("vocab", "context", "dials")  # of a blueprint, beside the source: what data and defaults must agree with
+BOUND = (
+    "vocab",
+    "context",
+    "dials",
+)  # of a blueprint, beside the source: what data and defaults must agree with
 
 
 @frozen
@@ -129,7 +133,9 @@ def _refuse_other_weights(folder: Path) -> None:
     inside = sorted(folder.iterdir()) if folder.is_dir() else [folder]
     for path in inside:
         if path.is_file() and (path.suffix in SUFFIXES or pickle_kind(path) is not None):
-            raise a_pickle(path, pickle_kind(path) or "named as a pickle", f"the folder of a model with `{WEIGHTS}`")
+            raise a_pickle(
+                path, pickle_kind(path) or "named as a pickle", f"the folder of a model with `{WEIGHTS}`"
+            )
 
 
 def _check_listed(folder: Path, manifest: dict[str, Any], names: Sequence[str]) -> None:
@@ -143,7 +149,13 @@ def _facts(folder: Path) -> dict[str, Any]:
     """What `model.json` says, of the kinds that it says it with."""
     path = folder / "model.json"
     facts = read_object(path, AGAIN)
-    kinds = {"set": dict, "used": dict, "source_sha256": str, "tokenizer_sha256": str | None, "blueprint": dict}
+    kinds = {
+        "set": dict,
+        "used": dict,
+        "source_sha256": str,
+        "tokenizer_sha256": str | None,
+        "blueprint": dict,
+    }
     for name, kind in kinds.items():
         if name not in facts or not isinstance(facts[name], kind):
             raise Fault(f"`{path}` does not say what `{name}` of the model is", AGAIN)

@@ -9,8 +9,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from runtime.manifest import NAME, Checking, check_files, whole_manifest
 from runtime.faults import Fault
+from runtime.manifest import NAME, Checking, check_files, whole_manifest
 from stages.progress import Reporter
 
 SHOWN = 256 << 20  # bytes: a folder that is larger shows how far the check is

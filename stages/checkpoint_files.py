@@ -26,9 +26,15 @@ if TYPE_CHECKING:
 
 NANOCHAT = re.compile(r"model_(\d+)\.pt$")
 PICKLED_INDEX = "pytorch_model.bin.index.json"
-SAME = {"n_layer": "depth", "n_embd": "width", "n_head": "heads", "n_kv_head": "kv_heads", "sequence_len": "context"}
+SAME = {
+    "n_layer": "depth",
+    "n_embd": "width",
+    "n_head": "heads",
+    "n_kv_head": "kv_heads",
+    "sequence_len": "context",
+}
 HOW_TO_CONVERT = (
-    "where nanochat is installed: python -c \"import json; from nanochat.tokenizer import get_tokenizer; "
+    'where nanochat is installed: python -c "import json; from nanochat.tokenizer import get_tokenizer; '
     "e = get_tokenizer().enc; json.dump({'format': 'byte-level bpe 1', 'pattern': e._pat_str, 'special': "
     "e._special_tokens, 'ranks': [t.hex() for t, _ in sorted(e._mergeable_ranks.items(), key=lambda p: p[1])]}, "
     "open('tokenizer.json', 'w'))\", and put it beside the weights"
@@ -95,7 +101,9 @@ def _shards(index: Path) -> list[Path]:
         raise Fault(f"`{index}` is not an index of shards", 'it has a "weight_map" from tensors to files')
     for name in names:
         if not (index.parent / name).is_file():
-            raise Fault(f"`{index.parent / name}` is missing, and `{index.name}` lists it", "fetch all shards")
+            raise Fault(
+                f"`{index.parent / name}` is missing, and `{index.name}` lists it", "fetch all shards"
+            )
     return [index.parent / name for name in names]
 
 
@@ -120,7 +128,9 @@ def _tokenizer(folder: Path, tell: Reporter) -> Path | None:
     if path.is_file() and pickle_kind(path) is None:
         if read_object(path, "copy it again").get("format") == FORMAT:
             return path
-        tell.line(f"{path.name} is of another kind than nanogen's, and is left out: the model comes without one")
+        tell.line(
+            f"{path.name} is of another kind than nanogen's, and is left out: the model comes without one"
+        )
         return None
     pickled = path if path.is_file() else folder / "tokenizer.pkl"
     if pickled.is_file():

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.faults import Fault
 from runtime import manifest
+from runtime.faults import Fault
 from runtime.manifest import (
     FORMAT,
     FORMATS,
@@ -113,7 +113,9 @@ def test_an_edited_one_names_both_hashes(folder: Path):
 def test_a_newer_format_is_named_and_is_not_nothing(folder: Path):
     (folder / NAME).write_bytes(to_json({"format": FORMAT + 1, "files": {}, "more": True}))
     for read in (read_manifest, whole_manifest, content):
-        with pytest.raises(Fault, match=f"a newer nanogen: format {FORMAT + 1}; this one reads up to {FORMAT}"):
+        with pytest.raises(
+            Fault, match=f"a newer nanogen: format {FORMAT + 1}; this one reads up to {FORMAT}"
+        ):
             read(folder)
 
 

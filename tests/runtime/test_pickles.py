@@ -45,7 +45,7 @@ def test_each_kind_is_told(tmp_path: Path, kind: str):
     found = pickle_kind(path)
     assert found is not None
     assert kind.removesuffix(" of torch") in found
-    with pytest.raises(Fault, match="where a .safetensors file belongs: a pickle can run code") as caught:
+    with pytest.raises(Fault, match=r"where a \.safetensors file belongs: a pickle can run code") as caught:
         refuse_pickle(path, "a .safetensors file")
     assert "nanogen import SPEC FILE" in caught.value.help
 
@@ -67,7 +67,9 @@ def test_safetensors_are_not_taken_for_pickles(tmp_path: Path):
     assert pickle_kind(path) is None
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"PAR1", b"{\n  1", b"[[1]]", b'"""Written', b"language = 1\n"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"PAR1", b"{\n  1", b"[[1]]", b'"""Written', b"language = 1\n"]
+)
 def test_other_files_are_none(tmp_path: Path, content: bytes):
     (tmp_path / "x").write_bytes(content)
     assert pickle_kind(tmp_path / "x") is None

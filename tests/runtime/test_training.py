@@ -186,6 +186,7 @@ def test_the_loss_is_over_the_tokens_of_the_step_however_they_are_cut(
 ):
     loss, found = gradients(trainer_of(accumulation), monkeypatch)
     whole = trainer_of()
+    assert whole.loader is not None
     batches = [next(whole.loader) for _ in range(accumulation)]
     inputs, targets = (torch.cat(parts) for parts in zip(*batches, strict=True))
     logits = whole.model(inputs, Now.start(inputs))
@@ -230,7 +231,9 @@ def test_a_gradient_that_is_not_finite_stops_before_the_weights_change(value: fl
     before, state = weights(trainer), {n: t.clone() for n, t in trainer.optimizer.state().items()}
     parameter = dict(trainer.model.named_parameters())[name]
     parameter.register_hook(lambda grad: torch.full_like(grad, value))
-    with pytest.raises(Fault, match=rf"the gradient of `{name}` is not finite at step 1, whose loss is \d") as caught:
+    with pytest.raises(
+        Fault, match=rf"the gradient of `{name}` is not finite at step 1, whose loss is \d"
+    ) as caught:
         trainer.run_step()
     assert "number 2, number 0, number 1, number 3" in caught.value.message
     assert all(torch.equal(t, before[n]) for n, t in weights(trainer).items())

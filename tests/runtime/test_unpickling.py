@@ -43,7 +43,10 @@ def test_every_number_comes_in(tmp_path: Path, zipped: bool, inside: str | None)
     torch.save(found, tmp_path / "model.pt", _use_new_zipfile_serialization=zipped)
     made = brought(tmp_path)
     assert set(made) == set(TENSORS)
-    assert all(torch.equal(made[name], tensor) and made[name].dtype == tensor.dtype for name, tensor in TENSORS.items())
+    assert all(
+        torch.equal(made[name], tensor) and made[name].dtype == tensor.dtype
+        for name, tensor in TENSORS.items()
+    )
 
 
 def test_tied_and_turned_tensors_come_in_whole(tmp_path: Path):

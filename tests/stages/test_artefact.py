@@ -119,7 +119,9 @@ def test_a_missing_file_is_named(trained: Path, name: str):
     assert gone.get(name, f"{name}` is missing, and its manifest lists it") in caught.value.message
 
 
-@pytest.mark.parametrize("name", ["weights.safetensors", "model.toml", "model.json", "origin.json", "tokenizer.json"])
+@pytest.mark.parametrize(
+    "name", ["weights.safetensors", "model.toml", "model.json", "origin.json", "tokenizer.json"]
+)
 def test_a_file_that_is_read_must_be_listed(trained: Path, name: str):
     """Else it could be changed unseen."""
     facts = read_manifest(trained)
@@ -138,7 +140,9 @@ def test_another_tokenizer_of_the_same_size_is_refused(trained: Path, hidden: bo
     (trained / "tokenizer.json").write_text(json.dumps(other, indent=1) + "\n")
     if hidden:
         rewritten(trained)
-    wanted = "the model was trained with [0-9a-f]{12}" if hidden else "[0-9a-f]{12} found, [0-9a-f]{12} recorded"
+    wanted = (
+        "the model was trained with [0-9a-f]{12}" if hidden else "[0-9a-f]{12} found, [0-9a-f]{12} recorded"
+    )
     with pytest.raises(Fault, match=wanted):
         read_artefact(trained)
 
@@ -237,7 +241,9 @@ def test_facts_of_other_kinds_are_one_fault(trained: Path, change: dict):
         read_artefact(trained)
 
 
-@pytest.mark.parametrize("content", [b"[" * 10**5, b'{"set": NaN}', b"[]", b"{}", b"\xff\xfe", b"{\"set\": 1e999}"])
+@pytest.mark.parametrize(
+    "content", [b"[" * 10**5, b'{"set": NaN}', b"[]", b"{}", b"\xff\xfe", b'{"set": 1e999}']
+)
 @pytest.mark.parametrize("name", ["model.json", "tokenizer.json"])
 def test_hostile_json_is_one_fault(trained: Path, name: str, content: bytes):
     (trained / name).write_bytes(content)

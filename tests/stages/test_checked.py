@@ -41,7 +41,9 @@ def test_a_flipped_byte_in_any_file_of_any_stage_is_refused(run: Path, stage: st
 def test_a_truncated_parquet_is_named_with_both_hashes(run: Path):
     path = run / "corpus" / "train_00000.parquet"
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(Fault, match=r"train_00000\.parquet` is not the file of its manifest: \w{12} found, \w{12}"):
+    with pytest.raises(
+        Fault, match=r"train_00000\.parquet` is not the file of its manifest: \w{12} found, \w{12}"
+    ):
         check_input(run / "corpus")
 
 

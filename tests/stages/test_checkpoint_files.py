@@ -90,7 +90,9 @@ def test_a_tokenizer_of_another_size_is_refused(bring, there: Path, tmp_path: Pa
     assert not (tmp_path / "made").exists()
 
 
-def test_a_pickled_tokenizer_is_not_opened_and_the_way_to_convert_works(bring, there: Path, tmp_path: Path, told):
+def test_a_pickled_tokenizer_is_not_opened_and_the_way_to_convert_works(
+    bring, there: Path, tmp_path: Path, told
+):
     (there / "tokenizer.pkl").write_bytes(b"\x80\x04K\x01.")
     bring(there)
     said = told[1].getvalue()

@@ -1,5 +1,7 @@
 """`nanogen import` as people call it: what is printed, and the exit code."""
 
+import os
+
 import pytest
 import torch
 from click.testing import CliRunner
@@ -55,3 +57,49 @@ def test_numbers_that_are_not_finite_are_refused(here, number):
     assert done.exit_code == 1
     assert "error[NG515]: `wte.weight` gives `embed.weight` numbers that are not finite" in done.output
     assert not (here / "made").exists()
+
+
+def test_a_pickled_checkpoint_comes_in(here):
+    torch.save({f"_orig_mod.{n}": t for n, t in tensors().items()}, here / "model_000650.pt")
+    done = call("model_000650.pt", "-o", "made")
+    assert done.exit_code == 0, done.output
+    assert "reading the tensors of model_000650.pt in a process of its own" in done.output
+    assert (here / "made" / "manifest.json").is_file()
+
+
+class Runs:
+    """What a hostile pickle does."""
+
+    def __reduce__(self):
+        return os.mkdir, ("ran",)
+
+
+def test_a_pickle_that_wants_more_is_one_message(here):
+    torch.save({**tensors(), "x": Runs()}, here / "model.pt")
+    done = call("model.pt", "-o", "made")
+    assert done.exit_code == 1
+    assert "`model.pt` does not come in: it asks for `posix.mkdir`, which is code" in done.output
+    assert "Traceback" not in done.output
+    assert sorted(p.name for p in here.iterdir()) == ["model.pt", "small.toml"]
+
+
+@pytest.mark.parametrize("command", ["sample", "chat", "serve"])
+@pytest.mark.parametrize("given", ["model.pt", "."], ids=["file", "folder"])
+def test_a_checkpoint_where_a_model_belongs_says_how_it_comes_in(here, command, given):
+    torch.save(tensors(), here / "model.pt")
+    done = CliRunner().invoke(cli, [command, given])
+    assert done.exit_code == 1, done.output
+    assert "model.pt` is a zip archive, as `torch.save` writes one around a pickle" in done.output
+    assert "nanogen import SPEC FILE" in done.output.replace("\n", " ")
+
+
+@pytest.mark.parametrize("command", ["sample", "chat", "serve"])
+def test_a_byte_that_turned_is_one_message_with_both_hashes(here, command):
+    save_file(tensors(), here / "model.safetensors")
+    call("model.safetensors", "-o", "made")
+    path = here / "made" / "model.toml"
+    path.write_text(path.read_text() + " ")
+    done = CliRunner().invoke(cli, [command, "made"])
+    assert done.exit_code == 1, done.output
+    assert "model.toml` is not the file of its manifest" in done.output
+    assert "Traceback" not in done.output

@@ -49,7 +49,10 @@ def run(trained_run: Path, tmp_path: Path):
         else:
             shutil.copytree(trained_run / "runs", tmp_path / "runs")
             text += f"\n[stage.{stage}]\n{STAGES[stage]}\n"
-        talk = [[{"role": "user", "content": f"Say {n}"}, {"role": "assistant", "content": f"It is {n}."}] for n in range(30)]
+        talk = [
+            [{"role": "user", "content": f"Say {n}"}, {"role": "assistant", "content": f"It is {n}."}]
+            for n in range(30)
+        ]
         (tmp_path / "talk.jsonl").write_text("".join(json.dumps(one) + "\n" for one in talk))
         (tmp_path / "small.toml").write_text(text)
         return load_run(tmp_path / "small.toml")
