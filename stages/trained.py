@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from nanogen.shelf import find
+from nanogen.text.diagnostics import Refusal
 from runtime.chat.conversation import Chat, Format, Plain
 from runtime.faults import Fault
 from runtime.manifest import AGAIN, NAME, read_manifest
@@ -65,9 +66,12 @@ def find_trained(run: str, runs: Path, stage: str | None = None) -> Path:
         return Path(run)
     if Path(run).is_file() and (kind := pickle_kind(Path(run))) is not None:
         raise a_pickle(Path(run), kind, "a run or the folder of a model")
-    if Path(run).is_dir() and any(p.suffix in SUFFIXES for p in Path(run).iterdir()):
-        return Path(run)  # the loader says how a published checkpoint comes in
-    loaded = load_run(find(run, "run"))
+    try:
+        loaded = load_run(find(run, "run"))
+    except (Fault, Refusal):
+        if Path(run).is_dir() and any(p.suffix in SUFFIXES for p in Path(run).iterdir()):
+            return Path(run)  # the loader says how a published checkpoint comes in
+        raise
     names = [found.name for found in loaded.stages]
     if stage is not None and stage not in names:
         raise Fault(f"`{run}` has no stage `{stage}`", f"it has {', '.join(f'`{n}`' for n in names)}")

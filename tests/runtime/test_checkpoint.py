@@ -11,6 +11,7 @@ from torch import Tensor
 
 import runtime.checkpoint as checkpoint
 from runtime.checkpoint import newest_save, write_save
+from runtime.manifest import read_manifest, write_manifest
 
 Groups = dict[str, dict[str, Tensor]]
 
@@ -166,3 +167,14 @@ def test_when_all_are_broken_there_is_none(tmp_path: Path):
     assert len(told) == 2
     write(tmp_path, 15)
     assert found_in(tmp_path) == (15, [])
+
+
+def test_a_pickle_in_place_of_tensors_is_kept_aside_though_the_manifest_lists_it(tmp_path: Path):
+    write(tmp_path, 10)
+    newest = write(tmp_path, 20)
+    torch.save(groups_of(20)["weights"], newest / "weights.safetensors")
+    write_manifest(newest, read_manifest(newest) or {})
+    step, told = found_in(tmp_path)
+    assert step == 10
+    assert "weights.safetensors` is a zip archive, as `torch.save` writes one" in told[0]
+    assert (tmp_path / "broken_step_000020").is_dir()
