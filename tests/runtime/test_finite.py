@@ -33,6 +33,13 @@ def test_one_number_is_enough(name: str, value: float):
     assert first_not_finite(spoiled.items()) == name
 
 
+def test_what_is_done_on_cuda_finds_the_same(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.Tensor, "is_cuda", True)
+    assert first_not_finite(TENSORS.items()) is None
+    for value in (math.nan, math.inf, -math.inf):
+        assert first_not_finite({**TENSORS, "half": torch.tensor([1, value, 2]).bfloat16()}.items()) == "half"
+
+
 def test_a_device_is_read_once(monkeypatch: pytest.MonkeyPatch):
     read = []
     plain = torch.Tensor.__bool__
