@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from runtime.packing import fit_whole
 from runtime.streams import seed_of
 
 BUFFER = 100  # conversations to choose the best fit from
+NUMBERS = "numbers.i64"
 FACTS = "conversations.json"  # written last: the other files are whole where it is there
 
 
@@ -33,6 +34,7 @@ class Conversations:
     ids: np.ndarray  # int32, on disk
     learnt: np.ndarray  # uint8: 1 where the model learns to write the id
     ends: np.ndarray  # int64
+    numbers: np.ndarray  # int64: which of the rendered ones each is, those that were left out counted
     cropped: int  # how many were longer than a row, and lost their end
     left_out: int  # how many had nothing to learn within a row
 
@@ -61,9 +63,9 @@ def write_conversations(
     Raises Fault where nothing is left.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    ends, cropped, left_out = [0], 0, 0
+    ends, numbers, cropped, left_out = [0], [], 0, 0
     with (folder / "ids.i32").open("wb") as ids_file, (folder / "learnt.u8").open("wb") as learnt_file:
-        for ids, learnt in rendered:
+        for number, (ids, learnt) in enumerate(rendered):
             if not any(learnt[1:row_tokens]):  # the first id of a row is no target
                 left_out += 1
                 continue
@@ -71,12 +73,14 @@ def write_conversations(
             np.asarray(ids[:row_tokens], np.int32).tofile(ids_file)
             np.asarray(learnt[:row_tokens], np.uint8).tofile(learnt_file)
             ends.append(ends[-1] + min(len(ids), row_tokens))
+            numbers.append(number)
     if len(ends) == 1:
         message = (
             f"of {left_out:,} conversations, none has anything to learn within {row_tokens - 1:,} tokens"
         )
         raise Fault(message, "raise `length`, or look at the data")
     np.asarray(ends[1:], np.int64).tofile(folder / "ends.i64")
+    np.asarray(numbers, np.int64).tofile(folder / NUMBERS)
     facts = {"row_tokens": row_tokens, "cropped": cropped, "left_out": left_out}
     write_bytes(folder / FACTS, json.dumps(facts).encode())
     return read_conversations(folder)
@@ -89,6 +93,7 @@ def read_conversations(folder: Path) -> Conversations:
         np.memmap(folder / "ids.i32", np.int32, "r"),
         np.memmap(folder / "learnt.u8", np.uint8, "r"),
         np.fromfile(folder / "ends.i64", np.int64),
+        np.fromfile(folder / NUMBERS, np.int64),
         facts["cropped"],
         facts["left_out"],
     )
@@ -97,7 +102,8 @@ def read_conversations(folder: Path) -> Conversations:
 def is_written(folder: Path, *, row_tokens: int) -> bool:
     """Whether the folder holds conversations cut to rows of this size, all of them."""
     path = folder / FACTS
-    return path.is_file() and json.loads(path.read_text())["row_tokens"] == row_tokens
+    whole = path.is_file() and (folder / NUMBERS).is_file()
+    return whole and json.loads(path.read_text())["row_tokens"] == row_tokens
 
 
 @define(eq=False)
@@ -110,8 +116,10 @@ class ConversationLoader:
     bos: int
     seed: int
     place: int = 0  # rows handed out, over all epochs
+    name: Callable[[int], str] = "conversation {:,}".format  # of a rendered conversation, by its number
     _plan: list[list[int]] = field(init=False)
     _orders: dict[int, list[int]] = field(factory=dict, init=False)
+    _chosen: list[list[int]] = field(factory=list, init=False)  # the conversations of the last batch, by row
 
     def __attrs_post_init__(self) -> None:
         self._plan = fit_whole(self.conversations.lengths, self.length + 1, buffer=BUFFER)
@@ -124,9 +132,17 @@ class ConversationLoader:
         return self
 
     def __next__(self) -> Batch:
-        chosen = [self._row(self.place + n) for n in range(self.rows)]
+        self._chosen = [self._row(self.place + n) for n in range(self.rows)]
         self.place += self.rows
-        return self._batch(chosen)
+        return self._batch(self._chosen)
+
+    def sources(self) -> list[list[int]]:
+        """Which conversations stand in each row of the last batch."""
+        return self._chosen
+
+    def names(self, sources: Sequence[int]) -> list[str]:
+        """The same in words."""
+        return [self.name(int(self.conversations.numbers[index])) for index in sources]
 
     def once(self) -> Iterator[Batch]:
         """All rows of one epoch as they were planned, for measuring; the last batch may have fewer."""

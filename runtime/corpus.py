@@ -240,17 +240,32 @@ def _rows_from(path: Path, start: Position) -> Iterator[tuple[int, str]]:
         for group in range(file.metadata.num_row_groups):
             end = first + file.metadata.row_group(group).num_rows
             if start.row < end:
-                texts = file.read_row_group(group, columns=[COLUMN]).column(0).to_pylist()
+                texts = _texts(file, path, group)
                 skipped = max(start.row - first, 0)
-                yield from enumerate(texts[skipped:], first + skipped)
+                for row, text in enumerate(texts[skipped:], first + skipped):
+                    if text is None:
+                        raise Fault(
+                            f"document {row} of `{path}` holds no text, but null", "make the corpus again"
+                        )
+                    yield row, text
             first = end
+
+
+def _texts(file: pq.ParquetFile, path: Path, group: int) -> list[str | None]:
+    try:
+        return file.read_row_group(group, columns=[COLUMN]).column(0).to_pylist()
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: bytes that are no UTF-8, too
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        help = "copy it again, or make the corpus again"
+        raise Fault(f"`{path}` is damaged in its row group {group}: {reason}", help) from None
 
 
 def _open_parquet(path: Path) -> pq.ParquetFile:
     try:
         file = pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError):
-        raise Fault(f"`{path}` is not a parquet file", "make the corpus again") from None
+        help = "copy it again, or make the corpus again"
+        raise Fault(f"`{path}` is not a whole parquet file: it may be cut off", help) from None
     there = file.schema_arrow
     if COLUMN not in there.names or there.field(COLUMN).type not in (pa.string(), pa.large_string()):
         raise Fault(f"`{path}` has no column `{COLUMN}` of text", "make the corpus with the dataset stage")

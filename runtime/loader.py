@@ -5,7 +5,7 @@ inputs one token later. Knows nothing of models, devices or conversations.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -15,13 +15,15 @@ import torch
 from runtime.batches import IGNORED, Batch
 from runtime.corpus import TRAIN, VALIDATION, Position, corpus_files, read_documents
 from runtime.faults import Fault
-from runtime.packing import BestFit
+from runtime.packing import UNKNOWN, BestFit, Source
 from runtime.streams import seed_of
 from runtime.tokenizer import Tokenizer
 
 BUFFER = 1000  # documents to choose the best fit from
 ENCODED_AT_ONCE = 128  # documents
 THREADS = 4
+
+Opened = tuple[Source, list[int]]  # the file and row of a document, and its ids or a part of them
 
 # R rows of a batch, T tokens
 
@@ -46,6 +48,7 @@ class Loader:
         longest = length if cut_long else None
         self._documents = _Documents(folder, split, tokenizer, longest=longest, threads=threads)
         self._packing = BestFit(length + 1)  # one more, since the last input has a target too
+        self._sources: list[list[Source]] = []
 
     @property
     def epoch(self) -> int:
@@ -56,16 +59,27 @@ class Loader:
         return self
 
     def __next__(self) -> Batch:
-        rows = [self._packing.next_row(self._refill) for _ in range(self._rows)]
+        rows, self._sources = [], []
+        for _ in range(self._rows):
+            rows.append(self._packing.next_row(self._refill))
+            self._sources.append(self._packing.taken)
         return _batch(rows, self._length, self._bos)
+
+    def sources(self) -> list[list[Source]]:
+        """Where the documents of each row of the last batch stand: file and row of the split."""
+        return self._sources
+
+    def names(self, sources: Sequence[Source]) -> list[str]:
+        """The same in words."""
+        return self._documents.names(sources)
 
     def _refill(self) -> None:
         while len(self._packing) < self._buffer:
             documents = self._documents.read()
             if not documents:
                 self._documents.rewind()
-            for document in documents:
-                self._packing.add(document)
+            for source, document in documents:
+                self._packing.add(document, source)
 
     def state(self) -> dict[str, np.ndarray]:
         """All that the coming batches depend on besides corpus and tokenizer; free of the number of rows."""
@@ -98,8 +112,8 @@ def validation_batches(
 
     def refill() -> None:
         while len(packing) < buffer and (found := documents.read()):
-            for document in found:
-                packing.add(document)
+            for source, document in found:
+                packing.add(document, source)
 
     refill()
     if not packing:
@@ -126,17 +140,53 @@ class _Documents:
         self._longest, self._threads = longest, threads
         self._start_at(Position())
 
-    def read(self) -> list[list[int]]:
+    def read(self) -> list[Opened]:
         """The next documents that hold any text; none once the split has been read to its end."""
         while found := list(islice(self._reader, ENCODED_AT_ONCE)):
+            encoded = self._encoded(found)
             self._next = found[-1][0].after
-            encoded = self._tokenizer.encode_batch([text for _, text in found], threads=self._threads)
-            if documents := [part for ids in encoded for part in self._opened(ids)]:
+            pairs = zip(found, encoded, strict=True)
+            documents = [((at.file, at.row), part) for (at, _), ids in pairs for part in self._opened(ids)]
+            if documents:
                 self._any = True
                 return self._mixed(documents)
         return []
 
-    def _mixed(self, documents: list[list[int]]) -> list[list[int]]:
+    def _encoded(self, found: list[tuple[Position, str]]) -> list[list[int]]:
+        """Ids of some documents; whatever stops a thread that encodes them becomes one fault with their place."""
+        try:
+            return self._tokenizer.encode_batch([text for _, text in found], threads=self._threads)
+        except Fault:
+            raise
+        except Exception as error:
+            where = ", ".join(self.names([(at.file, at.row) for at in self._culprits(found)]))
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise Fault(
+                f"the text of {where} cannot be encoded: {reason}",
+                "look at these documents; make the corpus again",
+            ) from error
+
+    def _culprits(self, found: list[tuple[Position, str]]) -> list[Position]:
+        """The first document that cannot be encoded by itself; where each can, the first of all."""
+        for at, text in found:
+            try:
+                self._tokenizer.encode(text)
+            except Exception:
+                return [at]
+        return [found[0][0]]
+
+    def names(self, sources: Sequence[Source]) -> list[str]:
+        """Documents in words, those of one file together."""
+        files = corpus_files(self._folder, self._split)
+        rows: dict[int, list[int]] = {}
+        for file, row in dict.fromkeys(sources):
+            rows.setdefault(file, []).append(row)
+        return [
+            "documents that an older save held" if file == UNKNOWN[0] else _rows_text(files[file].name, found)
+            for file, found in rows.items()
+        ]
+
+    def _mixed(self, documents: list[Opened]) -> list[Opened]:
         """Where documents are cut, the parts of one are kept from filling a batch together.
 
         The order depends on the place in the corpus alone, so it is the same after a resume.
@@ -179,6 +229,10 @@ class _Documents:
         self._reader = read_documents(self._folder, self._split, start=position)
         # Whether this epoch gave any text; benefit of the doubt for one that starts in the middle.
         self._any = position != Position()
+
+
+def _rows_text(file: str, rows: list[int]) -> str:
+    return f"`{file}` row{'s' if len(rows) > 1 else ''} {', '.join(f'{row:,}' for row in sorted(rows))}"
 
 
 def _batch(rows: list[np.ndarray], length: int, bos: int) -> Batch:

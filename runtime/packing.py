@@ -2,7 +2,7 @@
 
 The rule: take the largest document that still fits in the row; when none fits, fill the row with the head
 of the shortest and drop its rest. So every row is full and starts with the start of a document.
-Knows nothing of text, files or torch: a document is an array of ids.
+Knows nothing of text, files or torch: a document is an array of ids, and two numbers say where it came from.
 """
 
 from bisect import bisect_right, insort
@@ -10,6 +10,9 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 import numpy as np
+
+Source = tuple[int, int]  # where a document came from; whoever adds it knows what the two numbers mean
+UNKNOWN: Source = (-1, -1)
 
 
 class BestFit:
@@ -21,14 +24,17 @@ class BestFit:
         self._arrivals = 0
         self._keys: list[tuple[int, int]] = []  # (tokens, -arrival), sorted
         self._documents: dict[int, np.ndarray] = {}  # by arrival, int32
+        self._sources: dict[int, Source] = {}  # by arrival
+        self.taken: list[Source] = []  # whose documents the last row was made of
 
     def __len__(self) -> int:
         return len(self._keys)
 
-    def add(self, document: Sequence[int] | np.ndarray) -> None:
+    def add(self, document: Sequence[int] | np.ndarray, source: Source = UNKNOWN) -> None:
         assert len(document) > 0, "a document holds at least its bos"
         insort(self._keys, (len(document), -self._arrivals))
         self._documents[self._arrivals] = np.asarray(document, dtype=np.int32)
+        self._sources[self._arrivals] = source
         self._arrivals += 1
 
     def next_row(self, refill: Callable[[], None] = lambda: None) -> np.ndarray:
@@ -37,6 +43,7 @@ class BestFit:
         `refill` is called before each choice, so that the choice is always made among many.
         """
         pieces: list[np.ndarray] = []
+        self.taken = []
         room = self.row_tokens
         while room > 0:
             refill()
@@ -54,12 +61,15 @@ class BestFit:
         """Remove the largest document of at most `most` tokens; of equals, the one that came first."""
         place = bisect_right(self._keys, (most, 1)) - 1  # arrivals count downwards, so the first is the last
         _, arrival = self._keys.pop(place)
+        self.taken.append(self._sources.pop(-arrival))
         return self._documents.pop(-arrival)
 
     def state(self) -> dict[str, np.ndarray]:
-        """The waiting documents in order of arrival: their ids end to end, and their lengths."""
+        """The waiting documents in order of arrival: their ids end to end, their lengths and their sources."""
         waiting = [self._documents[arrival] for arrival in sorted(self._documents)]
+        sources = [self._sources[arrival] for arrival in sorted(self._sources)]
         return {
+            "sources": np.array(sources, dtype=np.int64).reshape(-1, 2),
             "tokens": np.concatenate([np.empty(0, np.int32), *waiting]),
             "lengths": np.array([len(document) for document in waiting], dtype=np.int64),
         }
@@ -67,9 +77,10 @@ class BestFit:
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Let the documents of `state` wait instead of the present ones."""
         ends = np.cumsum(state["lengths"])
-        self._arrivals, self._keys, self._documents = 0, [], {}
-        for start, end in zip(ends - state["lengths"], ends, strict=True):
-            self.add(state["tokens"][start:end])
+        self._arrivals, self._keys, self._documents, self._sources = 0, [], {}, {}
+        sources = state.get("sources", np.full((len(ends), 2), -1))  # saves of before this was kept
+        for start, end, (first, second) in zip(ends - state["lengths"], ends, sources.tolist(), strict=True):
+            self.add(state["tokens"][start:end], (first, second))
 
 
 def fit_whole(lengths: Sequence[int], row_tokens: int, *, buffer: int) -> list[list[int]]:

@@ -1,11 +1,10 @@
-"""Published checkpoints: which tensors they hold, and their numbers. Safetensors alone; a pickle is never opened.
+"""Published checkpoints: which tensors they hold, and their numbers. Safetensors alone; pickles come in by `runtime/unpickling.py`.
 
 One file, or a folder of them with an index. Knows nothing of specs: what to read comes as names and cuts.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,8 +16,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from runtime.faults import Fault
+from runtime.pickles import SUFFIXES, pickle_kind, refuse_pickle
+from runtime.plain_json import read_json
+from runtime.tensors import not_safetensors
 
-PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 PREFIXES = ("_orig_mod.", "module.")  # what torch.compile and its wrappers put before every name
 INDEX = ".safetensors.index.json"
 
@@ -98,13 +99,13 @@ def _plain(name: str) -> str:
 
 
 def _header(file: Path) -> list[tuple[str, tuple[int, ...], str]]:
+    refuse_pickle(file, "a .safetensors file")
     try:
         with safe_open(file, "pt") as opened:
             slices = ((name, opened.get_slice(name)) for name in opened.keys())  # noqa: SIM118 - no mapping
             return [(name, tuple(s.get_shape()), s.get_dtype()) for name, s in slices]
-    except (SafetensorError, OSError) as error:
-        message = f"`{file}` cannot be read as safetensors: {str(error).splitlines()[0].lower()}"
-        raise Fault(message, "is it whole? download or convert it again") from None
+    except (SafetensorError, OSError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise not_safetensors(file, error) from None
 
 
 # -- which files
@@ -113,7 +114,7 @@ def _header(file: Path) -> list[tuple[str, tuple[int, ...], str]]:
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
         return _in_folder(path)
-    if path.suffix in PICKLES:
+    if path.suffix in SUFFIXES:
         raise _pickle(path)
     if not path.is_file():
         raise Fault(f"there is no file or folder `{path}`", "name a .safetensors file, or a folder with one")
@@ -138,7 +139,7 @@ def _in_folder(folder: Path) -> list[Path]:
     if found or indices:
         names = ", ".join(f"`{p.name}`" for p in [*indices, *found][:6])
         raise Fault(f"`{folder}` holds more than one model: {names}", "name the file, or the index of shards")
-    pickles = sorted(p for p in folder.iterdir() if p.suffix in PICKLES)
+    pickles = sorted(p for p in folder.iterdir() if p.suffix in SUFFIXES)
     if pickles:
         raise _pickle(pickles[0])
     raise Fault(
@@ -149,10 +150,10 @@ def _in_folder(folder: Path) -> list[Path]:
 def _indexed(index: Path) -> list[Path]:
     """The shards that an index lists, each held against what it says stands there."""
     try:
-        listed = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        listed = read_json(index)["weight_map"]
         shards = sorted(set(listed.values()))
         plain = bool(shards) and all(isinstance(s, str) and s == Path(s).name for s in shards)
-    except (OSError, ValueError, LookupError, AttributeError, TypeError):
+    except (Fault, LookupError, AttributeError, TypeError):
         shards, listed, plain = [], {}, False
     if not plain:
         raise Fault(
@@ -173,11 +174,8 @@ def _indexed(index: Path) -> list[Path]:
 
 
 def _pickle(path: Path) -> Fault:
-    code = (
-        "import torch, safetensors.torch as s; "
-        f"s.save_file({{k: v.clone() for k, v in torch.load('{path.name}', map_location='cpu').items()}}, 'model.safetensors')"
-    )
+    kind = pickle_kind(path) or "a pickle by its name"
     return Fault(
-        f"`{path}` is a pickle, which can run code as it is read, and is never opened here",
-        f'if you trust its author, convert it: python -c "{code}"',
+        f"`{path}` is {kind}: it can run code as it is read, and is not opened here",
+        "`nanogen import SPEC FILE` reads its tensors in a process of its own, and nothing else",
     )

@@ -63,22 +63,24 @@ def roll_out(engine: Engine, requests: Sequence[Request]) -> list[list[Rollout]]
 
 def policy_batches(
     rollouts: Sequence[Rollout], advantages: Sequence[float], *, pad: int, micro_tokens: int
-) -> tuple[list[Batch], list[Tensor]]:
-    """Batches of samples of like length, up to `micro_tokens` padded tokens each, and the weights of their tokens.
+) -> tuple[list[Batch], list[Tensor], list[list[int]]]:
+    """Batches of samples of like length, up to `micro_tokens` padded tokens each, the weights of their tokens, and
+    which sample stands in each row.
 
     Samples without an advantage move nothing and are left out; if none has one, the shortest stands for them.
     """
-    pairs = sorted(zip(rollouts, advantages, strict=True), key=lambda pair: _length(pair[0]))
-    moving = [pair for pair in pairs if pair[1] != 0 and pair[0].learnt] or pairs[:1]
-    batches, weights = [], []
+    order = sorted(range(len(rollouts)), key=lambda n: _length(rollouts[n]))
+    moving = [n for n in order if advantages[n] != 0 and rollouts[n].learnt] or order[:1]
+    batches, weights, samples = [], [], []
     while moving:
-        length = _padded(_length(moving[-1][0]))
+        length = _padded(_length(rollouts[moving[-1]]))
         rows = max(1, micro_tokens // length)
         moving, chosen = moving[:-rows], moving[-rows:]
-        batch, weight = _batch(chosen, length, pad)
+        batch, weight = _batch([(rollouts[n], advantages[n]) for n in chosen], length, pad)
         batches.append(batch)
         weights.append(weight)
-    return batches, weights
+        samples.append(chosen)
+    return batches, weights, samples
 
 
 def _length(rollout: Rollout) -> int:

@@ -16,6 +16,8 @@ from attrs import frozen
 
 from runtime import atomic
 from runtime.faults import Fault
+from runtime.pickles import refuse_pickle
+from runtime.plain_json import read_json
 from runtime.unicode import well_formed
 
 if TYPE_CHECKING:
@@ -85,12 +87,13 @@ class Tokenizer:
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
+        if not path.is_file():
+            raise Fault(f"there is no tokenizer at `{path}`")
+        refuse_pickle(path, "a tokenizer's JSON")
         try:
-            content = json.loads(path.read_bytes())
-        except FileNotFoundError:
-            raise Fault(f"there is no tokenizer at `{path}`") from None
-        except (ValueError, RecursionError):
-            raise _not_a_tokenizer(path, "it is not JSON") from None
+            content = read_json(path)
+        except Fault as fault:
+            raise _not_a_tokenizer(path, f"it is not JSON ({fault.message})") from None
         return _parse(content, path)
 
     def save(self, path: Path) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from runtime.batches import IGNORED, Batch
 from runtime.dials import Declared, Dials, draw_dials
 from runtime.faults import Fault
+from runtime.finite import Holds, bad_gradient, bad_loss, bad_rows, bad_weights, first_not_finite
 from runtime.losses import TokenLosses, token_losses
 from runtime.optimizer import Optimizer
 from runtime.regions import compile_regions, compiled
@@ -32,6 +33,13 @@ class Batches(Protocol):
     def __next__(self) -> Batch: ...
     def state(self) -> dict[str, np.ndarray]: ...
     def restore(self, state: dict[str, np.ndarray]) -> None: ...
+    def sources(self) -> Sequence[Sequence[Any]]:
+        """What each row of the last batch holds, as the loader knows it."""
+        ...
+
+    def names(self, sources: Sequence[Any]) -> list[str]:
+        """The same in words, for messages."""
+        ...
 
 
 @frozen
@@ -85,7 +93,15 @@ class Trainer:
         """Make one optimizer step on the next batches of the loader."""
         start = time.perf_counter()
         assert self.loader is not None, "a trainer without a loader learns from batches that are handed in"
-        return self.learn([next(self.loader) for _ in range(self.accumulation)], start=start)
+        loader, batches, held = self.loader, [], []
+        for _ in range(self.accumulation):
+            batches.append(next(loader))
+            held.append(loader.sources())
+
+        def holds(micro: int, rows: Sequence[int]) -> list[str]:
+            return loader.names([source for row in rows for source in held[micro][row]])
+
+        return self.learn(batches, start=start, holds=holds)
 
     def learn(
         self,
@@ -95,13 +111,15 @@ class Trainer:
         *,
         tokens: int | None = None,
         start: float | None = None,
+        holds: Holds | None = None,
     ) -> StepResult:
-        """Make one optimizer step; a loss that is not finite stops before the weights change.
+        """Make one optimizer step; a loss or a gradient that is not finite stops before the weights change.
 
         The loss is the mean over all supervised tokens of the step, however they fall on micro-batches. `weights`
         (rows, length), one tensor a batch, multiply the loss of each token first: with advantages, that is the
         policy gradient. `dials` that are not given are drawn, each micro-batch its own. `tokens` is what the sum of
-        losses is divided by, where the batches do not hold all that the mean is over.
+        losses is divided by, where the batches do not hold all that the mean is over. `holds` says what rows are made
+        of, where one of them has to be named.
         """
         start = time.perf_counter() if start is None else start
         moved = [self.move(batch) for batch in batches]
@@ -115,16 +133,31 @@ class Trainer:
                 losses = losses * weights[micro].to(self.device)
             loss = losses.sum() / max(tokens, 1)
             loss.backward()
-            total += float(loss.detach())
-        if not math.isfinite(total):
-            help = "lower the learning rates, or look at the documents of this step; the last save is intact"
-            raise Fault(f"the loss of step {self.step} is {total}: stopped before the weights changed", help)
+            value = float(loss.detach())  # behind the backward pass: a device is not kept waiting
+            if not math.isfinite(value):
+                self.optimizer.zero_grad()
+                raise bad_loss(self.step, value, micro, len(moved), bad_rows(losses), holds)
+            total += value
+        self._check_gradients(total, [len(inputs) for inputs, _ in moved], holds)
         rate = self.schedule.rate(self.step)
         self.optimizer.step(rate, self.schedule.momentum_at(self.step), self.schedule.decay_at(self.step))
         self.optimizer.zero_grad()
         result = StepResult(self.step, total, tokens, time.perf_counter() - start, rate, placed)
         self.step += 1
         return result
+
+    def _check_gradients(self, loss: float, sizes: Sequence[int], holds: Holds | None) -> None:
+        """On CUDA too: one pass over the gradients, and one wait for the device a step."""
+        name = first_not_finite((name, p.grad) for name, p in self.model.named_parameters())
+        if name is not None:
+            self.optimizer.zero_grad()
+            raise bad_gradient(self.step, loss, name, sizes, holds)
+
+    def check_weights(self) -> None:
+        """Raise before weights are saved that no model can compute with."""
+        name = first_not_finite(self.model.named_parameters())
+        if name is not None:
+            raise bad_weights(self.step, name)
 
     def _dials(self, given: Dials | None, micro: int) -> Dials:
         if given is not None:

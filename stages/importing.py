@@ -16,6 +16,8 @@ from nanogen.importing.mapping import Settled, settle
 from nanogen.text.diagnostics import Diagnostic, Place, Refusal, nearest
 from runtime.faults import Fault
 from runtime.manifest import digest, to_json, write_manifest
+from stages.checkpoint_files import Beside, beside, check_meta, opened
+from stages.code_version import code_version
 from stages.progress import Reporter
 from stages.work import RESULT
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from runtime.published import Published
+    from runtime.tokenizer import Tokenizer
 
 
 @frozen
@@ -46,10 +49,22 @@ def import_weights(
 
     Raises Refusal for every reason why file and table do not fit, Fault for what is wrong with either folder.
     """
-    from runtime.published import open_published
-
     _check_free(folder)
-    published = open_published(weights)
+    found = beside(weights, tell)
+    if found.meta is not None:
+        check_meta(found.meta, compiled)
+    tokenizer = _tokenizer(found.tokenizer, compiled)
+    with opened(weights, folder.absolute().parent, tell) as published:
+        result, tensors = _filled_by(compiled, weights, published, wanted, tell)
+        origin = _origin(compiled, published, result, found)
+    tell.line(f"writing {folder}")
+    _write(folder, compiled, tensors, tokenizer, origin, result)
+    return result
+
+
+def _filled_by(
+    compiled: Compiled, weights: Path, published: Published, wanted: str | None, tell: Reporter
+) -> tuple[Imported, dict[str, Tensor]]:
     stored = {name: Stored(entry.shape, entry.dtype) for name, entry in published.entries.items()}
     settled, faults = choose(compiled, set(stored), wanted)
     if not settled.tensors & stored.keys():
@@ -66,10 +81,20 @@ def import_weights(
             bar.advance(done, path)
     if faults := list(_not_finite(settled, tensors)):
         raise Refusal(faults, compiled.document)
-    result = _summary(settled, stored, tensors)
-    tell.line(f"writing {folder}")
-    _write(folder, compiled, tensors, published, result)
-    return result
+    return _summary(settled, stored, tensors), tensors
+
+
+def _tokenizer(path: Path | None, compiled: Compiled) -> Tokenizer | None:
+    """The tokenizer beside the weights; raises Fault where it is another model's."""
+    from runtime.tokenizer import Tokenizer
+
+    if path is None:
+        return None
+    tokenizer = Tokenizer.load(path)
+    if tokenizer.vocab != compiled.graph.vocab:
+        message = f"`{path}` has {tokenizer.vocab:,} ids, and the model {compiled.graph.vocab:,}"
+        raise Fault(message, "put the model's own tokenizer there, or none")
+    return tokenizer
 
 
 def choose(compiled: Compiled, names: set[str], wanted: str | None) -> tuple[Settled, list[Diagnostic]]:
@@ -153,7 +178,12 @@ def _check_free(folder: Path) -> None:
 
 
 def _write(
-    folder: Path, compiled: Compiled, tensors: dict[str, Tensor], published: Published, result: Imported
+    folder: Path,
+    compiled: Compiled,
+    tensors: dict[str, Tensor],
+    tokenizer: Tokenizer | None,
+    origin: dict[str, Any],
+    result: Imported,
 ) -> None:
     """Write all under a temporary name beside the folder, make it durable, then give it its name."""
     from attrs import asdict
@@ -166,9 +196,9 @@ def _write(
     partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
     partial.mkdir()
     try:
-        write_artefact(partial, compiled, tensors, None)
+        write_artefact(partial, compiled, tensors, tokenizer)
         (partial / RESULT).write_bytes(to_json(asdict(result)))
-        write_manifest(partial, _origin(compiled, published, result))
+        write_manifest(partial, origin)
         for path in [*partial.iterdir(), partial]:
             flush(path)
         os.replace(partial, place)
@@ -177,11 +207,13 @@ def _write(
     flush(place.parent)
 
 
-def _origin(compiled: Compiled, published: Published, result: Imported) -> dict[str, Any]:
-    """What the manifest says of where the weights come from."""
+def _origin(compiled: Compiled, published: Published, result: Imported, found: Beside) -> dict[str, Any]:
+    """What the manifest says of where the weights come from, and of the code that brought them in."""
     files = {p.name: {"bytes": p.stat().st_size, "sha256": digest(p)} for p in published.files}
+    meta = {} if found.meta is None else {"meta": found.meta}
     return {
-        "imported": {"table": result.table, "files": files},
+        "imported": {"table": result.table, "files": files, **meta},
+        "code": code_version(),
         "set": compiled.spec.overrides,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

@@ -18,7 +18,9 @@ from rich.text import Text
 from runtime.chat.conversation import render
 from runtime.chat.text_stream import TextStream
 from runtime.faults import Fault
+from runtime.manifest import NAME
 from runtime.tokenizer import BYTES, Tokenizer, text_form
+from stages.checked import check_input
 from stages.load import Run
 from stages.tasks.mixture import Mixture, TaskSetting, make_mixture
 from stages.writing import printable
@@ -83,6 +85,8 @@ def find_tokenizer(run: Run, runs: Path) -> tuple[Tokenizer, str]:
     for stage in run.stages:
         path = runs / run.name / stage.name / "tokenizer.json"
         if stage.uses == "tokenizer" and path.is_file():
+            if (path.parent / NAME).is_file():  # else the stage is still at work
+                check_input(path.parent)
             return Tokenizer.load(path), f"tokens of {path}"
     bytes_alone = Tokenizer(tuple(bytes([number]) for number in range(BYTES)))
     return bytes_alone, "the run has no tokenizer yet: each byte is a token here"

@@ -19,6 +19,7 @@ from stages import recipe
 from stages.artefact import write_artefact
 from stages.choices import one_of, positive, quiet, setting
 from stages.footprint import Footprint, MicroBatch, of_training
+from stages.model_origin import corpus_data, origin_of
 from stages.training.pace import Pace, cut, row_length
 from stages.training.session import Session, SessionSettings, flops_of_steps
 from stages.training.start import make_trainer
@@ -132,6 +133,7 @@ def run(work: Work) -> None:
     machine = session.machine(settings.compile)
     corpus = work.input("dataset").folder
     tokenizer = Tokenizer.load(work.input("tokenizer").folder / "tokenizer.json")
+    origin = origin_of(work, corpus_data(corpus, work.input("dataset").name))
     model = build(compiled.source, compiled.blueprint, device=machine.device)
     if session.save is None:
         initialize(model, compiled.blueprint, seed=work.seed)
@@ -152,7 +154,7 @@ def run(work: Work) -> None:
     session.measure = lambda: {"bits_per_byte": _bits_per_byte(held_out, tokenizer, trainer)}
     session.told = lambda found: f"{found['bits_per_byte']:.4f} bits per byte on validation text"
     session.train()
-    write_artefact(work.folder, compiled, dict(trainer.groups()["weights"]), tokenizer)
+    write_artefact(work.folder, compiled, dict(trainer.groups()["weights"]), tokenizer, origin)
     sizes = {**attrs.asdict(plan), "parameters": compiled.blueprint["count"]}
     work.finish({**sizes, **session.result()})
     if session.first and session.last:

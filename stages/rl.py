@@ -9,7 +9,7 @@ turns anew for each step, and answers and learns with the same number.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from stages import recipe
 from stages.artefact import Artefact, read_artefact, write_artefact
 from stages.choices import at_least, positive, quiet, setting
 from stages.footprint import Footprint, MicroBatch, of_training
+from stages.model_origin import origin_of, task_data
 from stages.tasks.catalogue import task_entry
 from stages.tasks.mixture import NAME_SOME, TaskFault, TaskSetting, check_tasks, make_mixture, outside_tasks
 from stages.tasks.task import Example, Scored
@@ -155,6 +156,7 @@ def run(work: Work) -> None:
     machine = session.machine("no")  # answers and gradients run the same code, and rows of all lengths
     artefact = read_artefact(work.input(*BEFORE).folder, device=machine.device)
     compiled = artefact.compiled
+    origin = origin_of(work, task_data(settings.tasks))
     engine = Engine(artefact.model, compiled.blueprint, rows=settings.rows, dtype=machine.torch_dtype)
     policy = Policy(work, artefact, engine)
     questions = policy.questions(settings.tasks, "train")
@@ -172,7 +174,7 @@ def run(work: Work) -> None:
     session.measure = lambda: policy.measure(held_out) if held_out else {}
     session.told = lambda found: f"{_told(found)} of {len(held_out):,} held-out questions"
     session.train()
-    write_artefact(work.folder, compiled, dict(trainer.groups()["weights"]), artefact.tokenizer)
+    write_artefact(work.folder, compiled, dict(trainer.groups()["weights"]), artefact.tokenizer, origin)
     sizes = {"parameters": compiled.blueprint["count"], "questions": len(questions)}
     work.finish({**sizes, "samples": settings.samples, **session.result()})
     if session.first and session.last:
@@ -190,6 +192,7 @@ class Question:
     task: Scored
     example: Example
     prompt: tuple[int, ...]
+    name: str  # where it stands, for messages
 
     def reward(self, answer: Message) -> float:
         return self.task.score(self.example, answer)
@@ -228,7 +231,7 @@ class Policy:
             prompt = self.format.prompt(example.asked)
             if len(prompt) <= most:
                 task: Any = mixture.tasks[mixture.place(index)[0]]
-                kept.append(Question(task, example, prompt))
+                kept.append(Question(task, example, prompt, mixture.name(index)))
         if count := len(mixture) - len(kept):
             self.work.tell.line(f"{name}: {count:,} questions are too long for the context and are left out")
         if not kept:
@@ -249,7 +252,7 @@ class Policy:
         rollouts = [rollout for rows in answers for rollout in rows]
         flat = [reward for row in rewards for reward in row]
         advantages = [reward - sum(row) / len(row) for row in rewards for reward in row]
-        batches, weights = policy_batches(
+        batches, weights, samples = policy_batches(
             rollouts, advantages, pad=self.artefact.tokenizer.bos, micro_tokens=settings.micro_tokens
         )
         session.noted = {
@@ -259,7 +262,11 @@ class Policy:
         }
         self.flops = sum(self._count(*inputs.shape, tuple(dials.items())) for inputs, _ in batches)
         drawn = sum(rollout.learnt for rollout in rollouts)
-        return trainer.learn(batches, weights, dials, tokens=drawn, start=start)
+
+        def holds(micro: int, rows: Sequence[int]) -> list[str]:
+            return [f"an answer to {chosen[samples[micro][row] // settings.samples].name}" for row in rows]
+
+        return trainer.learn(batches, weights, dials, tokens=drawn, start=start, holds=holds)
 
     def measure(self, questions: list[Question]) -> Figures:
         """The share of questions that are passed with one answer, and with any of several."""

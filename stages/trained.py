@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from nanogen.shelf import find
+from nanogen.text.diagnostics import Refusal
 from runtime.chat.conversation import Chat, Format, Plain
 from runtime.faults import Fault
-from runtime.manifest import read_manifest
+from runtime.manifest import AGAIN, NAME, read_manifest
+from runtime.pickles import SUFFIXES, a_pickle, pickle_kind
+from runtime.plain_json import read_object
 from stages.load import load_run
 from stages.work import RESULT
 
@@ -56,13 +58,20 @@ def find_trained(run: str, runs: Path, stage: str | None = None) -> Path:
 
     `run` is a run's name or file, or the folder of a model.
     """
-    if (Path(run) / WEIGHTS).is_file():
+    if (Path(run) / WEIGHTS).is_file() or (Path(run) / NAME).is_file():
         if stage is not None:
             raise Fault(
                 f"`{run}` is the folder of a model, and has no stage `{stage}`", "name the run instead"
             )
         return Path(run)
-    loaded = load_run(find(run, "run"))
+    if Path(run).is_file() and (kind := pickle_kind(Path(run))) is not None:
+        raise a_pickle(Path(run), kind, "a run or the folder of a model")
+    try:
+        loaded = load_run(find(run, "run"))
+    except (Fault, Refusal):
+        if Path(run).is_dir() and any(p.suffix in SUFFIXES for p in Path(run).iterdir()):
+            return Path(run)  # the loader says how a published checkpoint comes in
+        raise
     names = [found.name for found in loaded.stages]
     if stage is not None and stage not in names:
         raise Fault(f"`{run}` has no stage `{stage}`", f"it has {', '.join(f'`{n}`' for n in names)}")
@@ -82,14 +91,22 @@ def load_trained(folder: Path, *, device: str = "cpu") -> Trained:
 
     artefact = read_artefact(folder, device=device)
     facts = artefact.manifest
+    steps = read_object(folder / RESULT).get("steps") if RESULT in facts["files"] else None
     speaks = Plain if facts.get("uses") in BASE else Chat
     return Trained(
-        name="/".join(facts[key] for key in ("run", "stage") if key in facts) or folder.name,
+        name="/".join(str(facts[key]) for key in ("run", "stage") if key in facts) or folder.name,
         artefact=artefact,
         format=speaks(artefact.tokenizer),
-        finished=datetime.fromisoformat(facts["finished"]),
-        steps=json.loads((folder / RESULT).read_text()).get("steps"),
+        finished=_finished(folder, facts),
+        steps=steps if isinstance(steps, int) else None,
     )
+
+
+def _finished(folder: Path, facts: dict[str, Any]) -> datetime:
+    try:
+        return datetime.fromisoformat(facts["finished"])
+    except (LookupError, TypeError, ValueError):
+        raise Fault(f"the manifest of `{folder}` does not say when the model was finished", AGAIN) from None
 
 
 def decoding_machine(*, dtype: str, compiled: str) -> Machine:

@@ -30,13 +30,17 @@ from nanogen.text.diagnostics import Refusal
 )
 @set_option
 def command(spec: str, weights: Path, output: Path, table: str | None, overrides: dict) -> None:
-    """Import WEIGHTS, a .safetensors file or a folder of them, as the model of SPEC.
+    """Import WEIGHTS, a file or a folder of them, as the model of SPEC.
+
+    .safetensors are read as they are. Of a .pt, .pth or .bin, a process of its own reads the tensors and nothing
+    else: a pickle that asks for anything else is refused. A tokenizer.json of nanogen's beside them comes along.
 
     The spec's `[import.NAME]` says which published tensor fills which parameter. Nothing is guessed: what is
     missing, left over, of another shape or read twice is a fault.
 
     \b
     nanogen import nanochat_2025 model.safetensors -o models/d20
+    nanogen import nanochat_2025 model_021400.pt -o models/d20
     nanogen import nanochat_2025 checkpoints/d12 -o models/d12 --set depth=12
     """
     from nanogen.views.figures import bytes_text

@@ -28,7 +28,7 @@ from stages.choices import at_least, positive, quiet, setting
 from stages.data.place import DataPlace
 from stages.sources.files import file_facts
 from stages.tasks.catalogue import TASKS, make_task, task_entry
-from stages.tasks.part import part
+from stages.tasks.part import file_row, part
 from stages.tasks.task import Example, Task
 
 NAME_SOME = 'name some: `tasks = [{ task = "gsm8k" }]`'
@@ -128,6 +128,13 @@ class Mixture:
         which = bisect_right(self._ends, number)
         first = self._ends[which - 1] if which else 0
         return which, (number - first) % len(self.tasks[which])
+
+    def name(self, index: int) -> str:
+        """An example in words: its task, and the row of the task's files where it has some."""
+        which, row = self.place(index)
+        place, found = file_row(self.tasks[which], row)
+        files = ", ".join(path.name for path in found[:3])
+        return f"`{self.settings[which].label}` row {place:,}{f' of {files}' if files else ''}"
 
     @property
     def counts(self) -> list[tuple[str, int]]:

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from runtime.chat.message import Message
 from runtime.faults import Fault
+from stages.tasks.rows import RowTask
 from stages.tasks.task import Example, Kind, Task
 
 
@@ -48,6 +49,15 @@ class Part:
         task: Any = self.task
         assert task.kind != "conversation", f"`{self.name}` has no right answers"
         return task.score(example, answer)
+
+
+def file_row(task: Task, index: int) -> tuple[int, tuple[Path, ...]]:
+    """The row of a task's files that an example is, from 0, and these files; of made-up ones, its number."""
+    if isinstance(task, Part):
+        return file_row(task.task, task.start + index)
+    if isinstance(task, RowTask):  # rows of public data are taken in another order
+        return task.number(index), task.files
+    return index, ()
 
 
 def part(task: Task, *, start: int = 0, stop: int | None = None, rows: int | None = None) -> Task:

@@ -20,6 +20,7 @@ from runtime.faults import is_out_of_memory
 from runtime.stopping import Stopped
 from stages.choices import at_least, one_of, positive, quiet, setting
 from stages.recipe import Tuned
+from stages.training.bad_step import last_save_told
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
@@ -144,7 +145,7 @@ class Session:
             self.evaluate()  # its save came first, so the evaluation itself was cut off
         with self.work.tell.bar("training", steps, trainer.step) as bar:
             while trainer.step < steps:
-                with stop.held():  # a step is made to its end, and saved
+                with stop.held(), last_save_told(self.work):  # a step is made to its end, and saved
                     result = self.learn()
                     self.log(result)
                     bar.advance(trainer.step, rates(result))
@@ -230,6 +231,8 @@ class Session:
     def write_save(self) -> None:
         from runtime.checkpoint import write_save
 
+        with last_save_told(self.work):
+            self.trainer.check_weights()
         self.metrics.sync()
         self.clock.sync()
         state = {

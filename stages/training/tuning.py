@@ -21,6 +21,7 @@ from stages import recipe
 from stages.artefact import read_artefact, write_artefact
 from stages.choices import at_least, one_of, positive, quiet, setting
 from stages.footprint import MicroBatch
+from stages.model_origin import origin_of, task_data
 from stages.tasks.mixture import NAME_SOME, Mixture, TaskSetting, check_tasks, make_mixture, outside_tasks
 from stages.training.pace import Pace, cut, row_length
 from stages.training.session import Figures, Session, SessionSettings, falling, flops_of_steps
@@ -126,6 +127,7 @@ def tune(work: Work, before: tuple[str, ...]) -> None:
     machine = session.machine(settings.compile)
     artefact = read_artefact(work.input(*before).folder, device=machine.device)
     compiled, tokenizer = artefact.compiled, artefact.tokenizer
+    origin = origin_of(work, task_data(settings.tasks))
     length = row_length(settings.length, compiled.graph.context)
     rows, accumulation = cut(settings.batch_tokens, length, settings.rows)
     loader = _loader(work, "train", settings.tasks, tokenizer, rows, length)
@@ -149,7 +151,7 @@ def tune(work: Work, before: tuple[str, ...]) -> None:
     session.measure = lambda: _measure(held_out, tokenizer, trainer) if held_out else {}
     session.told = _told
     session.train()
-    write_artefact(work.folder, compiled, dict(trainer.groups()["weights"]), tokenizer)
+    write_artefact(work.folder, compiled, dict(trainer.groups()["weights"]), tokenizer, origin)
     sizes = {
         **attrs.asdict(plan),
         "parameters": compiled.blueprint["count"],
@@ -178,6 +180,10 @@ def _loader(
     )
 
     folder, settings = work.saves / f"rendered_{name}", work.settings
+
+    def named(number: int) -> str:
+        return make_mixture(tasks, seed=work.seed).name(number)
+
     if is_written(folder, row_tokens=length + 1):
         found = read_conversations(folder)
     else:
@@ -193,7 +199,8 @@ def _loader(
             f"{name}: {found.cropped:,} were longer than a row and lost their end, "
             f"{found.left_out:,} had nothing to learn within one and are left out"
         )
-    return ConversationLoader(found, rows, length, tokenizer.bos, seed_of(work.seed, work.name, name))
+    seed = seed_of(work.seed, work.name, name)
+    return ConversationLoader(found, rows, length, tokenizer.bos, seed, name=named)
 
 
 def _rendered(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 import runtime.checkpoint as checkpoint
 from runtime.checkpoint import newest_save, write_save
+from runtime.manifest import read_manifest, write_manifest
 
 Groups = dict[str, dict[str, Tensor]]
 
@@ -146,7 +147,7 @@ def test_a_flipped_byte_anywhere_is_refused_and_the_save_before_is_used(tmp_path
 def test_the_step_is_read_where_a_hash_guards_it(tmp_path: Path):
     manifest = write(tmp_path, 10) / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"step": 10', '"step": 90'))
-    assert found_in(tmp_path) == (10, [])
+    assert found_in(tmp_path)[0] is None
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "state.json", "manifest.json"])
@@ -166,3 +167,14 @@ def test_when_all_are_broken_there_is_none(tmp_path: Path):
     assert len(told) == 2
     write(tmp_path, 15)
     assert found_in(tmp_path) == (15, [])
+
+
+def test_a_pickle_in_place_of_tensors_is_kept_aside_though_the_manifest_lists_it(tmp_path: Path):
+    write(tmp_path, 10)
+    newest = write(tmp_path, 20)
+    torch.save(groups_of(20)["weights"], newest / "weights.safetensors")
+    write_manifest(newest, read_manifest(newest) or {})
+    step, told = found_in(tmp_path)
+    assert step == 10
+    assert "weights.safetensors` is a zip archive, as `torch.save` writes one" in told[0]
+    assert (tmp_path / "broken_step_000020").is_dir()

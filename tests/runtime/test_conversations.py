@@ -63,6 +63,7 @@ def test_what_has_nothing_to_learn_within_a_row_is_left_out_and_counted(tmp_path
     late = ([BOS, *range(1, 40)], [0] * 30 + [1] * 10)
     silent = ([BOS, 4, 5], [0, 0, 0])
     found = write_conversations(tmp_path, [late, silent, *MADE], row_tokens=21)
+    assert found.numbers.tolist() == [number for number, _ in enumerate(MADE, 2)]
     assert (len(found), found.left_out) == (len(MADE), 2)
     with pytest.raises(Fault, match="none has anything to learn within 20 tokens"):
         write_conversations(tmp_path, [late, silent], row_tokens=21)
@@ -102,3 +103,17 @@ def test_what_was_cut_off_while_writing_is_not_taken_for_whole(tmp_path):
     assert is_written(tmp_path, row_tokens=21)
     assert not is_written(tmp_path, row_tokens=22)
     assert len(read_conversations(tmp_path)) == len(MADE)
+
+
+def test_rows_know_which_conversations_stand_in_them(tmp_path):
+    found = write_conversations(
+        tmp_path, [([9, 9], [0, 0]), *MADE], row_tokens=21
+    )  # the first has nothing to learn
+    loader = ConversationLoader(found, 3, 20, BOS, seed=3)
+    for _ in range(10):
+        inputs, _ = next(loader)
+        for row, held in enumerate(loader.sources()):
+            whole = [id for index in held for id in found[index][0].tolist()][:20]
+            assert inputs[row, : len(whole)].tolist() == whole
+        first = loader.sources()[0][0]
+        assert loader.names([first]) == [f"conversation {first + 1}"]

@@ -124,7 +124,7 @@ def test_a_missing_file_is_a_fault(tmp_path: Path):
 
 def test_a_file_of_something_else_is_a_fault(tmp_path: Path):
     (tmp_path / "train_00000.parquet").write_bytes(b"PAR1 no")
-    with pytest.raises(Fault, match="is not a parquet file"):
+    with pytest.raises(Fault, match="is not a whole parquet file"):
         texts(tmp_path, "train")
     pq.write_table(pa.table({"other": ["a"]}), tmp_path / "train_00000.parquet")
     with pytest.raises(Fault, match="no column `text` of text"):

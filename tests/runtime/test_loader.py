@@ -1,6 +1,7 @@
 """Batches: what a row is, what an epoch is, and that a restored loader goes on bit for bit."""
 
 import random
+import re
 from itertools import islice
 from pathlib import Path
 
@@ -172,3 +173,70 @@ def test_a_cursor_of_another_corpus_is_a_fault(folder: Path, tmp_path: Path):
 def test_the_tokenizer_of_these_tests_is_bytes():
     assert TOKENIZER.encode("ab") == [97, 98]
     assert TOKENIZER.vocab == 256 + len(SPECIAL)
+
+
+def test_rows_know_whose_documents_they_are_made_of_also_after_a_resume(folder: Path):
+    texts = {(at.file, at.row): text for at, text in read_documents(folder, "train")}
+    loader = loader_of(folder)
+    for step in range(60):
+        if step == 20:
+            state, loader = loader.state(), loader_of(folder)
+            loader.restore(state)
+        inputs, targets = next(loader)
+        sources = loader.sources()
+        assert len(sources) == 3
+        for row, held in enumerate(sources):
+            ids = [*inputs[row].tolist(), int(targets[row, -1])]
+            whole = b"".join(bytes([BOS % 256]) + texts[source].encode() for source in held)
+            said = bytes(BOS % 256 if id == BOS else id for id in ids)
+            assert whole.startswith(said)
+    assert loader.names([(0, 3), (0, 1), (0, 3), (1, 1000)]) == [
+        "`train_00000.parquet` rows 1, 3", "`train_00001.parquet` row 1,000",
+    ]  # fmt: skip
+    assert loader.names([(-1, -1)]) == ["documents that an older save held"]
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_thread_that_dies_is_one_fault_that_names_the_file(folder: Path, monkeypatch, threads: int):
+    """Documents are encoded by threads, and there is no process beside this one."""
+    loader = Loader(folder, TOKENIZER, rows=1, length=32, threads=threads)
+
+    class Dies(type(TOKENIZER._encoding)):
+        def encode_ordinary(self, text: str) -> list[int]:
+            if text.startswith("40:"):
+                raise RuntimeError("the worker was killed\nand this is its trace")
+            return super().encode_ordinary(text)
+
+    monkeypatch.setattr(TOKENIZER._encoding, "__class__", Dies)
+    with pytest.raises(Fault) as caught:
+        next(loader)
+    assert re.fullmatch(
+        r"the text of `train_00000\.parquet` row \d+ cannot be encoded: the worker was killed",
+        caught.value.message,
+    )
+
+
+def test_a_document_that_is_null_is_named(tmp_path: Path):
+    pq.write_table(pa.table({"text": ["a", None, "b"]}), tmp_path / "train_00000.parquet")
+    with pytest.raises(Fault, match=r"document 1 of `.*train_00000\.parquet` holds no text"):
+        next(loader_of(tmp_path))
+
+
+def test_a_parquet_that_is_cut_off_is_one_fault_that_names_it(folder: Path, tmp_path: Path):
+    for path in folder.glob("train_*.parquet"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    victim = tmp_path / "train_00001.parquet"
+    whole = victim.read_bytes()
+    for size in (0, 4, len(whole) // 2, len(whole) - 1):
+        victim.write_bytes(whole[:size])
+        with pytest.raises(Fault, match=r"train_00001\.parquet` is not a whole parquet file"):
+            list(islice(loader_of(tmp_path, rows=64), 20))
+
+
+def test_a_parquet_with_a_damaged_page_is_one_fault_that_names_it(folder: Path, tmp_path: Path):
+    path = tmp_path / "train_00000.parquet"
+    whole = bytearray((folder / path.name).read_bytes())
+    whole[4:400] = bytes(396)  # the footer, which says where all stands, is whole
+    path.write_bytes(bytes(whole))
+    with pytest.raises(Fault, match=r"train_00000\.parquet` is damaged"):
+        next(loader_of(tmp_path))

@@ -113,6 +113,7 @@ def test_an_empty_packing_has_a_state():
     assert {name: (array.size, array.dtype) for name, array in state.items()} == {
         "tokens": (0, np.dtype(np.int32)),
         "lengths": (0, np.dtype(np.int64)),
+        "sources": (0, np.dtype(np.int64)),
     }
     packing = packing_of(4, [1])
     packing.restore(state)
@@ -151,3 +152,26 @@ def test_the_largest_that_fits_is_taken_and_of_equals_the_first():
     assert fit_whole([3, 7, 3, 2, 5], 10, buffer=5) == [[1, 0], [4, 2, 3]]
     assert fit_whole([3, 7, 3, 2, 5], 10, buffer=1) == [[0, 1], [2, 3, 4]]
     assert fit_whole([], 10, buffer=5) == []
+
+
+def test_a_row_knows_where_its_documents_came_from_and_so_does_a_restored_one():
+    packing = BestFit(4)
+    for source, document in (((0, 1), [1, 2, 3]), ((0, 2), [4]), ((7, 3), [5, 6, 7, 8])):
+        packing.add(document, source)
+    state = packing.state()
+    other = BestFit(4)
+    other.restore(state)
+    for one in (packing, other):
+        assert one.next_row().tolist() == [5, 6, 7, 8]
+        assert one.taken == [(7, 3)]
+        assert one.next_row().tolist() == [1, 2, 3, 4]
+        assert one.taken == [(0, 1), (0, 2)]
+
+
+def test_a_state_of_before_sources_were_kept_is_restored():
+    packing = BestFit(4)
+    packing.add([1, 2], (3, 4))
+    state = {name: array for name, array in packing.state().items() if name != "sources"}
+    packing.restore(state)
+    assert packing.next_row().tolist() == [1, 2]
+    assert packing.taken == [(-1, -1)]

@@ -21,7 +21,7 @@ def rollout(ids, drawn, reason="length") -> Rollout:
 
 def test_prompts_and_what_a_tool_wrote_are_no_targets_and_the_last_id_is():
     made = rollout([4, 5, 6, 7], [True, False, False, True], "stop")
-    ((inputs, targets),), (weights,) = policy_batches([made], [0.5], pad=0, micro_tokens=64)
+    ((inputs, targets),), (weights,), _ = policy_batches([made], [0.5], pad=0, micro_tokens=64)
     assert inputs.shape == (1, 16)
     assert inputs[0, :6].tolist() == [1, 2, 3, 4, 5, 6]
     assert targets[0, :6].tolist() == [IGNORED, IGNORED, 4, IGNORED, IGNORED, 7]
@@ -32,17 +32,19 @@ def test_prompts_and_what_a_tool_wrote_are_no_targets_and_the_last_id_is():
 
 def test_samples_without_an_advantage_are_left_out_but_one_stands_for_none():
     some = [rollout([4], [True]), rollout([5] * 20, [True] * 20), rollout([6], [True])]
-    batches, _ = policy_batches(some, [1.0, 0.0, -1.0], pad=0, micro_tokens=64)
+    batches, _, samples = policy_batches(some, [1.0, 0.0, -1.0], pad=0, micro_tokens=64)
     assert sum(len(inputs) for inputs, _ in batches) == 2
-    batches, weights = policy_batches(some, [0.0, 0.0, 0.0], pad=0, micro_tokens=64)
+    assert samples == [[0, 2]]
+    batches, weights, _ = policy_batches(some, [0.0, 0.0, 0.0], pad=0, micro_tokens=64)
     assert [len(inputs) for inputs, _ in batches] == [1]
     assert float(weights[0].abs().sum()) == 0
 
 
 def test_micro_batches_hold_samples_of_like_length():
     some = [rollout([4] * n, [True] * n) for n in (2, 40, 3, 41, 4)]
-    batches, _ = policy_batches(some, [1.0] * 5, pad=0, micro_tokens=100)
+    batches, _, samples = policy_batches(some, [1.0] * 5, pad=0, micro_tokens=100)
     assert sorted(inputs.shape for inputs, _ in batches) == [(2, 48), (3, 16)]
+    assert samples == [[1, 3], [0, 2, 4]]
 
 
 def test_the_gradient_is_that_of_the_formula_however_samples_are_cut():
@@ -58,7 +60,7 @@ def test_the_gradient_is_that_of_the_formula_however_samples_are_cut():
     (loss / 8).backward()
     for micro_tokens in (16, 1000):
         found = trainer_of()
-        batches, weights = policy_batches(made, advantages, pad=0, micro_tokens=micro_tokens)
+        batches, weights, _ = policy_batches(made, advantages, pad=0, micro_tokens=micro_tokens)
         kept = keep_gradients(found)
         result = found.learn(batches, weights, {}, tokens=8)
         assert result.loss == pytest.approx(float(loss.detach()) / 8, abs=1e-6)
@@ -97,7 +99,7 @@ def test_the_probability_of_what_is_rewarded_rises(spec):
         found = [r.ids.count(5) / 4 for r in rollouts]
         rewards.append(sum(found) / len(found))
         advantages = [value - rewards[-1] for value in found]
-        batches, weights = policy_batches(rollouts, advantages, pad=0, micro_tokens=512)
+        batches, weights, _ = policy_batches(rollouts, advantages, pad=0, micro_tokens=512)
         trainer.learn(batches, weights, dials, tokens=sum(r.learnt for r in rollouts))
     assert rewards[-1] > rewards[0] + 0.2
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,12 @@ class Cursor:
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         self.place = int(state["place"][0])
+
+    def sources(self) -> list[list[int]]:
+        return [[self.place - 1, row] for row in range(2)]
+
+    def names(self, sources: Sequence[int]) -> list[str]:
+        return [f"number {source}" for source in sources]
 
 
 def trainer_of(accumulation: int = 2, seed: int = 1, spec: str = SPEC) -> Trainer:
@@ -180,6 +186,7 @@ def test_the_loss_is_over_the_tokens_of_the_step_however_they_are_cut(
 ):
     loss, found = gradients(trainer_of(accumulation), monkeypatch)
     whole = trainer_of()
+    assert whole.loader is not None
     batches = [next(whole.loader) for _ in range(accumulation)]
     inputs, targets = (torch.cat(parts) for parts in zip(*batches, strict=True))
     logits = whole.model(inputs, Now.start(inputs))
@@ -189,6 +196,58 @@ def test_the_loss_is_over_the_tokens_of_the_step_however_they_are_cut(
     for name, parameter in whole.model.named_parameters():
         assert parameter.grad is not None
         assert torch.allclose(found[name], parameter.grad, atol=1e-6), name
+
+
+def planted(trainer: Trainer, monkeypatch: pytest.MonkeyPatch, bad: tuple[int, int], value: float) -> None:
+    """The loss of one row of one micro-batch is what no loss is."""
+    plain, calls = trainer.losses, []
+
+    def losses(inputs: Tensor, targets: Tensor, *rest: Any, **named: Any) -> Tensor:
+        calls.append(1)
+        found = plain(inputs, targets, *rest, **named)
+        return found if len(calls) - 1 != bad[0] else found + torch.tensor([[0.0], [value]])[: len(found)]
+
+    monkeypatch.setattr(trainer, "losses", losses)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_the_rows_of_a_bad_loss_are_named(monkeypatch: pytest.MonkeyPatch, value: float):
+    trainer = trainer_of(3)
+    before = weights(trainer)
+    planted(trainer, monkeypatch, (1, 1), value)
+    with pytest.raises(Fault) as caught:
+        trainer.run_step()
+    assert f"the loss of step 0 is {value} in micro-batch 2 of 3, row 2: stopped" in caught.value.message
+    assert caught.value.message.endswith("; it learnt from number 1")
+    assert all(torch.equal(t, before[name]) for name, t in weights(trainer).items())
+    assert all(p.grad is None for p in trainer.model.parameters())
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_gradient_that_is_not_finite_stops_before_the_weights_change(value: float):
+    trainer = trainer_of()
+    trainer.run_step()
+    name = "trunk.1.a.q.weight"
+    before, state = weights(trainer), {n: t.clone() for n, t in trainer.optimizer.state().items()}
+    parameter = dict(trainer.model.named_parameters())[name]
+    parameter.register_hook(lambda grad: torch.full_like(grad, value))
+    with pytest.raises(
+        Fault, match=rf"the gradient of `{name}` is not finite at step 1, whose loss is \d"
+    ) as caught:
+        trainer.run_step()
+    assert "number 2, number 0, number 1, number 3" in caught.value.message
+    assert all(torch.equal(t, before[n]) for n, t in weights(trainer).items())
+    assert all(torch.equal(t, state[n]) for n, t in trainer.optimizer.state().items())
+    assert trainer.step == 1
+
+
+def test_weights_that_are_not_finite_are_not_saved():
+    trainer = trainer_of()
+    trainer.check_weights()
+    with torch.no_grad():
+        dict(trainer.model.named_parameters())["trunk.0.c.weight"].view(-1)[0] = math.inf
+    with pytest.raises(Fault, match=r"`trunk\.0\.c\.weight` is not finite after 0 steps"):
+        trainer.check_weights()
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -207,8 +266,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_change(value: float)
 
 def test_a_step_without_supervised_tokens_has_no_loss():
     trainer = trainer_of(1)
-    trainer.loader = iter([(torch.zeros(1, 4, dtype=torch.int64), torch.full((1, 4), IGNORED))])  # type: ignore[assignment]
-    result = trainer.run_step()
+    result = trainer.learn([(torch.zeros(1, 4, dtype=torch.int64), torch.full((1, 4), IGNORED))])
     assert (result.loss, result.tokens) == (0, 0)
     assert all(torch.isfinite(t).all() for t in weights(trainer).values())
 

@@ -42,7 +42,8 @@ def test_every_number_arrives_at_its_path(bring):
 def test_the_folder_is_a_model_that_says_where_it_comes_from(bring, tmp_path):
     _, folder = bring(tensors(depth=2), depth=2)
     assert sorted(p.name for p in folder.iterdir()) == [
-        "manifest.json", "model.json", "model.py", "model.toml", "result.json", "weights.safetensors",
+        "manifest.json", "model.json", "model.py", "model.toml", "origin.json", "result.json",
+        "weights.safetensors",
     ]  # fmt: skip
     assert [p.name for p in folder.parent.iterdir()] == ["model"]
     manifest = read_manifest(folder)
