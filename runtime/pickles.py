@@ -22,13 +22,15 @@ def pickle_kind(path: Path) -> str | None:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            return kind_of_bytes(file.read(_HEAD), size)
+            head = file.read(_HEAD)
+            file.seek(max(size - 1, 0))
+            return kind_of_bytes(head, size, file.read(1))
     except OSError:
         return None
 
 
-def kind_of_bytes(head: bytes, size: int) -> str | None:
-    """The same, of the first bytes of a file of this size."""
+def kind_of_bytes(head: bytes, size: int, last: bytes) -> str | None:
+    """The same, of the first bytes and the last one of a file of this size."""
     if is_safetensors(head, size):
         return None
     if head[:4] == b"PK\x03\x04":
@@ -37,7 +39,8 @@ def kind_of_bytes(head: bytes, size: int) -> str | None:
         return "a tar archive, as `torch.save` wrote one around pickles before 2017"
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return f"a pickle of protocol {head[1]}"
-    return "a pickle of protocol 0" if _TEXT.match(head) else None
+    # a list of words may begin as one does, but ends otherwise
+    return "a pickle of protocol 0" if _TEXT.match(head) and last == b"." else None
 
 
 def is_safetensors(head: bytes, size: int) -> bool:

@@ -52,7 +52,7 @@ def test_each_kind_is_told(tmp_path: Path, kind: str):
 
 def test_a_call_written_as_text_is_told():
     code = b"cos\nsystem\n(S'echo'\ntR."
-    assert kind_of_bytes(code, len(code)) == "a pickle of protocol 0"
+    assert kind_of_bytes(code, len(code), code[-1:]) == "a pickle of protocol 0"
 
 
 def test_safetensors_are_not_taken_for_pickles(tmp_path: Path):
@@ -68,7 +68,7 @@ def test_safetensors_are_not_taken_for_pickles(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{}", b"PAR1", b"{\n  1", b"[[1]]", b'"""Written', b"language = 1\n"]
+    "content", [b"", b"{}", b"PAR1", b"{\n  1", b"[[1]]", b'"""Written', b"language = 1\n", b"cat\ndog\n"]
 )
 def test_other_files_are_none(tmp_path: Path, content: bytes):
     (tmp_path / "x").write_bytes(content)
