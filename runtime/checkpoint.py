@@ -6,7 +6,6 @@ and a manifest. Knows nothing of what the tensors mean.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -14,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from runtime.atomic import flush
 from runtime.faults import Fault
-from runtime.manifest import check_files, read_manifest, to_json, write_manifest
+from runtime.manifest import Newer, check_files, to_json, whole_manifest, write_manifest
+from runtime.plain_json import read_object
+from runtime.tensors import read_tensors
 
 KEPT = 2  # saves: the last, and the one before in case the last is broken
 
@@ -34,7 +35,7 @@ class Save:
 
     def tensors(self, group: str) -> dict[str, Tensor]:
         """The tensors of a group, on CPU."""
-        return load_file(self.folder / f"{group}.safetensors")
+        return read_tensors(self.folder / f"{group}.safetensors")
 
 
 def write_save(
@@ -93,6 +94,8 @@ def newest_save(parent: Path, tell: Callable[[str], None]) -> Save | None:
     for folder in reversed(_saves(parent)):
         try:
             return _whole(folder)
+        except Newer:
+            raise  # it is whole, for whoever can read it
         except Fault as fault:
             aside = folder.with_name(f"broken_{folder.name}")
             shutil.rmtree(aside, ignore_errors=True)
@@ -103,11 +106,9 @@ def newest_save(parent: Path, tell: Callable[[str], None]) -> Save | None:
 
 def _whole(folder: Path) -> Save:
     """Return the save in a folder; raises Fault where a byte of it is not what was written."""
-    manifest = read_manifest(folder)
-    if manifest is None or "state.json" not in manifest["files"]:
-        raise Fault(f"`{folder}` has no manifest that can be read")
+    manifest = whole_manifest(folder)
     check_files(folder, manifest)
-    state = json.loads((folder / "state.json").read_text())
+    state = read_object(folder / "state.json")
     return Save(folder, state["step"], state)
 
 

@@ -63,7 +63,7 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     """
     try:
         return whole_manifest(folder)
-    except _Newer:
+    except Newer:
         raise
     except Fault:
         return None
@@ -82,7 +82,7 @@ def whole_manifest(folder: Path) -> dict[str, Any]:
         raise Fault(f"`{path}` is not a manifest: it has no `format`", AGAIN)
     if found["format"] > FORMAT:
         message = f"`{folder}` was written by a newer nanogen: format {found['format']}; this one reads up to {FORMAT}"
-        raise _Newer(message, "read it with the nanogen that wrote it, or a newer one")
+        raise Newer(message, "read it with the nanogen that wrote it, or a newer one")
     if found["format"] not in FORMATS or not _listed(found):
         raise Fault(f"`{path}` is not a manifest of any format up to {FORMAT}", AGAIN)
     if found["format"] > 1 or DIGEST in found:
@@ -90,7 +90,7 @@ def whole_manifest(folder: Path) -> dict[str, Any]:
     return found
 
 
-class _Newer(Fault):
+class Newer(Fault):
     """What a later version wrote."""
 
 

@@ -62,7 +62,7 @@ def corpus_data(folder: Path, name: str) -> list[Facts]:
         for file, fact in manifest["files"].items()
         if file.endswith(".parquet")
     }
-    source = (manifest.get("settings") or {}).get("source")
+    source = (manifest.get("facts") or {}).get("settings", {}).get("source")
     return [{"stage": name, "source": source, "files": files}]
 
 

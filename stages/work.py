@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from attrs import field, frozen
 from nanogen.compiler import Compiled
 from runtime.clock import join, split, stopped
 from runtime.manifest import to_json
+from runtime.plain_json import read_object
 from runtime.stopping import Stop
 from stages.progress import Reporter
 
@@ -33,8 +33,8 @@ class Input:
     def result(self) -> dict[str, Any]:
         """The figures that the stage left."""
         found, clock = self.folder / RESULT, self.folder / CLOCK
-        measured = json.loads(clock.read_text()) if clock.is_file() else {}
-        return join(json.loads(found.read_text()), measured if self.timed else stopped(measured))
+        measured = read_object(clock) if clock.is_file() else {}
+        return join(read_object(found), measured if self.timed else stopped(measured))
 
 
 @frozen

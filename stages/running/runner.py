@@ -18,6 +18,8 @@ from runtime.atomic import write_bytes
 from runtime.faults import Fault
 from runtime.manifest import to_json, write_manifest
 from runtime.stopping import Stop
+from stages.checked import check_input
+from stages.code_version import code_version
 from stages.load import Run, Stage
 from stages.logs.run_folder import note_plan
 from stages.origins import resolved
@@ -165,6 +167,8 @@ class Runner:
     def _call(self, found: Found) -> None:
         stage, run = found.stage, self.run
         inputs = tuple(Input(n, run.stage(n).uses, self.folder / n) for n in stage.needs)
+        for given in inputs:
+            check_input(given.folder, self.tell)
         stage.kind.run(
             Work(
                 run.name,
@@ -190,6 +194,7 @@ class Runner:
             "run": self.run.name,
             "stage": stage.name,
             "uses": stage.uses,
+            "code": code_version(),
             "needs": found.needs,
             "facts": found.facts,
             "told": begun["told"],

@@ -74,7 +74,7 @@ def test_a_compiler_that_would_compute_something_else_is_refused(tmp_path: Path,
 
 
 FILES = (
-    "manifest.json", "metrics.jsonl", "model.json", "model.py", "model.toml", "origin.json", "result.json",
+    "clock.json", "clock.jsonl", "manifest.json", "metrics.jsonl", "model.json", "model.py", "model.toml", "origin.json", "result.json",
     "tokenizer.json", "weights.safetensors",
 )  # fmt: skip
 
