@@ -80,7 +80,7 @@ def test_linked_shards_keep_the_names_that_they_have(tmp_path: Path):
     write_corpus(tmp_path / "there", [f"text {n}" for n in range(100)], validation=0.5)
     train, validation = sorted((tmp_path / "there").iterdir())
     link_corpus(tmp_path / "corpus", [train.rename(train.with_name("shard_00007.parquet"))], validation)
-    write_manifest(tmp_path / "corpus", {"settings": {"source": "named"}})
+    write_manifest(tmp_path / "corpus", {"facts": {"settings": {"source": "named"}}})
     (found,) = corpus_data(tmp_path / "corpus", "corpus")
     assert found["source"] == "named"
     assert found["files"]["train_00000.parquet"]["is"] == "shard_00007.parquet"
