@@ -74,7 +74,7 @@ def execute(
         folder.mkdir(parents=True, exist_ok=True)
         with alone(folder), stop.listening():
             _execute(run, folder, Runner(run, folder, tell, stop, wishes), begin)
-    except (OSError, MemoryError, RuntimeError) as error:
+    except Exception as error:
         fault = as_fault(error, folder)
         if fault is None:
             raise
