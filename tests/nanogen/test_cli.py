@@ -88,6 +88,8 @@ WITH_TORCH = (
     "import",
     "data",
     "run",
+    "clean",
+    "verify",
     "report",
     "sample",
     "chat",
