@@ -16,6 +16,8 @@ from nanogen.structure import Count
 from runtime.faults import Fault
 from stages.catalogue import MODELS
 from stages.choices import at_least, one_of, place, positive, quiet, setting
+from stages.data.needs import Bundle, Wish
+from stages.data.place import data_folder
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
@@ -31,6 +33,7 @@ PROMPTS = ("The", "There are", "It was")
 ROWS = 8  # of a batch
 SHOWN = 600  # characters of a sample in the terminal
 SAVED = "found.jsonl"
+BUNDLE = "eval_bundle"
 
 
 @frozen
@@ -110,6 +113,15 @@ def outside(settings: Settings) -> list[tuple[str, int, str]] | None:
     top = Path(settings.core)
     files = sorted(file for file in top.rglob("*") if file.is_file())
     return [(file.relative_to(top).as_posix(), file.stat().st_size, digest(file)) for file in files]
+
+
+def needs(settings: Settings) -> list[Wish]:
+    """CORE's bundle, where it is looked for in the folder of data."""
+    from nanogen.data import data_set
+
+    bundle = data_folder() / data_set(BUNDLE).folder
+    named = settings.core is not None and Path(settings.core) == bundle
+    return [Wish(Bundle(BUNDLE))] if named else []
 
 
 def run(work: Work) -> None:

@@ -29,7 +29,7 @@ from stages import recipe
 from stages.artefact import Artefact, read_artefact, write_artefact
 from stages.choices import at_least, positive, quiet, setting
 from stages.tasks.catalogue import task_entry
-from stages.tasks.mixture import TaskSetting, check_tasks, make_mixture, outside_tasks
+from stages.tasks.mixture import TaskSetting, check_tasks, make_mixture, needs_of_tasks, outside_tasks
 from stages.tasks.task import Example, Scored
 from stages.training.session import Figures, Session, SessionSettings, falling
 from stages.training.start import make_trainer
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from runtime.decoding.engine import Engine
     from runtime.rollouts import Rollout
     from runtime.training import StepResult, Trainer
+    from stages.data.needs import Wish
     from stages.rehearsal import Small
     from stages.work import Work
 
@@ -110,6 +111,10 @@ def rehearsal(settings: Settings, small: Small) -> Settings:
         evaluate_every=settings.evaluate_every and steps // 2,
         evaluate_samples=min(settings.evaluate_samples, 2),
     )
+
+
+def needs(settings: Settings) -> list[Wish]:
+    return needs_of_tasks((*settings.tasks, *settings.validation))
 
 
 def outside(settings: Settings) -> list[Any]:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from stages.choices import at_least, setting
+from stages.tasks.mixture import needs_of_tasks
 from stages.training.tuning import Tuning, check_tuning, outside_tuning, small_tuning, tune
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
+    from stages.data.needs import Wish
     from stages.rehearsal import Small
     from stages.work import Work
 
@@ -38,6 +40,10 @@ def check(settings: Settings, compiled: Compiled | None) -> None:
 
 def rehearsal(settings: Settings, small: Small) -> Settings:
     return small_tuning(settings, small)
+
+
+def needs(settings: Settings) -> list[Wish]:
+    return needs_of_tasks((*settings.tasks, *settings.validation))
 
 
 def outside(settings: Settings) -> list[Any]:

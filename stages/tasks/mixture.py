@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -24,6 +25,8 @@ from nanogen.structure import Count
 from nanogen.text.diagnostics import nearest
 from runtime.faults import Fault
 from stages.choices import at_least, positive, quiet, setting
+from stages.data.needs import Need, Noted, Wish
+from stages.data.offline import is_offline
 from stages.data.place import DataPlace
 from stages.sources.files import file_facts
 from stages.tasks.catalogue import TASKS, make_task, task_entry
@@ -58,7 +61,7 @@ class TaskSetting:
     path: str | None = quiet(
         "its file or folder, counting from the run file; unsaid, by its name", default=None
     )
-    download: bool = quiet("let the Hub be asked for what is not here", default=False)
+    download: bool = quiet("fetch what is not here, as the run begins", default=False)
     digits: int | None = setting("arithmetic: of a number, at most", default=None, validator=positive)
     operations: str | None = setting("arithmetic: some of + - * /", default=None)
     languages: tuple[str, ...] = setting("identity: en, ja; unsaid, both", default=())
@@ -157,11 +160,23 @@ def check_tasks(settings: Iterable[TaskSetting], place: DataPlace | None = None)
     if not found:
         raise Fault("`tasks` is empty", 'name some: `tasks = [{ task = "gsm8k" }]`')
     for wanted in found:
-        if not wanted.download:
+        if not wanted.download or is_offline():
             try:
                 make_part(wanted, place)
             except Fault as fault:
                 raise Fault(f"`tasks`: {fault.message}", fault.help) from None
+
+
+def needs_of_tasks(settings: Iterable[TaskSetting]) -> list[Wish]:
+    """The named data that tasks read: what their finders ask for."""
+    found = []
+    for wanted in settings:
+        notes: list[Need] = []
+        if wanted.path is None:
+            with suppress(Noted):
+                make_part(wanted, DataPlace(notes=notes))
+        found += [Wish(need, wanted.download) for need in notes]
+    return found
 
 
 def outside_tasks(settings: Iterable[TaskSetting], place: DataPlace | None = None) -> list[Any]:
