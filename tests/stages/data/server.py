@@ -94,7 +94,9 @@ def serving(site: Site) -> Iterator[Site]:
             if found := re.fullmatch(r"/api/datasets/(.+)/revision/main", self.path):
                 known = found[1] in site.repositories
                 return (json.dumps({"sha": COMMIT}).encode(), {}) if known else None
-            found = re.fullmatch(r"/api/datasets/(.+)/tree/(\w+)\?recursive=true(?:&cursor=(\d+))?", self.path)
+            found = re.fullmatch(
+                r"/api/datasets/(.+)/tree/(\w+)\?recursive=true(?:&cursor=(\d+))?", self.path
+            )
             if found is None or found[1] not in site.repositories or found[2] != COMMIT:
                 return None
             start = int(found[3] or 0)
@@ -102,7 +104,9 @@ def serving(site: Site) -> Iterator[Site]:
             entries.insert(0, {"type": "directory", "path": "data", "oid": "1" * 40, "size": 0})
             headers = {}
             if start + PAGE < len(entries):
-                address = f"{site.url}/api/datasets/{found[1]}/tree/{COMMIT}?recursive=true&cursor={start + PAGE}"
+                address = (
+                    f"{site.url}/api/datasets/{found[1]}/tree/{COMMIT}?recursive=true&cursor={start + PAGE}"
+                )
                 headers["Link"] = f'<{address}>; rel="next"'
             return json.dumps(entries[start : start + PAGE]).encode(), headers
 
@@ -115,7 +119,10 @@ def serving(site: Site) -> Iterator[Site]:
             if content is None:
                 return None
             headers = {"ETag": f'"{hashlib.md5(content).hexdigest()}"'}
-            return content, headers if self.path.startswith("/datasets") else {**headers, "x-amz-request-id": "1"}
+            return content, headers if self.path.startswith("/datasets") else {
+                **headers,
+                "x-amz-request-id": "1",
+            }
 
         def ranged(self, content: bytes, headers: dict[str, str], way: str | None, *, head: bool) -> None:
             asked, total = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")), len(content)
