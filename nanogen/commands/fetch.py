@@ -45,18 +45,18 @@ def command(run: str, dry_run: bool, offline: bool, verify: bool) -> None:
     show(loaded.document, list(loaded.warnings))
     tell = Reporter()
     if verify:
-        _verify(tell)
+        _verify(tell, discard=not (dry_run or offline))
     if dry_run or offline:
         _list(loaded, run, tell, offline)
     else:
         _get(loaded, run, tell)
 
 
-def _verify(tell: Reporter) -> None:
+def _verify(tell: Reporter, *, discard: bool) -> None:
     from stages.data.fetch import verify
     from stages.data.place import data_folder
 
-    count, wrong = verify(data_folder())
+    count, wrong = verify(data_folder(), discard=discard)
     for line in wrong:
         tell.line(line)
     tell.line(f"{count - len(wrong)} of {count} fetched files are what they were when they came")

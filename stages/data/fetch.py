@@ -190,8 +190,11 @@ def _get(missing: Sequence[Item], planner: Planner, tell: Reporter) -> list[Fail
     return work.failures
 
 
-def verify(top: Path) -> tuple[int, list[str]]:
-    """Hash every recorded file again: how many there are, and what is wrong with those that differ."""
+def verify(top: Path, *, discard: bool = False) -> tuple[int, list[str]]:
+    """Hash every recorded file again: how many there are, and what is wrong with those that differ.
+
+    With `discard` these are thrown away, so that they come again.
+    """
     found, wrong = 0, []
     for _, file, fact in Records(top).everything():
         found += 1
@@ -200,6 +203,8 @@ def verify(top: Path) -> tuple[int, list[str]]:
             wrong.append(f"{file}: it is missing")
         elif hashes(path)["sha256"] != fact.sha256:
             wrong.append(f"{file}: its content has changed since it came")
+            if discard:
+                path.unlink()
     return found, wrong
 
 
