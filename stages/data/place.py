@@ -110,12 +110,13 @@ def inside(top: Path, split: Split) -> list[Path]:
     if split.file is not None:
         return [top / split.file] if (top / split.file).is_file() else []
     subset, name = split.subset, split.name
-    for folder in (top / subset / name, top / name):
-        if found := _parquets(folder):
+    # a repository may have a subset that is called like a split of another: what names both comes first
+    for within, beside in ((top / subset / name, (top / subset,)), (top / name, (top / "data", top))):
+        if found := _parquets(within):
             return found
-    for folder in (top / subset, top / "data", top):
-        if found := sorted(folder.glob(f"{name}-*.parquet")) or sorted(folder.glob(f"{name}.parquet")):
-            return _all_parts(found)
+        for folder in beside:
+            if found := sorted(folder.glob(f"{name}-*.parquet")) or sorted(folder.glob(f"{name}.parquet")):
+                return _all_parts(found)
     return []
 
 

@@ -235,14 +235,19 @@ class Planner:
 def files_of_split(names: Iterable[str], split: Split) -> list[str]:
     """The files of a split among those of a repository, in the layouts in which they stand there."""
     found = [PurePosixPath(name) for name in names if name.endswith(".parquet")]
-    for folder in (f"{split.subset}/{split.name}", split.name):
-        if within := sorted(str(p) for p in found if str(p.parent) == folder):
-            return within
-    for folder in (split.subset, "data", "."):
-        within = [p for p in found if str(p.parent) == folder]
-        parts = sorted(str(p) for p in within if p.name.startswith(f"{split.name}-"))
-        if parts := parts or [str(p) for p in within if p.stem == split.name]:
-            return parts if _all_listed(parts) else []
+    inside: dict[str, list[PurePosixPath]] = {}
+    for path in sorted(found):
+        inside.setdefault(str(path.parent), []).append(path)
+    layouts = ((f"{split.subset}/{split.name}", (split.subset,)), (split.name, ("data", ".")))
+    for within, beside in layouts:  # as `place.inside` looks for them
+        parts = inside.get(within, [])
+        for folder in beside:
+            there = inside.get(folder, [])
+            parts = parts or [path for path in there if path.name.startswith(f"{split.name}-")]
+            parts = parts or [path for path in there if path.stem == split.name]
+        if parts:
+            listed = [str(path) for path in parts]
+            return listed if _all_listed(listed) else []
     return []
 
 

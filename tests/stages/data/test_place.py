@@ -45,6 +45,13 @@ def test_a_copy_of_the_repository_is_read(tmp_path: Path, inside: str):
         gsm8k(DataPlace(), tmp_path / "x")
 
 
+def test_a_subset_that_is_called_like_the_split_of_another_is_not_taken_for_it(tmp_path: Path):
+    folder = parquet(tmp_path / "main", numbered(GSM8K, 5), manifest=False)
+    (folder / "00000.parquet").rename(folder / "test-00000-of-00001.parquet")
+    parquet(tmp_path / "test", [{"train": "other rows"}], manifest=False)
+    assert gsm8k(DataPlace(), tmp_path) == QUESTIONS
+
+
 def test_a_single_file_is_read(tmp_path: Path):
     parquet(tmp_path, numbered(GSM8K, 5), manifest=False)
     assert gsm8k(DataPlace(), tmp_path / "00000.parquet") == QUESTIONS
