@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from runtime.faults import Fault
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import tiktoken
 
 FOLDERS = ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR")  # where tiktoken looks, the first that is set
+LONGEST = 120  # characters of a reason
 CACHE = "data-gym-cache"  # and in the system's temporary folder, where neither is
 FOLDER = "tiktoken"  # of the folder of data, where they lie as in that cache
 
@@ -35,11 +37,20 @@ def load(name: str, *, download: bool) -> tiktoken.Encoding:
     import tiktoken
 
     if DataPlace.here(download=download).download and not _is_here(name):
-        from stages.data.fetch import fetch
-        from stages.progress import Reporter
-
-        fetch([PublishedEncoding(name)], data_folder(), Reporter())
+        _fetch(name)
     return tiktoken.Encoding(**_out_of_cache(name))
+
+
+def _fetch(name: str) -> None:
+    """What is measured on it can be left out, so a network that fails is not waited for long."""
+    from stages.data.fetch import fetch
+    from stages.data.web import Patience
+    from stages.progress import Reporter
+
+    try:
+        fetch([PublishedEncoding(name)], data_folder(), Reporter(), patience=Patience(tries=3))
+    except Fault as fault:
+        raise Fault(f"its files could not be fetched: {shorten(fault.message, LONGEST)}") from None
 
 
 def files(name: str) -> list[tuple[str, str | None]]:

@@ -72,7 +72,8 @@ def fetch_asked(run: Run, tell: Reporter) -> None:
         if not needs or not missing(needs):
             continue
         try:
-            fetch(needs, data_folder(), tell)
+            # what can be left out is not waited for long
+            fetch(needs, data_folder(), tell, patience=Patience(tries=3) if optional else None)
         except Fault as fault:
             if not optional:
                 raise

@@ -172,7 +172,8 @@ def _get(missing: Sequence[Item], planner: Planner, tell: Reporter) -> list[Fail
     threads = [Thread(target=work.run, daemon=True) for _ in range(min(AT_ONCE, len(missing)))]
     started, before = time.monotonic(), work.bytes
     unit, name = (1 << 20, "MiB") if total > 64 << 20 else (1 << 10, "KiB")
-    with tell.bar(f"fetching, {name}", total // unit, work.bytes // unit) as bar:
+    whole = max(total // unit, 1)  # where sizes are unknown it is less than what comes
+    with tell.bar(f"fetching, {name}", whole, min(work.bytes // unit, whole - 1)) as bar:
         try:
             for thread in threads:
                 thread.start()
@@ -180,7 +181,8 @@ def _get(missing: Sequence[Item], planner: Planner, tell: Reporter) -> list[Fail
                 next(t for t in [*filter(Thread.is_alive, threads), threads[0]]).join(0.1)
                 rate = (work.bytes - before) / max(time.monotonic() - started, 1e-3)
                 text = f"{work.files} of {len(missing)} files, {bytes_text(round(rate))}/s"
-                bar.advance(min(work.bytes // unit, total // unit), text)
+                bar.advance(min(work.bytes // unit, whole - 1), text)
+            bar.advance(whole - bool(work.failures), f"{work.files} of {len(missing)} files")
         finally:
             work.stop.set()
             for thread in filter(Thread.is_alive, threads):

@@ -90,7 +90,7 @@ def test_offline_what_is_missing_stops_the_run_and_what_is_here_does_not(tmp_pat
 def test_before_a_run_only_what_it_lets_be_fetched_is(tmp_path: Path, told, monkeypatch: pytest.MonkeyPatch):
     asked: list = []
 
-    def fetch(needs, top, tell):
+    def fetch(needs, top, tell, *, patience):
         asked.append(list(needs))
         if PublishedEncoding("gpt2") in needs:
             raise Fault("no network")

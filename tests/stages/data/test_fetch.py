@@ -296,6 +296,19 @@ def test_sizes_are_told_before_anything_comes(site: Site, tmp_path: Path):
     assert site.url in told
 
 
+def test_files_of_unknown_size_move_the_bar_no_faster_than_others(site: Site, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("stages.data.plan._asked", lambda wanted: wanted)
+    site.slow, out = 0.02, io.StringIO()
+    fetch(
+        [NamedFile("words_alpha", "words_alpha.txt")],
+        tmp_path / "data",
+        Reporter(Console(file=out, width=200)),
+    )
+    lines = [line for line in out.getvalue().split("\n") if "fetching" in line]
+    assert len(lines) == 2, "its begin and its end"
+    assert "1/1  1 of 1 files" in lines[1]
+
+
 def test_a_run_that_may_fetch_gets_its_rows_by_the_same_way(site: Site, tmp_path: Path):
     place = DataPlace(tmp_path / "data", download=True)
     assert len(find_rows("gsm8k", subset="main", split="test", place=place)) == 7
