@@ -37,6 +37,7 @@ class Hash:
 
     file: str
     sha256: str
+    bytes: int | None = field(default=None, validator=positive)
 
     def __attrs_post_init__(self) -> None:
         if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
@@ -51,7 +52,9 @@ class DataSet:
     licence: str
     format: str = field(default="parquet", validator=one_of(*FORMATS))
     repository: str | None = None  # on the Hugging Face Hub
-    url: str | None = None  # of what lies elsewhere
+    url: str | None = (
+        None  # of what lies elsewhere: a file, a `.zip` of its folder, or the folder of its files (`/`)
+    )
     columns: tuple[str, ...] = ()
     files: tuple[str, ...] = ()  # names, or ranges: `shard_{00000..01822}.parquet`
     folder: str  # below NANOGEN_DATA
@@ -76,6 +79,22 @@ class DataSet:
 
     def sha256(self, name: str) -> str | None:
         return next((h.sha256 for h in self.hash if h.file == name), None)
+
+    def size(self, name: str) -> int | None:
+        return next((h.bytes for h in self.hash if h.file == name), None)
+
+    @property
+    def archive(self) -> bool:
+        """Whether it comes as one file that holds its folder."""
+        return self.url is not None and self.url.endswith(".zip")
+
+    def address(self, file: str) -> str | None:
+        """Where a file of a set that is not on the Hub comes from; None where nobody knows."""
+        if self.url is None or self.archive:
+            return self.url
+        if self.url.endswith("/"):
+            return self.url + file
+        return self.url if self.url.rsplit("/", 1)[-1] == file else None
 
     def splits(self, subset: str) -> dict[str, Split]:
         return {s.name: s for s in self.split if s.subset == subset}

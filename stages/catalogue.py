@@ -4,7 +4,7 @@ A kind is a module with `Settings` (an attrs class), `READS` (kinds of stages it
 of several), `VERSION`
 (raised when its result changes for equal settings), `MODEL` and `SEED` (whether it reads them) and `run(work)`.
 It may have `of_model(compiled)` (what of the model it reads), `outside(settings)` (what it reads from outside
-the run), `check(settings, compiled)` (raises Fault for what cannot work), `idle(settings)` (which of its settings
+the run), `needs(settings)` (what of that has a name and can be fetched), `check(settings, compiled)` (raises Fault for what cannot work), `idle(settings)` (which of its settings
 nothing reads, as the others stand, and why), `disk(settings, compiled)` (what it writes) and `PUBLISHED` (files that
 a run shows at its top). One that trains says `horizon(settings, compiled)` and `micro_batch(settings, compiled)`.
 No stage imports torch before `run` is called, so that a run is checked without it.

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
+from nanogen.data import data_set
 from nanogen.structure import Count
 from runtime.faults import Fault
 from stages.choices import one_of, positive, quiet, setting, share
+from stages.data.needs import Corpus, Wish
+from stages.data.offline import is_offline
 from stages.data.place import DataPlace
-from stages.data.shards import CORPORA, Shards, find_shards, names_of_shards
+from stages.data.shards import CORPORA, Shards, find_shards, shard_names, shards_here
 from stages.footprint import Footprint
 from stages.sources.files import file_facts
 from stages.sources.limit import limited
@@ -48,7 +51,11 @@ class Settings:
     shards: int | None = setting(
         "of a named corpus, how many shards to train on; unsaid, all", default=None, validator=positive
     )
-    download: bool = quiet("let the Hub be asked for shards that are not here", default=False)
+    validation_shard: str | None = setting(
+        "of a named corpus, the file that is validated on and never trained on; unsaid, the one that it pins",
+        default=None,
+    )
+    download: bool = quiet("fetch shards that are not here, as the run begins", default=False)
     column: str = setting("the column of the text, in jsonl and parquet", default="text")
     characters: Count | None = setting(
         "how much text to take at most; unsaid, all", default=None, validator=positive
@@ -64,7 +71,7 @@ class Settings:
             raise ValueError(f"the source `{self.source}` needs a `path`")
         if self.source == "python_docs" and self.path is not None:
             raise ValueError(f"the source `{self.source}` has no `path`")
-        for name in ("shards", "download"):
+        for name in ("shards", "validation_shard", "download"):
             if self.source not in CORPORA and getattr(self, name):
                 raise ValueError(f"`{name}` is for a named corpus, and the source is {self.source}")
 
@@ -83,8 +90,8 @@ def idle(settings: Settings) -> Idle:
 
 def check(settings: Settings, compiled: Compiled | None) -> None:
     if settings.source in CORPORA:
-        names_of_shards(settings.source, settings.shards)
-        if not settings.download:
+        shard_names(data_set(settings.source), settings.shards)
+        if not settings.download or is_offline():
             shards_of(settings)
     elif settings.path is not None:
         try:
@@ -111,11 +118,27 @@ def rehearsal(settings: Settings, small: Small) -> Settings:
     if few.source not in CORPORA:
         return few
     few = evolve(few, shards=1)
-    try:
-        shards_of(few)
-    except Fault:
-        return evolve(few, path=small.stand_in(few.source))
-    return few
+    for kept in (few.validation_shard, _last_here(few)):
+        try:
+            shards_of(evolve(few, validation_shard=kept))
+        except Fault:
+            continue
+        return evolve(few, validation_shard=kept)
+    return evolve(few, path=small.stand_in(few.source), validation_shard=None)
+
+
+def _last_here(settings: Settings) -> str | None:
+    """A rehearsal may validate on any shard, where the one that is kept for it is not here."""
+    here = shards_here(settings.source, DataPlace.here(), path=settings.path)
+    return here[-1].name if here else None
+
+
+def needs(settings: Settings) -> list[Wish]:
+    """The shards of a named corpus; where the run names the one to validate on, the user's own are meant."""
+    own = settings.path is not None or settings.validation_shard is not None
+    if settings.source not in CORPORA or own:
+        return []
+    return [Wish(Corpus(settings.source, settings.shards), settings.download)]
 
 
 def outside(settings: Settings) -> dict[str, Any]:
@@ -136,7 +159,8 @@ def outside(settings: Settings) -> dict[str, Any]:
 def shards_of(settings: Settings, *, download: bool | None = None) -> Shards:
     """The shards of a named corpus; raises Fault where they are not here and may not be fetched."""
     place = DataPlace.here(download=settings.download if download is None else download)
-    return find_shards(settings.source, settings.shards, place, path=settings.path)
+    named = settings.validation_shard
+    return find_shards(settings.source, settings.shards, place, path=settings.path, validation=named)
 
 
 def files(settings: Settings) -> list[Path]:
@@ -177,7 +201,8 @@ def _named(work: Work, settings: Settings) -> CorpusSummary:
     from stages.sources.rows import documents
 
     found = shards_of(settings)
-    which = "which is kept for it" if found.pinned else "the last that is here"
+    named = "which the run names for it" if settings.validation_shard else "the last of these"
+    which = "which is kept for it" if found.pinned else named
     work.tell.line(
         f"{len(found.train):,} shards of {settings.source}; validating on {found.validation.name}, {which}"
     )

@@ -16,6 +16,8 @@ from nanogen.structure import Count
 from runtime.faults import Fault
 from stages.catalogue import MODELS
 from stages.choices import at_least, one_of, place, positive, quiet, setting
+from stages.data.needs import Bundle, Wish
+from stages.data.place import data_folder
 from stages.dial_setting import check_dial_setting
 from stages.sources.files import file_facts
 from stages.unread import Idle
@@ -34,6 +36,7 @@ PROMPTS = ("The", "There are", "It was")
 ROWS = 8  # of a batch
 SHOWN = 600  # characters of a sample in the terminal
 SAVED = "found.jsonl"
+BUNDLE = "eval_bundle"
 
 
 @frozen
@@ -125,6 +128,15 @@ def outside(settings: Settings) -> dict[str, Any]:
     top = Path(settings.core)
     files = sorted(file for file in top.rglob("*") if file.is_file())
     return {"data": [(file.relative_to(top).as_posix(), *file_facts(file)) for file in files]}
+
+
+def needs(settings: Settings) -> list[Wish]:
+    """CORE's bundle, where it is looked for in the folder of data."""
+    from nanogen.data import data_set
+
+    bundle = data_folder() / data_set(BUNDLE).folder
+    named = settings.core is not None and Path(settings.core) == bundle
+    return [Wish(Bundle(BUNDLE))] if named else []
 
 
 def run(work: Work) -> None:

@@ -15,11 +15,12 @@ from stages.catalogue import MODELS
 from stages.choices import at_least, one_of, positive, quiet, setting
 from stages.dial_setting import check_dial_setting
 from stages.tasks.catalogue import task_entry
-from stages.tasks.mixture import TaskFault, TaskSetting, check_tasks, outside_tasks
+from stages.tasks.mixture import TaskFault, TaskSetting, check_tasks, needs_of_tasks, outside_tasks
 from stages.unread import Idle
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
+    from stages.data.needs import Wish
     from stages.rehearsal import Small
     from stages.work import Work
 
@@ -44,7 +45,7 @@ def _standard(download: bool) -> tuple[TaskSetting, ...]:
 @frozen
 class Settings:
     tasks: tuple[TaskSetting, ...] = setting("what to ask; unsaid, ChatCORE's six", default=())
-    download: bool = quiet("let the Hub be asked for what ChatCORE's six lack", default=False)
+    download: bool = quiet("fetch what ChatCORE's six lack, as the run begins", default=False)
     tokens: int = setting("tokens of an answer, at most", default=512, validator=positive)
     temperature: float = setting(
         "how freely answers are drawn; 0 is greedy", default=0.0, validator=at_least(0)
@@ -96,6 +97,10 @@ def rehearsal(settings: Settings, small: Small) -> Settings:
         tokens=min(settings.tokens, small.answer),
         samples=min(settings.samples, 2),
     )
+
+
+def needs(settings: Settings) -> list[Wish]:
+    return needs_of_tasks(settings.asked)
 
 
 def outside(settings: Settings) -> dict[str, Any]:

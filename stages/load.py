@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,7 +18,7 @@ from nanogen.text.document import Document, read_document
 from nanogen.text.locate import KeyPath
 from runtime.faults import Fault
 from stages.catalogue import KINDS, Kind, load_kind
-from stages.data.place import VARIABLE
+from stages.data.place import data_folder
 from stages.recipe import Tuned, opened
 from stages.rehearsal import SUFFIX, Small, rehearsed
 from stages.run_models import RunModels
@@ -58,11 +57,17 @@ class Run:
 
 
 def load_run(
-    path: Path, *, name: str | None = None, stand_ins: Path | None = None, full: bool = False
+    path: Path,
+    *,
+    name: str | None = None,
+    stand_ins: Path | None = None,
+    full: bool = False,
+    looking: bool = True,
 ) -> Run:
     """Read and check a run file with all it names; raises Refusal with every fault.
 
-    With `stand_ins`, a folder of made-up data, it is the run's rehearsal; `full`: with the model as large as it is.
+    Without `looking`, what it reads from outside need not be here yet. With `stand_ins`, a folder of made-up data, it
+    is the run's rehearsal; `full`: with the model as large as it is.
     """
     document, faults = read_document(path, name)
     if faults:
@@ -87,7 +92,7 @@ def load_run(
     _check_vocabularies(stages, findings)
     if not findings.errors and stand_ins is not None:
         stages = tuple(_made_small(stage, stand_ins) for stage in stages)
-    if not findings.errors:
+    if not findings.errors and looking:
         _check_settings(stages, findings)
     if findings.errors:
         raise Refusal(findings.all, document)
@@ -151,8 +156,8 @@ def _all_placed(named: str | tuple[str, ...], folder: Path) -> str | tuple[str, 
 
 def _placed(named: str, folder: Path) -> Path:
     """Where a file or folder lies that a setting names: beside the run file, or else in the user's data."""
-    beside, data = folder / Path(named).expanduser(), os.environ.get(VARIABLE)
-    return beside if beside.exists() or not data else Path(data).expanduser() / named
+    beside = folder / Path(named).expanduser()
+    return beside if beside.exists() else data_folder() / named
 
 
 def _check_settings(stages: Iterable[Stage], findings: Findings) -> None:

@@ -13,6 +13,7 @@ from attrs import frozen
 from nanogen.structure import Count, Formulas
 from stages.choices import one_of, positive, setting
 from stages.footprint import Footprint, MicroBatch, of_training
+from stages.tasks.mixture import needs_of_tasks
 from stages.training.tuning import (
     Tuning,
     check_tuning,
@@ -27,6 +28,7 @@ from stages.unread import Idle, idle_of_length
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
     from nanogen.optimizer.settle import Horizon
+    from stages.data.needs import Wish
     from stages.rehearsal import Small
     from stages.work import Work
 
@@ -72,6 +74,10 @@ def micro_batch(settings: Settings, compiled: Compiled) -> MicroBatch:
 
 def disk(settings: Settings, compiled: Compiled) -> Footprint:
     return of_training(compiled)
+
+
+def needs(settings: Settings) -> list[Wish]:
+    return needs_of_tasks((*settings.tasks, *settings.validation))
 
 
 def outside(settings: Settings) -> dict[str, Any]:

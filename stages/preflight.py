@@ -1,4 +1,4 @@
-"""Hold a run to the machine before any of it starts: folder, disk, memory, packages, data, tokens, prompts.
+"""Hold a run to the machine before any of it starts: folder, disk, memory, data, tokens, prompts.
 
     found = preflight(run, runs / run.name, ["base", "sft"])     # of the stages that will run
     warnings = refuse(run, runs / run.name, ["base", "sft"])     # the same; raises Refusal where anything is in the way

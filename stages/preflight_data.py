@@ -1,4 +1,4 @@
-"""What a stage reads, held to what is here: packages that fetch, rows, bundles, tokens of a corpus, prompts.
+"""What a stage reads, held to what is here: rows, bundles, tokens of a corpus, prompts.
 
 Knows nothing of memory and disk. Imports no torch; a tokenizer only where the run has made it already.
 """
@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +14,10 @@ import attrs
 from attrs import evolve
 
 from nanogen.text.diagnostics import Diagnostic, Place
-from runtime.faults import Absent, Fault
+from runtime.faults import Absent
 from runtime.manifest import read_manifest
 from stages import recipe
-from stages.data.hub import INSTALL
 from stages.data.place import DataPlace
-from stages.data.shards import CORPORA, find_shards
 from stages.load import Run, Stage
 from stages.tasks.mixture import TaskSetting, make_part
 from stages.work import RESULT
@@ -29,7 +25,6 @@ from stages.work import RESULT
 
 def check_data(run: Run, stage: Stage, folder: Path) -> Iterator[Diagnostic]:
     """What a stage lacks, or will not do as it was asked to; `folder` is the run's."""
-    yield from _packages(stage)
     if stage.uses == "evaluate_chat":
         yield from _left_out(stage)
     if stage.uses == "evaluate_base":
@@ -52,40 +47,6 @@ def _given(run: Run, stage: Stage) -> Mapping[str, Any]:
 # -- what is not here
 
 
-def _packages(stage: Stage) -> Iterator[Diagnostic]:
-    """What is to be fetched needs packages that are not installed with nanogen."""
-    settings = stage.settings
-    if stage.uses == "dataset":
-        asked = settings.source in CORPORA and settings.download and lacks("huggingface_hub")
-        if asked and not _shards_are_here(settings.source, settings.shards):
-            what = f"shards of `{settings.source}`"
-            yield _uninstalled("huggingface_hub", what, _at(stage, "download"))
-        return
-    for name, row, wanted in _tasks(settings):
-        if wanted.download and lacks("datasets") and not _is_here(wanted, cache=False):
-            said = getattr(settings, name)
-            yield _uninstalled("datasets", f"`{wanted.task}`", _at(stage, name, *((row,) if said else ())))
-
-
-@cache
-def lacks(package: str) -> bool:
-    """Whether a package is not installed."""
-    return find_spec(package) is None
-
-
-def _uninstalled(package: str, what: str, place: Place) -> Diagnostic:
-    message = f"{what} would be fetched by the package `{package}`, which is not installed here"
-    return Diagnostic("NG705", message, place, help=INSTALL)
-
-
-def _shards_are_here(source: str, shards: int | None) -> bool:
-    try:
-        find_shards(source, shards, DataPlace.here())
-    except Fault:
-        return False
-    return True
-
-
 def _tasks(settings: Any) -> Iterator[tuple[str, int, TaskSetting]]:
     """Every task of every mixture, those that are asked unsaid too."""
     for field in attrs.fields(type(settings)):
@@ -95,9 +56,9 @@ def _tasks(settings: Any) -> Iterator[tuple[str, int, TaskSetting]]:
             yield from ((field.name, row, wanted) for row, wanted in enumerate(found))
 
 
-def _is_here(wanted: TaskSetting, *, cache: bool) -> bool:
+def _is_here(wanted: TaskSetting) -> bool:
     try:
-        make_part(evolve(wanted, download=False), DataPlace.here(cache=cache))
+        make_part(evolve(wanted, download=False), DataPlace.here())
     except Absent:
         return False
     return True
@@ -106,9 +67,7 @@ def _is_here(wanted: TaskSetting, *, cache: bool) -> bool:
 def _left_out(stage: Stage) -> Iterator[Diagnostic]:
     """Tasks that are not here and may not be fetched are not run, and the mean is that of the others, or none."""
     absent = [
-        (row, task)
-        for _, row, task in _tasks(stage.settings)
-        if not task.download and not _is_here(task, cache=True)
+        (row, task) for _, row, task in _tasks(stage.settings) if not task.download and not _is_here(task)
     ]
     if not absent:
         return
@@ -116,7 +75,10 @@ def _left_out(stage: Stage) -> Iterator[Diagnostic]:
     message = f"`{stage.name}` leaves {named} out: not on this machine, and not to be fetched"
     place = _at(stage, "tasks", absent[0][0]) if stage.settings.tasks else Place(("stage", stage.name))
     yield Diagnostic(
-        "NG706", message, place, help="let the run fetch them with `download = true`, or set NANOGEN_DATA"
+        "NG706",
+        message,
+        place,
+        help="let the run fetch them with `download = true`, or get them first: `nanogen fetch RUN`",
     )
 
 

@@ -32,7 +32,15 @@ from stages.choices import at_least, positive, quiet, setting
 from stages.footprint import Footprint, MicroBatch, of_training
 from stages.model_origin import origin_of, task_data
 from stages.tasks.catalogue import task_entry
-from stages.tasks.mixture import NAME_SOME, TaskFault, TaskSetting, check_tasks, make_mixture, outside_tasks
+from stages.tasks.mixture import (
+    NAME_SOME,
+    TaskFault,
+    TaskSetting,
+    check_tasks,
+    make_mixture,
+    needs_of_tasks,
+    outside_tasks,
+)
 from stages.tasks.task import Example, Scored
 from stages.training.session import Figures, Session, SessionSettings, falling
 from stages.training.start import make_trainer
@@ -44,6 +52,7 @@ if TYPE_CHECKING:
     from runtime.decoding.engine import Engine
     from runtime.rollouts import Rollout
     from runtime.training import StepResult, Trainer
+    from stages.data.needs import Wish
     from stages.rehearsal import Small
     from stages.work import Work
 
@@ -141,6 +150,10 @@ def micro_batch(settings: Settings, compiled: Compiled) -> MicroBatch:
 
 def disk(settings: Settings, compiled: Compiled) -> Footprint:
     return of_training(compiled)
+
+
+def needs(settings: Settings) -> list[Wish]:
+    return needs_of_tasks((*settings.tasks, *settings.validation))
 
 
 def outside(settings: Settings) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from nanogen.text.diagnostics import nearest
 from runtime.faults import Fault
 from stages.choices import place, positive, quiet, setting
 from stages.compression import Encoding, Result, Text, measure, not_run
+from stages.data.needs import PublishedEncoding, Wish
 from stages.sources.files import file_facts
 from stages.unread import Idle
 
@@ -45,7 +46,7 @@ class Settings:
     against: tuple[str, ...] = setting(
         "encodings to compare with, by tiktoken's names", default=("gpt2", "cl100k_base")
     )
-    download: bool = quiet("let tiktoken fetch the encodings that are not here", default=False)
+    download: bool = quiet("fetch the encodings that are not here, as the run begins", default=False)
 
 
 def idle(settings: Settings) -> Idle:
@@ -85,6 +86,10 @@ def outside(settings: Settings) -> dict[str, Any]:
         "files": [(Path(file).name, *file_facts(Path(file))) for file in settings.files],
         "left_out": [] if settings.download else out_of_reach(settings.against),
     }
+
+
+def needs(settings: Settings) -> list[Wish]:
+    return [Wish(PublishedEncoding(name), settings.download, optional=True) for name in settings.against]
 
 
 def run(work: Work) -> None:

@@ -76,6 +76,12 @@ logits = "linear(think, vocab, role=head)"
 """
 
 
+@pytest.fixture(autouse=True)
+def no_data_of_the_user(monkeypatch: pytest.MonkeyPatch):
+    """What somebody has fetched on this machine is not what tests find."""
+    monkeypatch.setattr("stages.data.place.DEFAULT", str(Path(__file__).parent / "no-data-here"))
+
+
 @pytest.fixture
 def texts(tmp_path: Path) -> Path:
     folder = tmp_path / "texts"

@@ -220,6 +220,7 @@ def nanogen(*args: str, env: dict | None = None) -> subprocess.CompletedProcess:
         ["diff", "saint_iberis_d20", "nanochat_2025"],
         ["graph", "saint_iberis_d20"],
         ["explain", "NG203"],
+        ["fetch", "--help"],
         ["run", "--help"],
         ["watch", "quickstart", "--once"],
         ["compare", "--help"],
@@ -306,7 +307,7 @@ def test_every_package_that_is_imported_is_declared_and_every_declared_one_impor
     found = {target.split(".")[0] for path in FILES for target in imports(path)}
     foreign = found - set(sys.stdlib_module_names) - set(FOLDERS)
     inside = {p.stem for p in FILES if "sandbox" in p.parts}  # these run as scripts, beside each other
-    assert foreign - inside <= declared("hub", "track")
+    assert foreign - inside <= declared("track")
     assert declared() <= foreign
 
 

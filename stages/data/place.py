@@ -1,6 +1,6 @@
-"""Find a named data set on this machine: below a path that the run gives, below NANOGEN_DATA, or in the Hub's cache.
+"""Find a named data set on this machine: below a path that the run gives, in the folder of data, or in the Hub's cache.
 
-Nothing is fetched unless the run asks for it. Knows nothing of what the rows are used for.
+What is not here is fetched where the run asks for it. Knows nothing of what the rows are used for.
 """
 
 from __future__ import annotations
@@ -12,34 +12,50 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import field, frozen
 
 from nanogen.data import DataSet, Split, data_set
 from nanogen.text.diagnostics import nearest
 from runtime.faults import Absent, Fault
 from runtime.manifest import digest
-from stages.data.hub import hub_rows
+from stages.data.hub import cached
+from stages.data.needs import Corpus, NamedFile, Need, Noted, Rows
+from stages.data.offline import is_offline
 
 if TYPE_CHECKING:
     from stages.data.table import Table
 
 VARIABLE = "NANOGEN_DATA"
-_PART_OF = re.compile(r"-(\d{5})-of-(\d{5})\.parquet$")
+DEFAULT = "~/.cache/nanogen/data"  # where that is not set
+HOW = "`nanogen fetch RUN` gets it"
+PART_OF = re.compile(r"-(\d{5})-of-(\d{5})\.parquet$")
 
 
 @frozen
 class DataPlace:
-    """Where data is looked for: a folder, which may be none, and whether the Hub may be asked for what it lacks."""
+    """Where data is looked for: a folder, which may be none, and whether what it lacks may be fetched.
+
+    With `notes`, finders write down what they are asked for, and look for nothing.
+    """
 
     folder: Path | None = None
     download: bool = False
-    cache: bool = True  # the Hub's cache is looked into; it takes a second to import what reads it
+    notes: list[Need] | None = field(default=None, eq=False, repr=False)
 
     @classmethod
-    def here(cls, *, download: bool = False, cache: bool = True) -> DataPlace:
+    def here(cls, *, download: bool = False) -> DataPlace:
         """What the environment says."""
-        named = os.environ.get(VARIABLE)
-        return cls(Path(named).expanduser() if named else None, download, cache)
+        return cls(data_folder(), download and not is_offline())
+
+    def note(self, need: Need) -> None:
+        if self.notes is not None:
+            self.notes.append(need)
+            raise Noted
+
+
+def data_folder() -> Path:
+    """The folder that the environment names, or one in the user's home."""
+    return Path(os.environ.get(VARIABLE) or DEFAULT).expanduser()
 
 
 def find_rows(name: str, *, subset: str, split: str, place: DataPlace, path: str | None = None) -> Table:
@@ -50,41 +66,57 @@ def find_rows(name: str, *, subset: str, split: str, place: DataPlace, path: str
     known = data.splits(subset)
     if split not in known:
         raise Fault(f"`{name}` has no split `{split}`", nearest(split, known))
-    files = _files(data, known[split], place, path)
-    if files:
-        if path is None:
-            _check_hashes(data, files)
-        return open_table(files, data.columns)
-    rows = None
-    if path is None and data.repository is not None and (place.cache or place.download):
-        rows = hub_rows(data, subset, split, download=place.download)
-    if rows is None:
-        raise _absent(name, data, known[split], place, path)
-    if len(rows) == 0:
-        raise Fault(f"`{data.repository}` ({subset}, {split}) holds no rows", "look at its page on the Hub")
-    return rows
-
-
-def _files(data: DataSet, split: Split, place: DataPlace, path: str | None) -> list[Path]:
     if path is not None:
-        top = Path(path)
-        if top.is_file():
-            return [top]
-        return _inside(top, split) or _parquets(top)
-    return _inside(place.folder / data.folder, split) if place.folder is not None else []
+        files = _given(Path(path), known[split])
+    else:
+        need = Rows(name, subset, split)
+        place.note(need)
+        files = files_of(data, known[split], place.folder)
+        if not files and place.download:
+            _fetch(need, place)
+            files = files_of(data, known[split], place.folder)
+        _check_hashes(data, files)
+    if not files:
+        raise _absent(name, data, known[split], place, path)
+    return open_table(files, data.columns)
 
 
-def _inside(top: Path, split: Split) -> list[Path]:
+def _fetch(need: Need, place: DataPlace) -> None:
+    from stages.data.fetch import fetch
+    from stages.progress import Reporter
+
+    assert place.folder is not None, "a place that may fetch has a folder for it"
+    fetch([need], place.folder, Reporter())
+
+
+def _given(top: Path, split: Split) -> list[Path]:
+    return [top] if top.is_file() else inside(top, split) or _parquets(top)
+
+
+def files_of(data: DataSet, split: Split, folder: Path | None) -> list[Path]:
+    """The files of a split in the folder of data, or else in the Hub's cache; none where neither has them."""
+    found = inside(folder / data.folder, split) if folder is not None else []
+    snapshot = cached(data.repository) if data.repository is not None and not found else None
+    if snapshot is None:
+        return found
+    try:
+        return inside(snapshot, split)
+    except Fault:  # a part of it is not in the cache: it was never asked to be
+        return []
+
+
+def inside(top: Path, split: Split) -> list[Path]:
     """The files of a split below the folder of its data set, in whichever layout they stand there."""
     if split.file is not None:
         return [top / split.file] if (top / split.file).is_file() else []
     subset, name = split.subset, split.name
-    for folder in (top / subset / name, top / name):
-        if found := _parquets(folder):
+    # a repository may have a subset that is called like a split of another: what names both comes first
+    for within, beside in ((top / subset / name, (top / subset,)), (top / name, (top / "data", top))):
+        if found := _parquets(within):
             return found
-    for folder in (top / subset, top / "data", top):
-        if found := sorted(folder.glob(f"{name}-*.parquet")):
-            return _all_parts(found)
+        for folder in beside:
+            if found := sorted(folder.glob(f"{name}-*.parquet")) or sorted(folder.glob(f"{name}.parquet")):
+                return _all_parts(found)
     return []
 
 
@@ -107,10 +139,10 @@ def _parquets(folder: Path) -> list[Path]:
 
 def _all_parts(files: list[Path]) -> list[Path]:
     """Refuse a set of numbered parts that is not whole."""
-    parts = [found for path in files if (found := _PART_OF.search(path.name))]
+    parts = [found for path in files if (found := PART_OF.search(path.name))]
     if parts and (len(parts) != int(parts[0][2]) or len(parts) != len(files)):
         message = f"`{files[0].parent}` holds {len(parts)} of {int(parts[0][2])} parts of `{files[0].name}`"
-        raise Fault(message, "copy the missing ones")
+        raise Fault(message, f"copy the missing ones; of a named data set, {HOW}")
     return files
 
 
@@ -119,17 +151,25 @@ def _check_hashes(data: DataSet, files: Sequence[Path]) -> None:
         wanted = data.sha256(path.name)
         if wanted is not None and (found := digest(path)) != wanted:
             message = f"`{path}` is not the file that is known: {found[:12]} found, {wanted[:12]} recorded"
-            raise Fault(message, "copy it again, or give it as `path` if it is meant to differ")
+            raise Fault(message, f"{HOW} again; or give it as `path` if it is meant to differ")
 
 
 def find_file(name: str, file: str, place: DataPlace) -> Path:
     """One file of a named data set that is made of named files."""
-    data = data_set(name)
+    data, need = data_set(name), NamedFile(name, file)
+    place.note(need)
     path = place.folder / data.folder / file if place.folder is not None else None
+    if path is not None and not path.is_file() and place.download:
+        _fetch(need, place)
     if path is None or not path.is_file():
         raise _absent(name, data, Split(name=file, file=file), place, None)
     _check_hashes(data, [path])
     return path
+
+
+def get_shards(need: Corpus, place: DataPlace) -> None:
+    """Fetch what the folder of data lacks of a corpus."""
+    _fetch(need, place)
 
 
 def _absent(name: str, data: DataSet, split: Split, place: DataPlace, path: str | None) -> Absent:
@@ -138,20 +178,15 @@ def _absent(name: str, data: DataSet, split: Split, place: DataPlace, path: str 
         wanted = split.file or f"{split.subset}/{split.name}/*.parquet"
         return Absent(f"there is no {what} in `{path}`", f"it would hold `{wanted}`; it is {data.source}")
     looked = ", ".join(_looked(data, split, place))
-    return Absent(f"there is no {what} here: looked in {looked}", _how_to_get(data))
+    return Absent(
+        f"there is no {what} here: looked in {looked}", f"{HOW} from {data.source}, or set {VARIABLE}"
+    )
 
 
 def _looked(data: DataSet, split: Split, place: DataPlace) -> Iterator[str]:
     if place.folder is None:
-        yield f"no folder, since {VARIABLE} is not set"
+        yield "no folder"
     else:
-        inside = split.file or f"{split.subset}/{split.name}"
-        yield f"`{place.folder / data.folder / inside}`"
+        yield f"`{place.folder / data.folder / (split.file or f'{split.subset}/{split.name}')}`"
     if data.repository is not None:
         yield "the Hub's cache"
-
-
-def _how_to_get(data: DataSet) -> str:
-    if data.repository is not None:
-        return f"let the run fetch {data.repository} from the Hub with `download = true`, or set {VARIABLE}"
-    return f"copy it from {data.source} into {data.folder} below {VARIABLE}"

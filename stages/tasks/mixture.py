@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -25,6 +26,8 @@ from nanogen.structure import Count
 from nanogen.text.diagnostics import nearest
 from runtime.faults import Absent, Fault
 from stages.choices import at_least, positive, quiet, setting
+from stages.data.needs import Need, Noted, Wish
+from stages.data.offline import is_offline
 from stages.data.place import DataPlace
 from stages.sources.files import file_facts
 from stages.tasks.catalogue import TASKS, make_task, task_entry
@@ -62,7 +65,7 @@ class TaskSetting:
     path: str | None = quiet(
         "its file or folder, counting from the run file; unsaid, by its name", default=None
     )
-    download: bool = quiet("let the Hub be asked for what is not here", default=False)
+    download: bool = quiet("fetch what is not here, as the run begins", default=False)
     digits: int | None = setting("arithmetic: of a number, at most", default=None, validator=positive)
     operations: str | None = setting("arithmetic: some of + - * /", default=None)
     languages: tuple[str, ...] = setting("identity: en, ja; unsaid, both", default=())
@@ -182,12 +185,24 @@ def check_tasks(
     With `may_lack`, a task whose rows are not here is none of it.
     """
     for row, wanted in enumerate(settings):
-        where = place or DataPlace.here(cache=not wanted.download and not may_lack)
+        comes = wanted.download and not is_offline()
         try:
-            make_part(evolve(wanted, download=False), where)
+            make_part(evolve(wanted, download=False), place or DataPlace.here())
         except Fault as fault:
-            if not (isinstance(fault, Absent) and (wanted.download or may_lack)):
+            if not (isinstance(fault, Absent) and (comes or may_lack)):
                 raise TaskFault(setting, row, fault.message, fault.help) from None
+
+
+def needs_of_tasks(settings: Iterable[TaskSetting]) -> list[Wish]:
+    """The named data that tasks read: what their finders ask for."""
+    found = []
+    for wanted in settings:
+        notes: list[Need] = []
+        if wanted.path is None:
+            with suppress(Noted):
+                make_part(wanted, DataPlace(notes=notes))
+        found += [Wish(need, wanted.download) for need in notes]
+    return found
 
 
 def outside_tasks(settings: Iterable[TaskSetting], place: DataPlace | None = None) -> list[Any]:

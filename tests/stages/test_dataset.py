@@ -17,7 +17,7 @@ from tests.stages.folders import DATA, parquet, with_data
 
 @pytest.fixture
 def shards(tmp_path: Path) -> Path:
-    for number in range(4):
+    for number in (0, 1, 2, 1822):
         rows = [{"text": f"shard {number} document {n} " * 10, "source": "x"} for n in range(3)]
         folder = parquet(tmp_path / "base_data", rows, manifest=False)
         (folder / "00000.parquet").rename(folder / f"shard_{number:05d}.parquet")
@@ -36,13 +36,13 @@ def numbers(folder: Path, split: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("limit", "linked"), [({}, True), ({"characters": 700}, False)])
-def test_the_last_shard_validates_and_is_never_trained_on(
+def test_the_pinned_shard_validates_and_is_never_trained_on(
     tmp_path: Path, shards: Path, limit: dict, linked: bool
 ):
     settings = Settings("fineweb_edu_100b", path=str(shards), shards=2, **limit)
     run(tmp_path / "made", settings)
     assert numbers(tmp_path / "made", "train") == {"0", "1"}
-    assert numbers(tmp_path / "made", "validation") == {"3"}
+    assert numbers(tmp_path / "made", "validation") == {"1822"}
     assert all(p.is_symlink() == linked for p in (tmp_path / "made").glob("*.parquet"))
 
 
@@ -69,16 +69,36 @@ def test_shards_are_looked_for_before_anything_runs(tmp_path: Path, shards: Path
     assert dataset.outside(Settings("fineweb_edu_100b", download=True)) is None
 
 
+def test_a_validation_shard_that_was_deleted_stops_the_run_before_it_starts(shards: Path):
+    (shards / "shard_01822.parquet").unlink()
+    with pytest.raises(
+        Fault, match=r"validation shard of `fineweb_edu_100b`, `shard_01822.parquet`, is not in"
+    ):
+        dataset.check(Settings("fineweb_edu_100b", path=str(shards)), None)
+    dataset.check(
+        Settings("fineweb_edu_100b", path=str(shards), validation_shard="shard_00002.parquet"), None
+    )
+
+
+def test_a_shard_that_is_cut_is_one_message(tmp_path: Path, shards: Path):
+    path = shards / "shard_00001.parquet"
+    path.write_bytes(path.read_bytes()[:-50])
+    for limit in ({}, {"characters": 7000}):
+        with pytest.raises(Fault, match=r"`.*shard_00001.parquet` is not a (whole )?parquet file"):
+            run(tmp_path / "made", Settings("fineweb_edu_100b", path=str(shards), **limit))
+
+
 def test_what_a_named_corpus_reads_is_told_by_name_and_size(shards: Path):
     found = dataset.outside(Settings("fineweb_edu_100b", path=str(shards), shards=1))
     assert found is not None
-    assert [name for name, *_ in found] == ["shard_00000.parquet", "shard_00003.parquet"]
+    assert [name for name, *_ in found] == ["shard_00000.parquet", "shard_01822.parquet"]
 
 
 @pytest.mark.parametrize(
     ("table", "said"),
     [
         ({"source": "python_docs", "shards": 3}, "`shards` is for a named corpus"),
+        ({"source": "python_docs", "validation_shard": "x"}, "`validation_shard` is for a named corpus"),
         ({"source": "text", "path": "x", "download": True}, "`download` is for a named corpus"),
         ({"source": "fineweb_edu_100b", "shards": 0}, "`shards` is above 0"),
         ({"source": "fineweb"}, "`source` is one of"),
@@ -95,6 +115,7 @@ def test_settings_that_do_nothing_are_refused(table: dict, said: str):
 @with_data
 def test_the_sample_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("NANOGEN_DATA", str(DATA))
-    work = run(tmp_path / "made", Settings("fineweb_edu_100b"))
+    settings = Settings("fineweb_edu_100b", validation_shard="shard_00004.parquet")
+    work = run(tmp_path / "made", settings)
     assert sum(1 for _ in read_documents(work.folder, "train")) == 4 * 864
     assert sum(1 for _ in read_documents(work.folder, "validation")) == 863

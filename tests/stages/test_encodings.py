@@ -104,3 +104,26 @@ def test_the_cache_lies_where_tiktoken_looks(cache, tmp_path, monkeypatch):
 
 def test_what_tiktoken_ships_is_known():
     assert {"gpt2", "cl100k_base"} <= set(encodings.known())
+
+
+def test_the_addresses_of_its_files_are_what_tiktoken_reads(cache):
+    assert encodings.files("pairs") == [(PLACE + n, digest(n)) for n in ("vocab.bpe", "encoder.json")]
+    assert encodings.files("plain") == [(f"{PLACE}bytes.tiktoken", digest("bytes.tiktoken"))]
+    assert encodings.load("plain", download=False).encode_ordinary("th") == list(b"th")
+
+
+def test_what_was_fetched_comes_before_the_cache(cache, tmp_path, monkeypatch):
+    url = f"{PLACE}bytes.tiktoken"
+    monkeypatch.setenv("NANOGEN_DATA", str(tmp_path / "data"))
+    assert encodings.find(url, digest("bytes.tiktoken")) == at(cache, "bytes.tiktoken")
+    there = tmp_path / "data/tiktoken" / encodings.key(url)
+    there.parent.mkdir(parents=True)
+    at(cache, "bytes.tiktoken").rename(there)
+    assert encodings.find(url, digest("bytes.tiktoken")) == there
+    assert encodings.load("plain", download=False).encode_ordinary("th") == list(b"th")
+
+
+def test_every_encoding_of_tiktoken_tells_its_files():
+    for name in encodings.known():
+        assert all(url.startswith("https://") and known for url, known in encodings.files(name)), name
+        assert encodings.files(name), name

@@ -4,7 +4,6 @@ import pytest
 
 from nanogen.text.draw import find
 from runtime.tokenizer import Tokenizer
-from stages import preflight_data as module
 from stages.preflight_data import check_data
 
 CHAT = """
@@ -43,33 +42,6 @@ def test_tasks_that_are_not_here_are_left_out(told):
     [(code, line, message, _)] = told("chat", chat(f"tasks = [{some}]"))
     assert (code, "gsm8k" in line) == ("NG706", True)
     assert "`chat` leaves `gsm8k (test)` out" in message
-
-
-def test_what_is_fetched_needs_a_package(told, monkeypatch):
-    wanted = chat('tasks = [{ task = "gsm8k", split = "test", download = true }]')
-    monkeypatch.setattr(module, "lacks", lambda package: False)
-    assert told("chat", wanted) == []
-    monkeypatch.setattr(module, "lacks", lambda package: package == "datasets")
-    [(code, line, message, help)] = told("chat", wanted)
-    assert (code, "gsm8k" in line) == ("NG705", True)
-    assert "`datasets`, which is not installed" in message
-    assert "pip install" in help
-
-
-def test_shards_that_are_fetched_need_a_package(told, monkeypatch, texts):
-    named = f'source = "text", path = "{texts}", validation = 0.2'
-    change = (named, 'source = "fineweb_edu_100b", shards = 2, download = true')
-    monkeypatch.setattr(module, "lacks", lambda package: package == "huggingface_hub")
-    [(code, line, message, _)] = told("corpus", change)
-    assert (code, "download" in line) == ("NG705", True)
-    assert "`huggingface_hub`" in message
-    monkeypatch.setattr(module, "_shards_are_here", lambda source, shards: True)
-    assert told("corpus", change) == []
-
-
-def test_a_package_that_is_there_is_not_lacking():
-    assert not module.lacks("attrs")
-    assert module.lacks("no_such_package_of_anybody")
 
 
 def test_a_bundle_that_is_not_there_is_warned_of(told):

@@ -149,7 +149,7 @@ def test_nothing_is_fetched_and_what_is_absent_is_not_run(small_run, cache, atte
     assert list(cache.iterdir()) == []
     others = result(folder)["encodings"][1:]
     assert [other["encoding"] for other in others] == ["gpt2", "cl100k_base"]
-    assert others[0]["not_run"] == "`vocab.bpe` is not in tiktoken's cache; `download = true` fetches it"
+    assert others[0]["not_run"] == "`vocab.bpe` is not in tiktoken's cache; `nanogen fetch RUN` gets it"
     for text in (told[1].getvalue(), (folder / "report.md").read_text()):
         assert "not run: `cl100k_base.tiktoken` is not in tiktoken's cache" in text
 
@@ -161,9 +161,9 @@ def test_a_cache_that_is_turned_off_is_not_asked(small_run, cache, attempts, tol
     assert all("not_run" in other for other in result(folder)["encodings"][1:])
 
 
-def test_the_network_is_asked_where_that_is_allowed(small_run, cache, attempts, told, tmp_path):
+def test_the_network_is_asked_where_that_is_allowed(small_run, cache, attempts, told, tmp_path, monkeypatch):
     """And the test above would see it; what cannot be reached does not end the stage."""
-    pytest.importorskip("requests")
+    monkeypatch.setenv("NANOGEN_DATA", str(tmp_path / "data"))
     run = small_run('with = { against = ["gpt2"], download = true }')
     (other,) = result(execute(run, tmp_path / "runs", told[0]))["encodings"][1:]
     assert attempts != []

@@ -61,7 +61,9 @@ def test_a_dry_run_does_nothing(call, here):
     before = {p: p.stat().st_mtime_ns for p in (here / "runs").rglob("*")}
     code, out, _ = call("run", "small.toml", "--dry-run")
     assert code == 0
-    would = [line.split()[-1] for line in out.splitlines()[1:] if line[0] != " " and "nothing was" not in line]
+    would = [
+        line.split()[-1] for line in out.splitlines()[1:] if line[0] != " " and "nothing was" not in line
+    ]
     assert would == ["skip", "skip", "skip", "again", "again"]
     assert before == {p: p.stat().st_mtime_ns for p in (here / "runs").rglob("*")}
 

@@ -2,14 +2,13 @@
 
 import json
 import sys
-import types
 from pathlib import Path
 
 import pytest
 
 from runtime.faults import Fault
-from stages.data import hub
 from stages.data import place as places
+from stages.data.needs import Noted, Rows
 from stages.data.place import DataPlace, find_rows
 from tests.stages.folders import DATA, GSM8K, JCQ, lines, numbered, parquet, with_data
 
@@ -46,6 +45,13 @@ def test_a_copy_of_the_repository_is_read(tmp_path: Path, inside: str):
         gsm8k(DataPlace(), tmp_path / "x")
 
 
+def test_a_subset_that_is_called_like_the_split_of_another_is_not_taken_for_it(tmp_path: Path):
+    folder = parquet(tmp_path / "main", numbered(GSM8K, 5), manifest=False)
+    (folder / "00000.parquet").rename(folder / "test-00000-of-00001.parquet")
+    parquet(tmp_path / "test", [{"train": "other rows"}], manifest=False)
+    assert gsm8k(DataPlace(), tmp_path) == QUESTIONS
+
+
 def test_a_single_file_is_read(tmp_path: Path):
     parquet(tmp_path, numbered(GSM8K, 5), manifest=False)
     assert gsm8k(DataPlace(), tmp_path / "00000.parquet") == QUESTIONS
@@ -57,7 +63,10 @@ def test_the_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("NANOGEN_DATA", str(tmp_path))
     assert gsm8k(DataPlace.here()) == QUESTIONS
     monkeypatch.delenv("NANOGEN_DATA")
-    assert DataPlace.here() == DataPlace(None, False)
+    monkeypatch.setattr(places, "DEFAULT", "~/of-a-user")
+    assert DataPlace.here(download=True) == DataPlace(Path.home() / "of-a-user", True)
+    monkeypatch.setenv("NANOGEN_OFFLINE", "1")
+    assert DataPlace.here(download=True) == DataPlace(Path.home() / "of-a-user", False)
 
 
 def test_a_file_that_the_manifest_lists_must_be_there(tmp_path: Path):
@@ -98,8 +107,8 @@ def test_what_is_not_here_says_where_it_was_looked_for_and_how_to_get_it(tmp_pat
         caught.value.message
         == f"there is no `gsm8k`, split `test` here: looked in `{looked}`, the Hub's cache"
     )
-    assert "`download = true`" in caught.value.help
-    with pytest.raises(Fault, match="NANOGEN_DATA is not set"):
+    assert caught.value.help == "`nanogen fetch RUN` gets it from openai/gsm8k, or set NANOGEN_DATA"
+    with pytest.raises(Fault, match="looked in no folder, the Hub's cache"):
         gsm8k(DataPlace())
     with pytest.raises(Fault, match="there is no `gsm8k`, split `test` in"):
         gsm8k(DataPlace(None, download=True), tmp_path)
@@ -126,60 +135,43 @@ def test_known_files_are_what_they_are_known_as():
     assert len(find_rows("identity", subset="default", split="train", place=place)) == 996
 
 
-# -- the Hub, played by stand-ins
+# -- the Hub's cache
 
 
-class Hub:
-    """Stands in for `datasets` and `huggingface_hub`: notes whether it was asked offline."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, rows: list | None) -> None:
-        self.rows, self.asked = rows, []
-        self.config = types.SimpleNamespace(HF_HUB_OFFLINE=False)
-        monkeypatch.setitem(sys.modules, "datasets", self)  # type: ignore[arg-type]
-        monkeypatch.setitem(sys.modules, "huggingface_hub", types.SimpleNamespace(constants=self.config))
-
-    def load_dataset(self, repository: str, subset: str, *, split: str):
-        self.asked.append((repository, subset, split, self.config.HF_HUB_OFFLINE))
-        if self.rows is None:
-            raise ConnectionError("no network\nmore")
-        return self.rows
+@pytest.fixture
+def snapshot(tmp_path: Path) -> Path:
+    """Where the Hub's cache has the files of GSM8K, as its packages put them there."""
+    top = tmp_path / "hub-cache/hub/datasets--openai--gsm8k"
+    (top / "refs").mkdir(parents=True)
+    (top / "refs/main").write_text("abc")
+    folder = parquet(top / "snapshots/abc/main", numbered(GSM8K, 5), files=2, manifest=False)
+    for number in range(2):
+        (folder / f"{number:05d}.parquet").rename(folder / f"test-{number:05d}-of-00002.parquet")
+    return folder
 
 
-def test_the_hub_is_asked_only_when_the_run_says_so(monkeypatch: pytest.MonkeyPatch):
-    stand_in = Hub(monkeypatch, numbered(GSM8K, 5))
-    with pytest.raises(Fault):
-        gsm8k(DataPlace())
-    assert stand_in.asked == []
-    assert gsm8k(DataPlace(download=True)) == QUESTIONS
-    assert stand_in.asked == [("openai/gsm8k", "main", "test", False)]
-
-
-def test_the_cache_is_read_without_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    stand_in = Hub(monkeypatch, numbered(GSM8K, 5))
-    (tmp_path / "hub-cache/datasets/openai___gsm8k").mkdir(parents=True)
+def test_the_cache_of_the_hub_is_read_without_its_packages(snapshot: Path, monkeypatch: pytest.MonkeyPatch):
+    for package in ("datasets", "huggingface_hub"):
+        monkeypatch.setitem(sys.modules, package, None)
     assert gsm8k(DataPlace()) == QUESTIONS
-    assert stand_in.asked == [("openai/gsm8k", "main", "test", True)]
-    assert stand_in.config.HF_HUB_OFFLINE is False
-    stand_in.rows = None
+
+
+def test_a_part_of_a_split_in_the_cache_counts_for_nothing(snapshot: Path):
+    (snapshot / "test-00001-of-00002.parquet").unlink()
     with pytest.raises(Fault, match="there is no `gsm8k`, split `test` here"):
         gsm8k(DataPlace())
 
 
-def test_what_does_not_come_is_a_fault_with_its_reason(monkeypatch: pytest.MonkeyPatch):
-    Hub(monkeypatch, None)
-    with pytest.raises(Fault, match=r"did not come from the Hub: no network$"):
-        gsm8k(DataPlace(download=True))
-    Hub(monkeypatch, [])
-    with pytest.raises(Fault, match="holds no rows"):
-        gsm8k(DataPlace(download=True))
+def test_what_is_in_the_folder_of_data_comes_before_the_cache(snapshot: Path, tmp_path: Path):
+    parquet(tmp_path / "task_data/openai--gsm8k/main/test", numbered(GSM8K, 2))
+    assert gsm8k(DataPlace(tmp_path)) == QUESTIONS[:2]
 
 
-def test_a_missing_package_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(Fault, match="`datasets` is not installed") as caught:
-        gsm8k(DataPlace(download=True))
-    assert caught.value.help == hub.INSTALL
-    assert places.VARIABLE == "NANOGEN_DATA"
+def test_a_finder_that_notes_looks_for_nothing():
+    notes: list = []
+    with pytest.raises(Noted):
+        gsm8k(DataPlace(notes=notes))
+    assert notes == [Rows("gsm8k", "main", "test")]
 
 
 def test_json_manifests_are_lists(tmp_path: Path):

@@ -1,7 +1,5 @@
 """Named corpora: the validation shard is never trained on, and too few shards are a fault."""
 
-import sys
-import types
 from pathlib import Path
 
 import pytest
@@ -48,15 +46,45 @@ def test_the_pinned_shard_validates_where_it_is_here(tmp_path: Path):
     ]  # though it is not the last
 
 
-def test_else_the_last_one_does_and_says_so(tmp_path: Path):
-    found = find(DataPlace(), 2, shards(tmp_path, 0, 1, 2, 3) / "base_data")
-    assert (names(found), found.pinned) == (["00", "01", "03"], False)
+def test_without_the_pinned_shard_no_other_takes_its_place(tmp_path: Path):
+    shards(tmp_path, 0, 1, 2, 3)
+    for place, path in ((DataPlace(tmp_path), None), (DataPlace(), tmp_path / "base_data")):
+        with pytest.raises(
+            Fault, match=r"`shard_01822.parquet`, is not in .* no other takes its place"
+        ) as caught:
+            find(place, 2, path)
+        assert "`nanogen fetch RUN`" in caught.value.help
+        assert '`validation_shard = "shard_00003.parquet"`' in caught.value.help
+
+
+def test_a_run_may_name_the_shard_to_validate_on(tmp_path: Path):
+    place = DataPlace(shards(tmp_path, 0, 1, 2, 3))
+    found = find_shards("fineweb_edu_100b", 2, place, validation="shard_00000.parquet")
+    assert (names(found), found.pinned) == (["01", "02", "00"], False)
+    with pytest.raises(Fault, match=r"`validation_shard` names `shard_9\.parquet`"):
+        find_shards("fineweb_edu_100b", 2, place, validation="shard_9.parquet")
+
+
+def test_of_shards_with_names_of_their_own_the_last_validates(tmp_path: Path):
+    shards(tmp_path, 4001, 4002, 4003)
+    found = find(DataPlace(), None, tmp_path / "base_data")
+    assert (names(found), found.pinned) == (["01", "02", "03"], False)
+    with pytest.raises(Fault, match="no other takes its place"):
+        find(DataPlace(tmp_path))
+
+
+def test_the_validation_shard_under_a_second_name_is_not_trained_on(tmp_path: Path):
+    folder = shards(tmp_path, 0, 1, 1822) / "base_data"
+    (folder / "shard_00005.parquet").symlink_to(folder / "shard_01822.parquet")
+    assert names(find(DataPlace(tmp_path))) == ["00", "01", "22"]
 
 
 def test_too_few_are_a_fault_and_never_fewer(tmp_path: Path):
     with pytest.raises(Fault, match="holds 2 shards of `fineweb_edu_100b` to train on, and 3 are wanted"):
-        find(DataPlace(shards(tmp_path, 0, 1, 2)), 3)
-    with pytest.raises(Fault, match=r"`shards` is 1,823, and `fineweb_edu_100b` has 1,822 to train on"):
+        find(DataPlace(shards(tmp_path, 0, 1, 1822)), 3)
+    with pytest.raises(
+        Fault, match=r"`shards` is 1,823, and `karpathy/fineweb-edu-100b-shuffle` has 1,822 to train on"
+    ):
         find(DataPlace(tmp_path), 1823)
 
 
@@ -69,32 +97,23 @@ def test_none_say_where_they_were_looked_for(tmp_path: Path):
     with pytest.raises(Fault) as caught:
         find(DataPlace(tmp_path))
     assert f"looked in `{tmp_path / 'base_data'}`, the Hub's cache" in caught.value.message
-    assert "`download = true`" in caught.value.help
-    with pytest.raises(Fault, match="NANOGEN_DATA is not set"):
+    assert caught.value.help.startswith("`nanogen fetch RUN` gets it from karpathy/fineweb-edu")
+    with pytest.raises(Fault, match="looked in no folder, the Hub's cache"):
         find(DataPlace())
 
 
-def test_the_hub_gives_the_first_shards_and_the_pinned_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    asked = []
-
-    def hf_hub_download(repository: str, name: str, *, repo_type: str, local_files_only: bool) -> str:
-        asked.append((repository, name, repo_type, local_files_only))
-        return str(tmp_path / name)
-
-    stand_in = types.SimpleNamespace(hf_hub_download=hf_hub_download)
-    monkeypatch.setitem(sys.modules, "huggingface_hub", stand_in)
-    found = find(DataPlace(download=True), 2)
-    assert names(found) == ["00", "01", "22"]
-    assert {(repository, kind, local) for repository, _, kind, local in asked} == {
-        ("karpathy/fineweb-edu-100b-shuffle", "dataset", False)
-    }
-    asked.clear()
-    with pytest.raises(Fault):
-        find(DataPlace(), 2)
-    assert asked == []
-    (tmp_path / "hub-cache/hub/datasets--karpathy--fineweb-edu-100b-shuffle").mkdir(parents=True)
+def test_the_cache_of_the_hub_has_the_pinned_shard_or_counts_for_nothing(tmp_path: Path):
+    top = tmp_path / "hub-cache/hub/datasets--karpathy--fineweb-edu-100b-shuffle"
+    (top / "refs").mkdir(parents=True)
+    (top / "refs/main").write_text("abc")
+    shards(tmp_path, 0, 1, 1822)
+    (top / "snapshots").mkdir()
+    (tmp_path / "base_data").rename(top / "snapshots/abc")
     assert names(find(DataPlace(), 2)) == ["00", "01", "22"]
-    assert all(local for *_, local in asked)
+    assert find(DataPlace(), 2).pinned
+    (top / "snapshots/abc/shard_01822.parquet").unlink()
+    with pytest.raises(Fault, match="there are no shards"):
+        find(DataPlace(), 2)
 
 
 def test_corpora_are_the_data_sets_that_pin_a_shard():
@@ -102,7 +121,15 @@ def test_corpora_are_the_data_sets_that_pin_a_shard():
 
 
 @with_data
-def test_the_sample_is_read_by_name():
-    found = find(DataPlace(DATA))
-    assert names(found) == ["00", "01", "02", "03", "04"]
-    assert names(find_shards("finedataset_13b_jpen", None, DataPlace(DATA))) == ["00", "01", "02"]
+def test_a_sample_is_read_where_the_run_names_its_validation_shard():
+    """It lacks the pinned one."""
+    with pytest.raises(Fault, match="no other takes its place"):
+        find(DataPlace(DATA))
+    for name, last, train in (("fineweb_edu_100b", 4, 4), ("finedataset_13b_jpen", 2, 2)):
+        found = find_shards(name, None, DataPlace(DATA), validation=f"shard_{last:05d}.parquet")
+        assert names(found) == [f"{n:02d}" for n in (*range(train), last)]
+    assert names(find_shards("finedataset_13b_jpen", None, DataPlace(), path=str(DATA / "base_data_ja"))) == [
+        "00",
+        "01",
+        "02",
+    ]

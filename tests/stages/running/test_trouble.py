@@ -31,7 +31,9 @@ def test_a_disk_that_fills_while_saving_leaves_the_save_before(write_run, told, 
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "write_tensors", full)
-        with pytest.raises(Fault, match="the disk is full: `.*optimizer.safetensors` could not be written") as told_of:
+        with pytest.raises(
+            Fault, match=r"the disk is full: `.*optimizer.safetensors` could not be written"
+        ) as told_of:
             execute(run, tmp_path / "runs", told[0])
     assert "goes on from the last save" in told_of.value.help
     saves = tmp_path / "runs" / run.name / "base" / "saves"
@@ -42,12 +44,16 @@ def test_a_disk_that_fills_while_saving_leaves_the_save_before(write_run, told, 
     assert weights[0] == weights[1]
 
 
-@pytest.mark.skipif(shutil.which("mount") is None or os.geteuid() != 0, reason="mounting needs the rights for it")
+@pytest.mark.skipif(
+    shutil.which("mount") is None or os.geteuid() != 0, reason="mounting needs the rights for it"
+)
 def test_a_disk_that_is_really_full(write_run, told, tmp_path):
     """A file system of half a megabyte: the run does not fit, says so, and goes on where there is room."""
     small = tmp_path / "small"
     small.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=900k", "tmpfs", str(small)], capture_output=True)
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=900k", "tmpfs", str(small)], capture_output=True
+    )
     if made.returncode:
         pytest.skip("this machine mounts nothing")
     try:
@@ -62,7 +68,9 @@ def test_a_disk_that_is_really_full(write_run, told, tmp_path):
         subprocess.run(["umount", str(small)], check=True)
 
 
-@pytest.mark.skipif(shutil.which("mount") is None or os.geteuid() != 0, reason="mounting needs the rights for it")
+@pytest.mark.skipif(
+    shutil.which("mount") is None or os.geteuid() != 0, reason="mounting needs the rights for it"
+)
 def test_a_folder_that_is_read_only(write_run, told, tmp_path):
     run, runs = write_run(), tmp_path / "runs"
     folder = execute(run, runs, told[0])
@@ -85,7 +93,9 @@ def test_an_evaluation_without_memory_costs_no_step(write_run, told, tmp_path, m
     def scarce(self):
         measure = self.measure
         if self.trainer.step == 3:
-            self.measure = lambda: (_ for _ in ()).throw(RuntimeError("DefaultCPUAllocator: not enough memory"))
+            self.measure = lambda: (_ for _ in ()).throw(
+                RuntimeError("DefaultCPUAllocator: not enough memory")
+            )
         plain(self)
         self.measure = measure
 

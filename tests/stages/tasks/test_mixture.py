@@ -139,9 +139,7 @@ def test_what_is_missing_is_told_before_anything_runs(tmp_path: Path):
         make_mixture([])
     with pytest.raises(Fault, match=r"`tasks`: there is no `gsm8k`, split `train` here") as caught:
         check_tasks([TaskSetting("gsm8k")], DataPlace(tmp_path))
-    assert caught.value.help == (
-        "let the run fetch openai/gsm8k from the Hub with `download = true`, or set NANOGEN_DATA"
-    )
+    assert caught.value.help == "`nanogen fetch RUN` gets it from openai/gsm8k, or set NANOGEN_DATA"
     check_tasks([TaskSetting("gsm8k", download=True), TaskSetting("arithmetic")], DataPlace(tmp_path))
 
 
