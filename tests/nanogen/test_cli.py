@@ -85,6 +85,7 @@ WITH_TORCH = (
     "compile",
     "import",
     "data",
+    "fetch",
     "run",
     "report",
     "sample",
