@@ -66,10 +66,11 @@ def _list(run: Run, named: str, tell: Reporter, offline: bool) -> None:
     from stages.data.fetch import table, totals
     from stages.data.place import data_folder
     from stages.data.plan import HERE, Planner
+    from stages.data.web import Patience
     from stages.fetching import absent, wanted_of
 
     wanted, top = wanted_of(run), data_folder()
-    items = Planner(top).plan(wanted.needs)
+    items = Planner(top, Patience(tries=3)).plan(wanted.needs)
     for line in table(items):
         tell.line(line)
     tell.line(totals(items, top))

@@ -87,6 +87,7 @@ WITH_TORCH = (
     "compile",
     "import",
     "data",
+    "fetch",
     "run",
     "clean",
     "verify",
