@@ -77,9 +77,9 @@ logits = "linear(think, vocab, role=head)"
 
 
 @pytest.fixture(autouse=True)
-def no_data_of_the_user(monkeypatch: pytest.MonkeyPatch):
+def no_data_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory):
     """What somebody has fetched on this machine is not what tests find."""
-    monkeypatch.setattr("stages.data.place.DEFAULT", str(Path(__file__).parent / "no-data-here"))
+    monkeypatch.setattr("stages.data.place.DEFAULT", str(tmp_path_factory.getbasetemp() / "no-data-here"))
 
 
 @pytest.fixture

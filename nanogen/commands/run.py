@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attrs
 import click
 
 from nanogen.commands.faults import show
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     help="Send the log to this, too; it can never stop the run. May be repeated.",
 )
 @click.option(
+    "--offline", is_flag=True, help="Open no connection; what is missing is named before anything runs."
+)
+@click.option(
     "--allow-data-change",
     is_flag=True,
     help="Go on with a model that was cut off although its data is another since; this is written down.",
@@ -57,6 +61,7 @@ def command(
     dry_run: bool,
     jobs: int,
     track: tuple[str, ...],
+    offline: bool,
     allow_data_change: bool,
 ) -> None:
     """Run RUN, a TOML file or the name of one that ships.
@@ -77,8 +82,11 @@ def command(
     nanogen run speedrun_h100 --rehearse
     """
     from runtime.faults import Fault
+    from stages.data.offline import go_offline, is_offline
     from stages.running.choice import Choice
 
+    if offline or is_offline():
+        go_offline()
     if begin is not None and only:
         raise Fault("`--from` and `--only` both say what to do", "give one of the two")
     loaded = load_asked(run, runs, rehearse=rehearse)
@@ -94,8 +102,10 @@ def command(
 
     tell = Reporter()
     wishes = Wishes(choice, jobs, allow_data_change)
-    show(loaded.document, refuse(loaded, runs / loaded.name, _to_do(loaded, runs, choice)))
-    with tracking(runs / loaded.name, track, tell.line):
+    to_do = _to_do(loaded, runs, choice)
+    _bring_data(attrs.evolve(loaded, stages=tuple(to_do)), run, tell)
+    show(loaded.document, refuse(loaded, runs / loaded.name, [stage.name for stage in to_do]))
+    with tracking(runs / loaded.name, track, tell.line, offline=is_offline()):
         folder = execute(loaded, runs, tell, wishes, begin=lambda stages: _introduce(loaded, stages, tell))
     _say_what_next(loaded, run, runs, folder, tell)
 
@@ -112,12 +122,23 @@ def _say_what_next(loaded: Run, run: str, runs: Path, folder: Path, tell: Report
             tell.line(f"{command + ':':<7} nanogen {command} {run}{where}")
 
 
-def _to_do(loaded: Run, runs: Path, choice: Choice) -> list[str]:
+def _bring_data(loaded: Run, run: str, tell: Reporter) -> None:
+    """All data is here before the first stage: fetched where the run says so, or named where nothing may be."""
+    from stages.data.offline import is_offline
+    from stages.fetching import check_offline, fetch_asked
+
+    if is_offline():
+        check_offline(loaded, run, tell)
+    elif loaded.stand_ins is None:
+        fetch_asked(loaded, tell)
+
+
+def _to_do(loaded: Run, runs: Path, choice: Choice) -> list[Stage]:
     """The stages that the command will work on."""
     from stages.running.survey import survey
 
     found = survey(loaded, runs / loaded.name)
-    return [one.stage.name for one in choice.work(loaded, found)]
+    return [one.stage for one in choice.work(loaded, found)]
 
 
 def _show_plan(loaded: Run, runs: Path, choice: Choice) -> None:

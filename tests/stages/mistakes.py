@@ -356,7 +356,7 @@ MISTAKES = {
         '"texts.txt"', '"none.txt"', "none.txt", make=wrote("none.txt", ""), help="some"
     ),
     "shards that are not here": Mistake(
-        CORPUS, 'source = "fineweb_edu_100b"', "fineweb_edu_100b", help="download"
+        CORPUS, 'source = "fineweb_edu_100b"', "fineweb_edu_100b", help="nanogen fetch"
     ),
     "more shards than there are": Mistake(
         CORPUS, 'source = "fineweb_edu_100b", shards = 5000, download = true', "5000", help="at most"
@@ -382,7 +382,7 @@ MISTAKES = {
     "an option of another task": Mistake(
         ARITHMETIC, '{ task = "arithmetic", languages = ["en"] }', "arithmetic", help="left out"
     ),
-    "no data of a task": Mistake(ARITHMETIC, '{ task = "gsm8k" }', "gsm8k", help="download"),
+    "no data of a task": Mistake(ARITHMETIC, '{ task = "gsm8k" }', "gsm8k", help="nanogen fetch"),
     "facts that are not there": Mistake("facts.toml", "fact.toml", "fact.toml", help="facts"),
     "facts that are malformed": Mistake(
         "facts.toml", "bad.toml", "bad.toml", make=wrote("bad.toml", 'name = "Iberis"\n'), help="maker"
@@ -391,7 +391,7 @@ MISTAKES = {
         'task = "simple_spelling"',
         'task = "simple_spelling", words = "words_alpha"',
         "words_alpha",
-        help="copy it",
+        help="nanogen fetch",
     ),
     "a task without answers for reinforcement learning": Mistake(
         '{ task = "arithmetic", start = 50, rows = 80 }',

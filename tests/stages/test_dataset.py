@@ -66,7 +66,7 @@ def test_shards_are_looked_for_before_anything_runs(tmp_path: Path, shards: Path
     with pytest.raises(Fault, match="there are no shards of `fineweb_edu_100b` here"):
         dataset.check(Settings("fineweb_edu_100b"), None)
     dataset.check(Settings("fineweb_edu_100b", download=True), None)
-    assert dataset.outside(Settings("fineweb_edu_100b", download=True)) is None
+    assert dataset.outside(Settings("fineweb_edu_100b", download=True)) == {}
 
 
 def test_a_validation_shard_that_was_deleted_stops_the_run_before_it_starts(shards: Path):
@@ -90,8 +90,7 @@ def test_a_shard_that_is_cut_is_one_message(tmp_path: Path, shards: Path):
 
 def test_what_a_named_corpus_reads_is_told_by_name_and_size(shards: Path):
     found = dataset.outside(Settings("fineweb_edu_100b", path=str(shards), shards=1))
-    assert found is not None
-    assert [name for name, *_ in found] == ["shard_00000.parquet", "shard_01822.parquet"]
+    assert [name for name, *_ in found["data"]] == ["shard_00000.parquet", "shard_01822.parquet"]
 
 
 @pytest.mark.parametrize(

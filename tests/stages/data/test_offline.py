@@ -40,7 +40,7 @@ from stages.data.stand_in import write_stand_ins
 from stages.fetching import check_offline
 from stages.load import load_run
 from stages.progress import Reporter
-from stages.runner import execute
+from stages.running.runner import execute
 top, rehearse = Path(sys.argv[2]), sys.argv[3:] == ["rehearse"]
 run = load_run(Path(sys.argv[1]), stand_ins=write_stand_ins(top / "stand_ins") if rehearse else None)
 check_offline(run, "short", Reporter())
