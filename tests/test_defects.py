@@ -138,7 +138,7 @@ LISTED: dict[int, tuple[str, tuple[str, ...] | str]] = {
         "tokenizer and checkpoints are pickles, and nothing that is fetched is checked",
         (
             "tests/test_architecture.py::test_no_pickle_is_written_or_read",
-            f"{R}/test_published.py::test_pickles_are_never_opened",
+            f"{R}/test_published.py::test_pickles_are_not_opened_here",
             f"{R}/test_checkpoint.py::test_a_flipped_byte_anywhere_is_refused_and_the_save_before_is_used",
             f"{S}/data/test_place.py::test_a_known_file_that_is_another_is_refused",
         ),
@@ -170,7 +170,7 @@ LISTED: dict[int, tuple[str, tuple[str, ...] | str]] = {
         "the validation shard is the last that was fetched; the tokenizer is made while shards come",
         (
             f"{S}/data/test_shards.py::test_the_pinned_shard_validates_where_it_is_here",
-            f"{S}/data/test_shards.py::test_the_hub_gives_the_first_shards_and_the_pinned_one",
+            f"{S}/data/test_shards.py::test_without_the_pinned_shard_no_other_takes_its_place",
             f"{R}/test_corpus.py::test_the_split_of_a_document_does_not_depend_on_the_others",
         ),
     ),
