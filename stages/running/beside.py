@@ -110,7 +110,7 @@ def _take(child: Child, others: list[Child]) -> None:
     if "stopped" in told:
         raise Stopped(told["stopped"])
     if "message" in told:
-        raise Fault(f"`{child.stage}`: {told['message']}", told["help"])
+        raise Fault(told["message"], told["help"])
     assert "bug" not in told, f"`{child.stage}` failed:\n{told['bug']}"
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     help = "give the same command again: it goes on from the last save"

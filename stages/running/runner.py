@@ -158,7 +158,10 @@ class Runner:
         }
         write_bytes(found.folder / WORK, to_json(begun))
         started = time.monotonic()
-        self._call(found)
+        try:
+            self._call(found)
+        except Fault as fault:
+            raise Fault(f"`{stage.name}`: {fault.message}", fault.help) from fault
         seconds = time.monotonic() - started
         found = self._finish(found, begun, seconds)
         self.tell.line(f"done in {seconds_text(seconds)}")
