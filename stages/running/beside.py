@@ -77,6 +77,7 @@ def _start(runner: Runner, name: str) -> Child:
         "stage": name,
         "answer": str(answer),
         "log": str(runner.tell.log) if runner.tell.log is not None else None,
+        "begin": runner.wishes.choice.begin,
         "again": name in runner.wishes.choice.again,
         "data_may_change": runner.wishes.data_may_change,
     }

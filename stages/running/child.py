@@ -38,7 +38,8 @@ def main(order: dict[str, Any]) -> int:
 def _do(order: dict[str, Any], folder: Path) -> None:
     stand_ins, log, name = order["stand_ins"], order["log"], order["stage"]
     run = load_run(Path(order["run"]), stand_ins=Path(stand_ins) if stand_ins is not None else None)
-    choice = Choice(again=frozenset({name} if order["again"] else ()))
+    again = frozenset({name} if order["again"] else ())
+    choice = Choice(begin=order["begin"], follow=again, again=again)
     tell, stop = Reporter(log=Path(log) if log is not None else None, name=name), Stop()
     runner = Runner(run, folder, tell, stop, Wishes(choice, data_may_change=order["data_may_change"]))
     with stop.listening():

@@ -24,6 +24,7 @@ from stages.load import Run, Stage
 from stages.logs.run_folder import note_plan
 from stages.origins import resolved
 from stages.progress import Reporter
+from stages.running.again import forget, less_done, note_done
 from stages.running.choice import EVERYTHING, Choice
 from stages.running.identity import facts_of, identity
 from stages.running.lock import alone
@@ -73,7 +74,9 @@ def execute(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with alone(folder), stop.listening():
+            wishes = evolve(wishes, choice=less_done(wishes.choice, folder))
             _execute(run, folder, Runner(run, folder, tell, stop, wishes), begin)
+            forget(folder)
     except Exception as error:
         fault = as_fault(error, folder)
         if fault is None:
@@ -129,6 +132,7 @@ class Runner:
             if begin_again:
                 found = evolve(found, state=STALE if found.folder.is_dir() else MISSING, holds=None)
             found = self._work(found)
+            note_done(self.wishes.choice, self.folder, name)
         publish(found, self.folder)
         return found
 
