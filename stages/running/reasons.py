@@ -143,7 +143,8 @@ class _Teller:
     def _tables(self) -> dict[tuple[str, ...], dict[str, Any]]:
         data = self.run.document.data
         own = data.get("stage", {}).get(self.stage.name, {}).get("set", {})
-        return {("stage", self.stage.name, "set"): own, ("set",): data.get("set", {})}
+        small = data.get("rehearse", {}) if self.run.stand_ins is not None else {}
+        return {("rehearse",): small, ("stage", self.stage.name, "set"): own, ("set",): data.get("set", {})}
 
     def dim(self, name: str) -> str:
         """Where a dim has its value: in the stage, the run, or the spec."""
