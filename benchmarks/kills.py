@@ -89,7 +89,9 @@ class Kills:
         """When to kill next."""
         left = [s for s in self.run.stages if not (folder / s.name / MANIFEST).is_file()]
         coming = [s for s in left if self.aimed[s.name] < MOST_AIMED]
-        if not coming or self.rng.random() < 0.5:
+        if not coming:
+            return lambda: False  # it has been met everywhere: to its end
+        if self.rng.random() < 0.5:
             at = time.monotonic() + self.rng.uniform(0, LONGEST)
             return lambda: time.monotonic() > at
         stage = self.rng.choice(coming)
@@ -97,7 +99,7 @@ class Kills:
         saves, work = folder / stage.name / SAVES, folder / stage.name / WORK
         if stage.uses in TRAINING and self.rng.random() < 0.7:
             return lambda: saves.is_dir() and any(p.name.endswith(".partial") for p in saves.iterdir())
-        until = self.rng.uniform(0, 0.4)  # seconds into the stage: its beginning, or in the middle of it
+        until = self.rng.choice([0.0, self.rng.uniform(0, 0.1), self.rng.uniform(0, 0.5)])  # seconds into it
         begun: list[float] = []
 
         def within() -> bool:

@@ -46,6 +46,7 @@ from stages.running.trouble import as_fault
 from stages.work import SAVES, Input, Work
 
 LOG = "run.log"
+PATIENCE = 120.0  # seconds in which a process that is left over ends
 RESOLVED = "settings.json"  # every value of the run with where it comes from
 
 
@@ -163,7 +164,9 @@ class Runner:
         write_bytes(found.folder / WORK, to_json(begun))
         started = time.monotonic()
         try:
-            self._call(found)
+            # a process that was started beside another, which was killed, may be saving yet
+            with alone(self.folder, f".{stage.name}.lock", patience=PATIENCE):
+                self._call(found)
         except Fault as fault:
             raise Fault(f"`{stage.name}`: {fault.message}", fault.help) from fault
         seconds = time.monotonic() - started
