@@ -30,6 +30,9 @@ COMMANDS = {  # name: (module, one line for the list)
     "sample": ("nanogen.commands.sample", "Let a trained model write."),
     "chat": ("nanogen.commands.chat", "Talk with a trained model in the terminal."),
     "serve": ("nanogen.commands.serve", "Serve a trained model: a chat page, and OpenAI's API."),
+    "bench": ("nanogen.commands.bench", "Measure how fast this machine trains, decodes, compiles, starts."),
+    "profile": ("nanogen.commands.profile", "See where a step of a run's stage spends its time."),
+    "doctor": ("nanogen.commands.doctor", "See what this machine offers, what it lacks, and what to do."),
     "schema": ("nanogen.commands.schema", "Print the JSON Schema of specs, libraries or runs, for editors."),
 }
 
