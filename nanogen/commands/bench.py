@@ -22,9 +22,7 @@ KINDS = ("train", "decode", "compile", "start")
 @click.command("bench")
 @click.argument("specs", nargs=-1)
 @set_option
-@click.option(
-    "--only", multiple=True, type=click.Choice(KINDS), help="Measure this alone. May be repeated."
-)
+@click.option("--only", multiple=True, type=click.Choice(KINDS), help="Measure this alone. May be repeated.")
 @click.option(
     "--preset",
     type=click.Choice(PRESETS),
@@ -32,12 +30,18 @@ KINDS = ("train", "decode", "compile", "start")
     show_default=True,
     help="Models and sizes: small fits two CPU cores; d12, d20 and gpu, which is both, a GPU.",
 )
-@click.option("--on", metavar="HARDWARE", help="Take peak and bandwidth from this hardware file, as in h100x8.")
+@click.option(
+    "--on", metavar="HARDWARE", help="Take peak and bandwidth from this hardware file, as in h100x8."
+)
 @click.option("--optimizer", metavar="NAME", help="Train with this one; unsaid, one that fits the spec.")
 @click.option("--rows", type=click.IntRange(1), help="Rows of a training step; unsaid, what fits.")
-@click.option("--length", type=click.IntRange(1), help="Tokens of a row; unsaid, the preset's, or the context.")
+@click.option(
+    "--length", type=click.IntRange(1), help="Tokens of a row; unsaid, the preset's, or the context."
+)
 @click.option("--repeats", type=click.IntRange(1, 100), help="Samples of each figure.")
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="Leave out what takes longer in all.")
+@click.option(
+    "--minutes", type=click.FloatRange(min=0, min_open=True), help="Leave out what takes longer in all."
+)
 @click.option(
     "--into",
     type=click.Path(file_okay=False, path_type=Path),
@@ -57,7 +61,7 @@ def command(
     minutes: float | None,
     into: Path | None,
     as_json: bool,
-) -> None:
+) -> int:
     """Measure SPECs on this machine, or the models of a preset.
 
     Training: tokens a second, the share of the peak where a hardware file lists this device, memory at most.
@@ -79,17 +83,25 @@ def command(
     from runtime.capacity import capacity
     from stages.benching.bench import Bench
     from stages.benching.records import folder_of, keep, last_like
-    from stages.benching.table import machine_line, table
 
     said = Console(stderr=True, highlight=False)
-    folder, pairs = folder_of(into), list[tuple[Record, Record | None]]()
-    for record in Bench(asked, capacity(), lambda line: said.print(line, style="dim", markup=False)).records():
+    folder, pairs = folder_of(into), []
+    bench = Bench(asked, capacity(), lambda line: said.print(line, style="dim", markup=False))
+    for record in bench.records():
         pairs.append((record, last_like(folder, record)))
         keep(folder, record)
         if as_json:
             click.echo(record.line())
-    if as_json or not pairs:
-        return
+    if not as_json and pairs:
+        _draw(pairs, folder, preset)
+    return int(bench.failed > 0)
+
+
+def _draw(pairs: list[tuple[Record, Record | None]], folder: Path, preset: str) -> None:
+    from rich.console import Console
+
+    from stages.benching.table import machine_line, table
+
     console = Console(highlight=False)
     console.print(machine_line(pairs[0][0]), markup=False)
     console.print(table(pairs))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import click
@@ -26,7 +27,9 @@ TABLE = "table.json"
     show_default=True,
     help="Compute eagerly, by compiled regions, or one after the other.",
 )
-@click.option("--on", metavar="HARDWARE", help="Take peak and bandwidth from this hardware file, as in h100x8.")
+@click.option(
+    "--on", metavar="HARDWARE", help="Take peak and bandwidth from this hardware file, as in h100x8."
+)
 @click.option(
     "-o",
     "folder",
@@ -59,6 +62,7 @@ def command(
     nanogen profile my_run --stage sft --steps 10 -o traces
     nanogen profile speedrun_h100 --rehearse --how eager
     """
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else torch's profiler writes about itself
     from rich.console import Console
 
     from stages.profiling.drawing import draw, heading
@@ -86,4 +90,7 @@ def command(
     for table in tables:
         console.print(heading(table), markup=False, style="bold")
         console.print(draw(table))
-    console.print(f"traces and {TABLE} in {into}: open one at ui.perfetto.dev, or `tensorboard --logdir {into}`", markup=False)
+    console.print(
+        f"traces and {TABLE} in {into}: open one at ui.perfetto.dev, or `tensorboard --logdir {into}`",
+        markup=False,
+    )

@@ -42,6 +42,10 @@ class LeftOut(Exception):
     """There is no time left for a measurement."""
 
 
+class Broken(RuntimeError):
+    """A measurement that failed for no fault of the user's: with what its process said."""
+
+
 @frozen
 class Asked:
     """What is to be measured, and on what."""
@@ -62,6 +66,7 @@ class Bench:
     capacity: Capacity
     tell: Callable[[str], None] = lambda _: None
     begun: float = field(factory=time.monotonic, init=False)
+    failed: int = field(default=0, init=False)  # measurements that were given up so that others are made
 
     def records(self) -> Iterator[Record]:
         """A record as soon as it is there; raises Fault for what cannot be measured at all."""
@@ -69,10 +74,20 @@ class Bench:
         for model, compiled in opened:
             with tempfile.TemporaryDirectory() as cache:
                 for measure in self._measures():
-                    try:
-                        yield from measure(model, compiled, cache)
-                    except LeftOut as left:
-                        self.tell(f"{model.spec}: {left} left out, its time is over")
+                    yield from self._unless_late(model, measure(model, compiled, cache))
+        for model, compiled in opened if "start" in self.asked.kinds else ():
+            yield from self._unless_late(model, self._start(model, compiled))
+
+    def _unless_late(self, model: Model, found: Iterator[Record]) -> Iterator[Record]:
+        try:
+            yield from found
+        except LeftOut as left:
+            self.tell(f"{model.spec}: {left} left out, its time is over")
+        except (Fault, Broken) as error:
+            if len(self.asked.models) == 1:
+                raise
+            self.failed += 1
+            self.tell(f"{model.spec}: {error}")
 
     def _measures(self) -> list[Callable[[Model, Compiled, str], Iterator[Record]]]:
         kinds, found = self.asked.kinds, []
@@ -80,8 +95,6 @@ class Bench:
             found.append(self._train)
         if "decode" in kinds:
             found.append(self._decode)
-        if "start" in kinds:
-            found.append(self._start)
         return found
 
     # -- training, and compiling it
@@ -137,7 +150,9 @@ class Bench:
             if "fault" not in found:
                 return order, found
             if order.rows == 1:
-                raise Fault(f"`{order.spec}` does not fit this machine's memory at one row", "take a smaller one")
+                raise Fault(
+                    f"`{order.spec}` does not fit this machine's memory at one row", "take a smaller one"
+                )
             order = evolve(order, rows=order.rows // 2)
 
     # -- decoding and starting
@@ -162,7 +177,7 @@ class Bench:
             figures[f"batch {batch}, bandwidth"] = Figure.of([r / limit for r in rates], "of the limit")
         yield self._record("decode", model, compiled, order, found, figures, tuple(notes))
 
-    def _start(self, model: Model, compiled: Compiled, cache: str) -> Iterator[Record]:
+    def _start(self, model: Model, compiled: Compiled) -> Iterator[Record]:
         """`compile` loads torch, to prove the source; `check` is the front end alone."""
         figures, sets = {}, [f"--set={name}={json.dumps(v)}" for name, v in model.overrides.items()]
         path = str(find(model.spec, "model"))
@@ -216,7 +231,7 @@ class Bench:
         if done.returncode < 0:  # by a signal: what the system does where memory is short
             return {"fault": OUT_OF_MEMORY}
         if done.returncode:
-            raise RuntimeError(f"measuring {what} failed:\n{done.stderr}")
+            raise Broken(f"measuring {what} failed:\n{done.stderr}")
         return json.loads(done.stdout.splitlines()[-1])
 
     def _hardware(self, found: dict[str, Any]) -> tuple[str, Hardware | None]:
@@ -279,4 +294,6 @@ def _optimizer(compiled: Compiled) -> str:
         except (Fault, Refusal):
             continue
         return name
-    raise Fault(f"no optimizer that ships moves all parameters of `{compiled.name}`", "name one with `--optimizer`")
+    raise Fault(
+        f"no optimizer that ships moves all parameters of `{compiled.name}`", "name one with `--optimizer`"
+    )

@@ -64,8 +64,8 @@ PRESETS = {
     "d12": Preset("three specs at 12 layers, for a GPU", _deep(12), LARGE),
     "d20": Preset("three specs at 20 layers, for a GPU of 80 GB", _deep(20), LARGE),
     "gpu": Preset(
-        "d20 and d12 in turn",
-        tuple(m for pair in zip(_deep(12), _deep(20), strict=True) for m in pair),
+        "both, in the order of what matters most where time is short",
+        (_deep(12)[0], *_deep(20), *_deep(12)[1:]),
         LARGE,
     ),
 }

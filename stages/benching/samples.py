@@ -23,9 +23,7 @@ class Figure:
     @classmethod
     def of(cls, values: Sequence[float], unit: str, *, more_is_better: bool = True) -> Figure:
         assert values, "something was measured"
-        return cls(
-            statistics.median(values), min(values), max(values), len(values), unit, more_is_better
-        )
+        return cls(statistics.median(values), min(values), max(values), len(values), unit, more_is_better)
 
     @classmethod
     def read(cls, kept: dict[str, Any]) -> Figure:

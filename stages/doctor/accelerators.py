@@ -75,7 +75,9 @@ def native(capability: tuple[int, int], built: Sequence[str]) -> Iterator[Findin
     virtual = [m for name in built if (m := re.fullmatch(r"compute_(\d+)(\d)", name))]
     help = f"install a torch that lists {own}: `pip install -U torch --index-url {INDEX}/cu128`, or a newer index"
     if any((int(m[1]), int(m[2])) <= capability for m in virtual):
-        told = f"none for {own} (built for {listed}): they are made as they are first used, which takes minutes"
+        told = (
+            f"none for {own} (built for {listed}): they are made as they are first used, which takes minutes"
+        )
         yield warning("kernels", told, help)
     else:
         yield missing("kernels", f"none for {own}: this torch is built for {listed}", help, needed=True)

@@ -54,7 +54,9 @@ def attention(device: str, dtype: str) -> Iterator[Finding]:
         if picked is None:
             yield untried(what, "this torch does not tell which kernel it takes")
         elif picked == "plain products" and device == "cuda":
-            help = "a torch built for this GPU has fused ones; until then scores take memory as length squared"
+            help = (
+                "a torch built for this GPU has fused ones; until then scores take memory as length squared"
+            )
             yield warning(what, "no fused kernel takes these tensors: plain products", help)
         else:
             why = "with the mask of a window" if masked else "causal, without a mask"
@@ -82,7 +84,11 @@ def decoding(device: str) -> Finding:
         return ok("decoding", f"torch's own maps on {device}")
     if can_prepack("cpu", torch.float32):
         return ok("decoding", "oneDNN's kernels over weights in their own order, float32")
-    return warning("decoding", "plain maps: this torch has no oneDNN", "a torch from its own index has it, and is 2 times as fast")
+    return warning(
+        "decoding",
+        "plain maps: this torch has no oneDNN",
+        "a torch from its own index has it, and is 2 times as fast",
+    )
 
 
 # -- compilers
@@ -107,7 +113,9 @@ def cpu_compiler(found: str | None, has_headers: bool) -> Finding:
 def gpu_compiler(has_triton: bool) -> Finding:
     if not has_triton:
         told = "no triton: compiling fails on CUDA"
-        return missing("compiler", told, "`pip install triton`, or `compile = \"no\"` in the stage", needed=True)
+        return missing(
+            "compiler", told, '`pip install triton`, or `compile = "no"` in the stage', needed=True
+        )
     if shutil.which("gcc") is None and shutil.which("cc") is None and shutil.which("clang") is None:
         told = "triton, and no C compiler, which it starts its kernels with"
         return missing("compiler", told, "install one: `apt install gcc`", needed=True)
@@ -127,7 +135,9 @@ def threads(used: int, available: int) -> Finding:
     told, asked = f"{used} of {available} processors", os.environ.get("OMP_NUM_THREADS")
     because = f" (OMP_NUM_THREADS={asked})" if asked else ""
     if used > available:
-        return warning("threads", f"{told}{because}: they wait for each other", f"`OMP_NUM_THREADS={available}`")
+        return warning(
+            "threads", f"{told}{because}: they wait for each other", f"`OMP_NUM_THREADS={available}`"
+        )
     if used < available and asked is None:
         return ok("threads", f"{told}: one a core, which computes as fast")
     return ok("threads", told + because)
@@ -138,6 +148,12 @@ def processes() -> Finding:
     import torch.distributed as dist
 
     if not dist.is_available():
-        return warning("processes", "this torch has no distributed package: one process trains", "another build has it")
-    named = [name for name, here in (("NCCL", dist.is_nccl_available()), ("gloo", dist.is_gloo_available())) if here]
+        return warning(
+            "processes", "this torch has no distributed package: one process trains", "another build has it"
+        )
+    named = [
+        name
+        for name, here in (("NCCL", dist.is_nccl_available()), ("gloo", dist.is_gloo_available()))
+        if here
+    ]
     return ok("processes", f"{' and '.join(named) or 'none'} for processes that train together; not tried")

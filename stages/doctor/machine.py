@@ -89,7 +89,9 @@ def memory() -> Finding:
     whole, free = memory_of_machine(), free_memory()
     told = bytes_text(whole) + (f", {bytes_text(free)} free" if free is not None else "")
     if whole < SMALL_MEMORY:
-        return warning("memory", told, "train small models alone; `nanogen run` says before it starts what fits")
+        return warning(
+            "memory", told, "train small models alone; `nanogen run` says before it starts what fits"
+        )
     if free is not None and free < SCARCE * whole:
         return warning("memory", told, "end what else holds memory, or train smaller")
     return ok("memory", told)

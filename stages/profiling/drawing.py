@@ -15,7 +15,7 @@ ONE_WAY = ("optimizer", "loader", "the rest", "the device waits")  # no pass of 
 def draw(table: Table) -> Drawn:
     """A line a kind and a line a part; where a peak is known, how near it is."""
     found = Drawn(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    found.add_column(table.way)
+    found.add_column(table.way, no_wrap=True)
     for head in ("forward", "backward", "step", "share"):
         found.add_column(head, justify="right", no_wrap=True)
     found.add_column("", no_wrap=True, style="cyan")
@@ -56,8 +56,15 @@ def _rate(flops: float | None) -> str:
 def heading(table: Table) -> str:
     """What was measured: the step as it is, and as the profiler slows it."""
     slower = table.profiled / table.plain - 1 if table.plain else 0.0
-    held = f"roofline of {table.hardware}" if table.hardware else "peak unknown: `--on HARDWARE` names one"
+    rated = any(row.least is not None for row in table.rows)
+    held = f"roofline of {table.hardware}" if rated else _lacking(table)
     return (
         f"{table.way}, {table.device}, {table.dtype}: a step takes {table.plain * 1e3:,.0f} ms, "
         f"{table.profiled * 1e3:,.0f} under the profiler ({slower:+.0%}), {table.steps} steps; {held}"
     )
+
+
+def _lacking(table: Table) -> str:
+    if table.hardware:
+        return f"{table.hardware} has no peak in {table.dtype}"
+    return "peak unknown: `--on HARDWARE` names one"

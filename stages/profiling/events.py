@@ -11,7 +11,11 @@ from collections.abc import Iterable, Sequence
 from attrs import define, field, frozen
 
 BACKWARD = "autograd::engine::evaluate_function"
-STEP, FORWARD, LAYERS = "nanogen.step", "nanogen.forward", "nanogen.layers"  # scopes that are no module of the spec
+STEP, FORWARD, LAYERS = (
+    "nanogen.step",
+    "nanogen.forward",
+    "nanogen.layers",
+)  # scopes that are no module of the spec
 LOADER, OPTIMIZER = "nanogen.loader", "nanogen.optimizer"
 PLACE = "nanogen.at "  # before the path of a module
 ELSEWHERE = ""  # in the step, and in none of them

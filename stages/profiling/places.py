@@ -1,7 +1,7 @@
 """Paths of modules as lines of a table: layers of one kind together, and in them what their equations call.
 
     places = Places.of(graph)
-    places.line("trunk.3.mix.q")         # Line("trunk, mixer = slc2", "mix")
+    places.line("trunk.3.mix.q")         # Line("trunk, slc2", "mix")
     places.cost("trunk.3", load, 2)      # what a call of that layer takes at least
 
 Knows nothing of traces and clocks.
@@ -109,7 +109,6 @@ def _units(unit: Unit, prefix: str) -> Iterator[tuple[str, Unit]]:
 
 
 def _kind(path: str, unit: Unit) -> str:
-    """`trunk, mixer = slc2`: the place without numbers, and what the layer chose."""
+    """`trunk, slc2`: the place without numbers, and what the layer chose."""
     place = ".".join(part for part in path.split(".") if not part.isdecimal())
-    chosen = [f"{name} = {module}" for name, module in unit.modules.items() if name != module]
-    return ", ".join([place, *chosen])
+    return ", ".join([place, *unit.modules.values()])

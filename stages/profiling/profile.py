@@ -122,7 +122,9 @@ class Looking:
 
         scopes, steps = Scopes(), self.wanted.steps
         scopes.mark(session.trainer)
-        self.tell.line(f"{self.way}: {WARM[self.way]} steps to warm up, then {steps} as they are, and {steps} more profiled")
+        self.tell.line(
+            f"{self.way}: {WARM[self.way]} steps to warm up, then {steps} as they are, and {steps} more profiled"
+        )
         _steps(session, WARM[self.way])
         plain = _steps(session, steps)
         scopes.clear()
@@ -174,6 +176,10 @@ def _steps(session: Session, count: int, trace: Any = None) -> float:
 
     begun = time.perf_counter()
     for _ in range(count):
+        if (
+            session.trainer.step == session.steps
+        ):  # a stage shorter than what is looked at has its schedule again
+            session.trainer.step = 0
         with record_function(STEP):
             session.learn()
             _wait(session)
