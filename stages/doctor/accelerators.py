@@ -58,7 +58,7 @@ def driver_sees() -> tuple[int, int] | None:
 def driver_version(file: Path = DRIVER) -> str | None:
     """NVIDIA's, as the kernel tells it."""
     try:
-        found = re.search(r"Kernel Module\D*([\d.]+)", file.read_text())
+        found = re.search(r"(\d+(?:\.\d+)+)", file.read_text())
     except OSError:
         return None
     return f"NVIDIA {found[1]}" if found else None

@@ -132,14 +132,19 @@ class Looking:
         raise Enough
 
     def _profiled(self, session: Session, scopes: Scopes, plain: float) -> Table:
-        from torch.profiler import ProfilerActivity
+        from torch.profiler import ProfilerAction, ProfilerActivity
         from torch.profiler import profile as torch_profile
 
         from stages.profiling.reading import read
 
         cuda = session.on.device == "cuda"
         doing = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
-        with torch_profile(activities=doing, record_shapes=True, acc_events=True) as trace:
+
+        def every(step: int) -> ProfilerAction:
+            """Only with a schedule do steps stand in the trace."""
+            return ProfilerAction.RECORD
+
+        with torch_profile(activities=doing, schedule=every, record_shapes=True, acc_events=True) as trace:
             seconds = _steps(session, self.wanted.steps, trace)
         path = self._trace_path()
         trace.export_chrome_trace(str(path))

@@ -22,7 +22,7 @@ def test_every_weight_but_the_table_is_read_once():
 
 
 def test_a_loop_reads_its_weights_each_turn():
-    compiled = compile_file(find("looped", "model"), {"width": 64, "vocab": 300, "context": 32})
+    compiled = compile_file(find("looped", "model"), {"width": 128, "vocab": 300, "context": 32})
     at = [weights_read(compiled.graph.model, Load(dials={"r": r}), 2) for r in (1, 2, 5)]
     assert at[1] > at[0]
     assert at[2] - at[1] == 3 * (at[1] - at[0])

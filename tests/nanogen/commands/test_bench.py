@@ -18,18 +18,40 @@ SIZE = [
 ]
 
 
-def test_starting_is_measured_and_held_against_the_last_time(call, tmp_path):
+@pytest.fixture
+def called(monkeypatch) -> list[list[str]]:
+    """What would have been started; each takes half a second, and one of ten more."""
+    commands: list[list[str]] = []
+
+    def timed(arguments: list[str]) -> tuple[float, float]:
+        commands.append(list(arguments))
+        return (0.5 if len(commands) % 10 else 0.6), 0.4
+
+    monkeypatch.setattr(bench, "timed", timed)
+    return commands
+
+
+def test_starting_is_measured_and_held_against_the_last_time(call, called, tmp_path):
     code, out, err = call("bench", "nanochat_2025", *SIZE, "--only", "start", "--into", str(tmp_path))
     assert code == 0
     assert "nanogen check" in out
+    assert "0.50 s" in out
     assert "new" in out
     assert "starting `nanogen compile`" in err
+    compiled = [arguments for arguments in called if arguments[0] == "compile"]
+    assert compiled[0][2:] == [option.replace("--set ", "--set=") for option in SETS]
+    code, out, _ = call("bench", "nanochat_2025", *SIZE, "--only", "start", "--into", str(tmp_path))
+    assert code == 0
+    assert "same" in out
+    assert (tmp_path / "start.jsonl").read_text().count("\n") == 2
+
+
+def test_as_json_a_record_is_a_line(call, called, tmp_path):
     code, out, _ = call("bench", "nanochat_2025", *SIZE, "--only", "start", "--into", str(tmp_path), "--json")
     assert code == 0
     told = json.loads(out)
     assert set(told["figures"]) == {"check", "compile"}
     assert told["dims"]["depth"] == 2
-    assert (tmp_path / "start.jsonl").read_text().count("\n") == 2
 
 
 @pytest.mark.parametrize(

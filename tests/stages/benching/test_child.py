@@ -41,7 +41,7 @@ def test_training_gives_samples_of_steps(told):
 
 
 def test_a_model_with_a_dial_is_trained_at_its_default(told):
-    dims = {"width": 64, "vocab": 64, "context": 32}
+    dims = {"width": 128, "vocab": 64, "context": 32}
     assert len(told(order("train", "looped", dims))["steps"]) == SIZES.repeats
 
 

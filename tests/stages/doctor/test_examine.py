@@ -21,6 +21,7 @@ def test_without_torch_the_rest_is_still_told(monkeypatch):
 
 
 def test_a_torch_that_does_not_load_stops(monkeypatch):
+    monkeypatch.setattr(looking, "find_spec", lambda name: object())
     monkeypatch.setitem(sys.modules, "torch", None)
     (told,) = tensors()
     assert told.stops
