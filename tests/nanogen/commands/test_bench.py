@@ -4,18 +4,10 @@ import json
 
 import pytest
 
-SIZE = [
-    "--set",
-    "depth=2",
-    "--set",
-    "width=64",
-    "--set",
-    "heads=1",
-    "--set",
-    "vocab=64",
-    "--set",
-    "context=64",
-]
+from stages.benching import bench
+
+SETS = ["--set depth=2", "--set width=64", "--set heads=1", "--set vocab=64", "--set context=64"]
+SIZE = [word for option in SETS for word in option.split()]
 
 
 @pytest.fixture
