@@ -18,6 +18,16 @@ def order(what: str, spec: str = "nanochat_2025", dims: dict | None = None) -> O
     return Order(what, path, dims, 2, 16, SIZES, "muon_adamw_2025", compiled="no", dtype="float32")
 
 
+@pytest.fixture(autouse=True)
+def as_before():
+    """Training asks a whole process for deterministic code."""
+    import torch
+
+    before = torch.are_deterministic_algorithms_enabled()
+    yield
+    torch.use_deterministic_algorithms(before)
+
+
 @pytest.fixture
 def told(monkeypatch, capsys):
     """What the process prints last, of an order."""
@@ -38,6 +48,13 @@ def test_training_gives_samples_of_steps(told):
     assert (found["device"], found["dtype"], found["compiled"]) == ("cpu", "float32", False)
     assert found["peak"] >= 0
     assert found["environment"]["torch"]
+
+
+def test_it_is_trained_as_stages_train(told, monkeypatch):
+    called = []
+    monkeypatch.setattr("runtime.device.be_deterministic", lambda: called.append(1))
+    told(order("train"))
+    assert called == [1]
 
 
 def test_a_model_with_a_dial_is_trained_at_its_default(told):
