@@ -81,11 +81,9 @@ def cli() -> None:
     \b
     nanogen check my_model.toml                  every fault, with its place and what to do
     nanogen explain NG203                        what a fault means, and how it is put right
-    nanogen explain quickstart base.lr           a value of a run, and where it comes from
     nanogen compile saint_iberis_d20             what a spec is, and what it costs
     nanogen show saint_iberis_d20 --layer 3      every equation of a layer, with its share
     nanogen diff nanochat_2025 saint_iberis_d20  what sets two specs apart
-    nanogen graph saint_iberis_d20 -o model.svg  a picture of it
     nanogen flops looped --dial r=1,4,16         what it costs at several numbers of turns
     nanogen fetch speedrun_h100                  get its data; --dry-run tells how much
     nanogen run quickstart                       train a small model from start to report
