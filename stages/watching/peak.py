@@ -21,12 +21,19 @@ class Peak:
 @cache
 def peak(gpu: str | None, dtype: str, asked: str | None) -> Peak | None:
     """None where nobody knows: a share of a made-up peak says nothing. `gpu` is as torch names it, with a count."""
+    named, hardware = fitting(gpu, asked)
+    speed = _speed(hardware, dtype) if hardware is not None else None
+    return Peak(speed, named) if speed is not None else None
+
+
+@cache
+def fitting(gpu: str | None, asked: str | None) -> tuple[str, Hardware | None]:
+    """The hardware file that was asked for, or the one that lists the device; and its name."""
     for name in (asked,) if asked else shipped("hardware") if gpu else ():
         hardware = load_hardware(find(name, "hardware"), name)
         if asked or (gpu or "").partition(" x ")[2] in hardware.names:
-            speed = _speed(hardware, dtype)
-            return Peak(speed, name) if speed is not None else None
-    return None
+            return name, hardware
+    return "", None
 
 
 def _speed(hardware: Hardware, dtype: str) -> float | None:
