@@ -21,11 +21,14 @@ class Peak:
 @cache
 def peak(gpu: str | None, dtype: str, asked: str | None) -> Peak | None:
     """None where nobody knows: a share of a made-up peak says nothing. `gpu` is as torch names it, with a count."""
-    for name in (asked,) if asked else shipped("hardware") if gpu else ():
-        hardware = load_hardware(find(name, "hardware"), name)
-        if asked or (gpu or "").partition(" x ")[2] in hardware.names:
-            speed = _speed(hardware, dtype)
-            return Peak(speed, name) if speed is not None else None
+    count, _, device = (gpu or "").partition(" x ")
+    files = (asked,) if asked else shipped("hardware") if gpu else ()
+    found = [(name, load_hardware(find(name, "hardware"), name)) for name in files]
+    listed = [(name, hardware) for name, hardware in found if asked or device in hardware.names]
+    listed.sort(key=lambda one: str(one[1].devices) != count)  # the file of as many devices comes first
+    for name, hardware in listed[:1]:
+        speed = _speed(hardware, dtype)
+        return Peak(speed, name) if speed is not None else None
     return None
 
 
