@@ -19,6 +19,7 @@ COMMANDS = {  # name: (module, one line for the list)
     "import": ("nanogen.commands.import_", "Import published weights as a trained model."),
     "data": ("nanogen.commands.data", "Look at the conversations and counts of a run's mixtures."),
     "fetch": ("nanogen.commands.fetch", "Get all data that a run needs, before it starts."),
+    "plan": ("nanogen.commands.plan", "Say what a run takes: hours, dollars, memory, disk."),
     "run": ("nanogen.commands.run", "Run a run file: from text to a model that writes."),
     "status": ("nanogen.commands.status", "Show what stands of a run, and why anything is stale."),
     "verify": ("nanogen.commands.verify", "Prove that a run goes on to the bit after a kill."),
@@ -86,6 +87,7 @@ def cli() -> None:
     nanogen diff nanochat_2025 saint_iberis_d20  what sets two specs apart
     nanogen flops looped --dial r=1,4,16         what it costs at several numbers of turns
     nanogen fetch speedrun_h100                  get its data; --dry-run tells how much
+    nanogen plan speedrun_h100 --on h100x8       hours, dollars and memory, before it runs
     nanogen run quickstart                       train a small model from start to report
     nanogen status quickstart                    what stands of it, and why anything is stale
     nanogen watch quickstart                     how far it is, while it works

@@ -14,7 +14,7 @@ from nanogen.text.diagnostics import Diagnostic, Findings, Place, nearest
 from nanogen.text.document import Document
 from nanogen.text.locate import KeyPath
 
-SECTIONS = ("kind", "model", "set", "rehearse", "seed", "stage", "meta")
+SECTIONS = ("kind", "model", "hardware", "set", "rehearse", "seed", "stage", "meta")
 META = ("name", "about", "source", "licence")  # for people; nothing reads it
 STAGE_KEYS = ("uses", "needs", "set", "with")
 
@@ -44,6 +44,7 @@ class RunSpec:
     rehearsed: dict[str, Any]  # dims of the model in a rehearsal
     seed: int
     stages: tuple[StageSpec, ...]
+    hardware: str | None = None  # a hardware file, which the run is planned for
 
 
 def read_run(document: Document, kinds: Collection[str]) -> tuple[RunSpec, list[Diagnostic]]:
@@ -70,11 +71,7 @@ class _Reader:
             if "stage" not in data:  # it is none, so the rest of it says nothing
                 return RunSpec(self.document, None, {}, {}, 0, ())
         for key in data:
-            if key == "hardware":
-                self.fault(
-                    "NG104", "`hardware` is not read yet: this machine is used", (key,), "leave it out", True
-                )
-            elif key not in SECTIONS:
+            if key not in SECTIONS:
                 self.fault("NG103", f"a run has no `{key}`", (key,), nearest(key, SECTIONS), on_key=True)
         stages = self.stages()
         self.meta()
@@ -85,6 +82,7 @@ class _Reader:
             rehearsed=self.value("rehearse", dict, {}, "a table of dims: `[rehearse]`"),
             seed=self.value("seed", int, 42, "a whole number"),
             stages=self.ordered(stages),
+            hardware=self.value("hardware", str, None, "the name or path of a hardware file"),
         )
 
     def value(self, key: str, kind: type, default: Any, wanted: str) -> Any:
@@ -160,19 +158,24 @@ class _Reader:
 
     def ordered(self, stages: dict[str, StageSpec]) -> tuple[StageSpec, ...]:
         """Stages after all that they need, otherwise as in the file."""
-        import networkx  # a run has a graph, a spec has none: only who needs it pays for the import
+        waiting, done = dict(stages), dict[str, StageSpec]()
+        while waiting:
+            ready = next((s for s in waiting.values() if not waiting.keys() & set(s.needs)), None)
+            if ready is None:
+                circle = _circle(waiting)
+                text = " -> ".join([*circle, circle[0]])
+                at = ("stage", circle[0], "needs")
+                self.fault("NG702", f"stages that need each other: {text}", at, "take one of the needs away")
+                return tuple(stages.values())
+            done[ready.name] = waiting.pop(ready.name)
+        return tuple(done.values())
 
-        graph = networkx.DiGraph()
-        graph.add_nodes_from(stages)
-        for stage in stages.values():
-            graph.add_edges_from((need, stage.name) for need in stage.needs if need in stages)
-        place = {name: index for index, name in enumerate(stages)}
-        try:
-            order = list(networkx.lexicographical_topological_sort(graph, key=place.__getitem__))
-        except networkx.NetworkXUnfeasible:
-            circle = [edge[0] for edge in networkx.find_cycle(graph)]
-            text = " -> ".join(reversed([*circle, circle[0]]))
-            at = ("stage", circle[0], "needs")
-            self.fault("NG702", f"stages that need each other: {text}", at, "take one of the needs away")
-            return tuple(stages.values())
-        return tuple(stages[name] for name in order)
+
+def _circle(stages: dict[str, StageSpec]) -> list[str]:
+    """Stages of which each needs the next, and the last the first; all of them need another one."""
+    walked = [next(iter(stages))]
+    while True:
+        need = next(name for name in stages[walked[-1]].needs if name in stages)
+        if need in walked:
+            return walked[walked.index(need) :]
+        walked.append(need)

@@ -153,7 +153,8 @@ def _bounded(value: int) -> int:
     return value
 
 
-def _count(value: Any, _: Any) -> int:
+def as_count(value: Any) -> int:
+    """A whole number, or one as text with its unit: `"2G"`; raises ValueError."""
     if type(value) is int:
         return _bounded(value)
     found = _COUNT.fullmatch(value) if isinstance(value, str) else None
@@ -217,7 +218,7 @@ def _shown(value: Any) -> str:
 
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True, prefer_attrib_converters=False)
-    converter.register_structure_hook_func(lambda kind: kind is Count, _count)
+    converter.register_structure_hook_func(lambda kind: kind is Count, lambda value, _: as_count(value))
     converter.register_structure_hook_func(lambda kind: kind is Formula, _formula)
     converter.register_structure_hook_func(lambda kind: kind is Formulas, _formulas)
     for kind in (int, float, str, bool):

@@ -28,14 +28,20 @@ class Capacity:
     memory: int  # bytes of it
     bfloat16: bool  # what it computes in unless asked
     compiler: bool  # whether there is a C++ compiler, which a CPU's compiled code needs
+    devices: int = 1  # that share the rows of a step
+    name: str = ""  # of the device, as torch gives it; empty where that is not known
+
+    def bytes_of(self, dtype: str) -> int:
+        """Bytes of a number in what a stage is to compute in: "auto" is what is good here."""
+        return 2 if dtype == "bfloat16" or (dtype == "auto" and self.bfloat16) else 4
 
 
 def capacity() -> Capacity:
-    """What this machine has."""
+    """What this machine has, for one process."""
     gpu, compiler = _gpu(), cpp_compiler() is not None
     if gpu is not None:
-        memory, version = gpu
-        return Capacity("cuda", memory, version >= AMPERE, compiler)
+        memory, version, name = gpu
+        return Capacity("cuda", memory, version >= AMPERE, compiler, name=name)
     return Capacity("cpu", memory_of_machine(), bool(cpu_flags() & FAST_BFLOAT16), compiler)
 
 
@@ -70,8 +76,8 @@ def _limit(file: str) -> int | None:
         return None
 
 
-def _gpu() -> tuple[int, int] | None:
-    """Memory and major version of the first GPU that CUDA shows; None where torch would find none."""
+def _gpu() -> tuple[int, int, str] | None:
+    """Memory, major version and name of the first GPU that CUDA shows; None where torch would find none."""
     try:
         if metadata.version("torch").endswith("+cpu"):
             return None
@@ -80,9 +86,10 @@ def _gpu() -> tuple[int, int] | None:
         return None
 
 
-def ask_driver(driver: ctypes.CDLL) -> tuple[int, int] | None:
-    """Ask CUDA's driver for the memory and the major version of its first device; None where it has none."""
+def ask_driver(driver: ctypes.CDLL) -> tuple[int, int, str] | None:
+    """Ask CUDA's driver for memory, major version and name of its first device; None where it has none."""
     count, device, version, memory = ctypes.c_int(), ctypes.c_int(), ctypes.c_int(), ctypes.c_size_t()
+    name = ctypes.create_string_buffer(256)
     major = 75  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR
     steps: tuple[Callable[[], int], ...] = (
         lambda: driver.cuInit(0),
@@ -91,7 +98,8 @@ def ask_driver(driver: ctypes.CDLL) -> tuple[int, int] | None:
         lambda: driver.cuDeviceGet(ctypes.byref(device), 0),
         lambda: driver.cuDeviceTotalMem_v2(ctypes.byref(memory), device),
         lambda: driver.cuDeviceGetAttribute(ctypes.byref(version), major, device),
+        lambda: driver.cuDeviceGetName(name, len(name), device),
     )
     if any(step() for step in steps):  # each says 0 where it went well
         return None
-    return memory.value, version.value
+    return memory.value, version.value, name.value.decode(errors="replace")

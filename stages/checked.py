@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runtime.faults import Fault
 from runtime.manifest import NAME, Checking, check_files, whole_manifest
-from stages.progress import Reporter
+
+if TYPE_CHECKING:
+    from stages.progress import Reporter
 
 SHOWN = 256 << 20  # bytes: a folder that is larger shows how far the check is
 MB = 10**6

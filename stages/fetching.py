@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
@@ -17,7 +18,9 @@ from stages.data.place import data_folder
 from stages.data.plan import HERE, Item, Planner
 from stages.data.web import Patience
 from stages.load import Run
-from stages.progress import Reporter
+
+if TYPE_CHECKING:
+    from stages.progress import Reporter
 
 NAMED = 8  # files that a message names
 

@@ -5,9 +5,10 @@ All sizes are those of the ledger of `nanogen/answers/memory.py`. Knows nothing 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from nanogen.answers.memory import Ledger, ledger
 from nanogen.load import Load
@@ -16,21 +17,30 @@ from runtime import optimizer_memory
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
 
+SAID, BEGUN, BATCH, RESULTS, MEMORY, NOTHING = "said", "begun", "batch", "results", "memory", "nothing"
 SAVES = 4  # the two that are kept, the best, and the one that is being written
 
 
 @frozen
 class MicroBatch:
-    """What a step computes at once, and how often; None where answers are what says it."""
+    """What a device computes at once, and how often in a step; None where answers are what says it."""
 
     load: Load
     accumulation: int | None
+    devices: int = 1  # that share a step: each has as many rows, and its part of what the optimizer keeps
+    bound: str = SAID  # why it has so many rows; NOTHING: not even one fits
+
+    @property
+    def own_rows(self) -> int:
+        """Rows of a whole step that are this device's."""
+        return self.load.rows * (self.accumulation or 1)
 
     def ledger(self, compiled: Compiled, run_bytes: int) -> Ledger:
-        """Bytes of a step, term by term."""
-        return ledger(
+        """Bytes of a step on one device, term by term."""
+        found = ledger(
             compiled.graph, self.load, run_bytes, optimizer_memory, accumulates=self.accumulation != 1
         )
+        return evolve(found, optimizer=-(-found.optimizer // self.devices))
 
 
 @frozen
@@ -45,3 +55,9 @@ def of_training(compiled: Compiled) -> Footprint:
     """A trained model, and the saves before it: weights with all that the optimizer keeps."""
     found = MicroBatch(Load(1, 1), 1).ledger(compiled, 4)
     return Footprint(found.weights, SAVES * (found.weights + found.optimizer))
+
+
+def together(stages: Iterable[Footprint]) -> Footprint:
+    """All that stays of stages that are done one after the other, and the most that is there beside it."""
+    found = list(stages)
+    return Footprint(sum(f.kept for f in found), max((f.passing for f in found), default=0))

@@ -11,7 +11,9 @@ import attrs
 from attrs import frozen
 
 from nanogen.compiler import Compiled
+from nanogen.planning.hardware import Hardware, load_hardware
 from nanogen.run import RunSpec, StageSpec, read_run
+from nanogen.shelf import find
 from nanogen.structure import structure
 from nanogen.text.diagnostics import Diagnostic, Findings, Place, Refusal
 from nanogen.text.document import Document, read_document
@@ -51,6 +53,7 @@ class Run:
     warnings: tuple[Diagnostic, ...]
     path: Path
     stand_ins: Path | None = None  # made-up data, of a rehearsal
+    hardware: Hardware | None = None  # that the run file names
 
     def stage(self, name: str) -> Stage:
         return next(s for s in self.stages if s.name == name)
@@ -84,6 +87,7 @@ def load_run(
     _check_reads(spec.stages, findings)
     _check_models(spec, findings)
     models.check_rehearsal()
+    hardware = _hardware(spec, path.parent, findings)
     stages = tuple(
         Stage(s.name, s.uses, s.needs, kind, settings, models.of_stage(s, kind))
         for s, kind, settings in read
@@ -97,7 +101,21 @@ def load_run(
     if findings.errors:
         raise Refusal(findings.all, document)
     run_name = path.stem + (SUFFIX if stand_ins is not None else "")
-    return Run(run_name, document, stages, models.of_run(), spec.seed, tuple(findings.all), path, stand_ins)
+    warnings = tuple(findings.all)
+    return Run(run_name, document, stages, models.of_run(), spec.seed, warnings, path, stand_ins, hardware)
+
+
+def _hardware(spec: RunSpec, folder: Path, findings: Findings) -> Hardware | None:
+    """What the run is planned for; a fault inside the file is that file's own refusal."""
+    if spec.hardware is None:
+        return None
+    try:
+        path = find(spec.hardware, "hardware", beside=folder)
+    except Refusal as refusal:
+        fault = refusal.diagnostics[0]
+        findings.note(fault.code, fault.message, Place(("hardware",)), help=fault.help)
+        return None
+    return load_hardware(path, spec.hardware)
 
 
 def _settings(spec: StageSpec, kind: Kind, folder: Path, findings: Findings) -> Any:

@@ -28,6 +28,7 @@ from stages.unread import Idle, idle_of_length
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
     from nanogen.optimizer.settle import Horizon
+    from runtime.capacity import Capacity
     from stages.data.needs import Wish
     from stages.rehearsal import Small
     from stages.work import Work
@@ -68,8 +69,8 @@ def horizon(settings: Settings, compiled: Compiled) -> Horizon:
     return horizon_of(settings, compiled)
 
 
-def micro_batch(settings: Settings, compiled: Compiled) -> MicroBatch:
-    return micro_batch_of(settings, compiled)
+def micro_batch(settings: Settings, compiled: Compiled, on: Capacity) -> MicroBatch:
+    return micro_batch_of(settings, compiled, on)
 
 
 def disk(settings: Settings, compiled: Compiled) -> Footprint:

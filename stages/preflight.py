@@ -14,19 +14,19 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, cast
 
-from nanogen.answers.memory import most_rows
 from nanogen.text.diagnostics import Diagnostic, Findings, Place, Refusal
 from nanogen.text.document import Document, Origin
 from nanogen.views.figures import bytes_text
-from runtime import optimizer_memory
-from runtime.capacity import Capacity, capacity
+from runtime.capacity import Capacity
 from runtime.manifest import read_manifest
-from stages.footprint import Footprint, MicroBatch
+from stages.footprint import Footprint, MicroBatch, together
 from stages.load import Run, Stage
+from stages.machine import here
+from stages.planning.proposals import changes
 from stages.preflight_data import check_data
+from stages.training.fitting import fits
 from stages.work import SAVES
 
-NEAR = 0.9  # of the memory: what a step takes beside what is counted has to fit, too
 SPARE = 2**26  # bytes of a disk that logs, reports and corpora's lists take
 
 
@@ -58,7 +58,7 @@ def preflight(
     findings, chosen = Findings(), [stage for stage in run.stages if stage.name in stages]
     if not chosen:
         return []
-    on = on or capacity()
+    on = on or here(run.hardware)
     findings.extend(_folder(folder))
     trained = [s for s in chosen if hasattr(s.kind, "micro_batch") and s.compiled is not None]
     findings.extend(_models(trained, on))
@@ -108,11 +108,11 @@ def _disk(stages: Collection[Stage], folder: Path, free: int | None) -> Iterator
     if not taken:
         return
     left = shutil.disk_usage(there).free if free is None else free
-    passing = max(found.passing for found in taken.values())
+    whole = together(taken.values())
     saved = sum(
         path.stat().st_size for name in taken for path in (folder / name / SAVES).rglob("*.safetensors")
     )
-    needed = sum(found.kept for found in taken.values()) + max(0, passing - saved) + SPARE
+    needed = whole.kept + max(0, whole.passing - saved) + SPARE
     if needed > left:
         most = max(taken, key=lambda name: _all(taken[name]))
         message = (
@@ -144,30 +144,21 @@ def _memory(stage: Stage, on: Capacity) -> Iterator[Diagnostic]:
     """Where weights and what the optimizer keeps do not fit, no batch is small enough; else a smaller one may be."""
     settings, compiled, kind = stage.settings, stage.compiled, cast(Any, stage.kind)
     assert compiled is not None, stage.name
-    step: MicroBatch = kind.micro_batch(settings, compiled)
-    narrow = settings.dtype == "bfloat16" or (settings.dtype == "auto" and on.bfloat16)
-    found = step.ledger(compiled, 2 if narrow else 4)
+    step: MicroBatch = kind.micro_batch(settings, compiled, on)
+    found = step.ledger(compiled, on.bytes_of(settings.dtype))
     where = f"this {'GPU' if on.device == 'cuda' else 'machine'} has {bytes_text(on.memory)} of memory"
     fixed = found.weights + found.optimizer
     if fixed > on.memory:
         message = f"the weights of `{stage.name}` and what its optimizer keeps take {bytes_text(fixed)}, and {where}"
         help = "`[set]` smaller dims, or train it on a larger machine"
         yield Diagnostic("NG705", message, _at(stage), help=help)
-    elif found.total > NEAR * on.memory:
+    elif not fits(compiled, step, settings.dtype, on):
         rows, length = step.load.rows, step.load.tokens
         message = f"a step of `{stage.name}` takes up to {bytes_text(found.total)} at {rows} rows of {length:,}, and {where}"
-        room = int(NEAR * on.memory)
-        fit = most_rows(compiled.graph, length, 2 if narrow else 4, optimizer_memory, room)
-        help = _smaller(settings, min(fit, rows - 1))
+        help = (
+            "; or ".join(map(str, changes(stage, on))) or "train it on a larger machine: no smaller one fits"
+        )
         yield Diagnostic("NG706", message, _at(stage), help=help)
-
-
-def _smaller(settings: Any, rows: int) -> str:
-    if hasattr(settings, "micro_tokens"):
-        return "lower `micro_tokens`: no result hangs on it"
-    if rows < 1:
-        return "`[set]` smaller dims, or a shorter `length`: not one row fits"
-    return f"lower `rows` to {rows} or fewer that divide the batch: no result hangs on it"
 
 
 def _compiler(stage: Stage, on: Capacity) -> Iterator[Diagnostic]:

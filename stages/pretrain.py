@@ -13,14 +13,14 @@ import attrs
 from attrs import frozen
 
 from nanogen.bounds import OutOfBounds
-from nanogen.load import Load
 from nanogen.structure import Count
 from stages import recipe
 from stages.artefact import write_artefact
 from stages.choices import one_of, positive, quiet, setting
 from stages.footprint import Footprint, MicroBatch, of_training
 from stages.model_origin import corpus_data, origin_of
-from stages.training.pace import Pace, cut, row_length
+from stages.training import fitting
+from stages.training.pace import Pace, check_cut, row_length
 from stages.training.session import Session, SessionSettings, flops_of_steps
 from stages.training.start import make_trainer
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nanogen.compiler import Compiled
     from nanogen.optimizer.settle import Horizon
     from runtime.batches import HeldBatches
+    from runtime.capacity import Capacity
     from runtime.tokenizer import Tokenizer
     from runtime.training import Trainer
     from stages.rehearsal import Small
@@ -54,7 +55,11 @@ class Settings(SessionSettings):
         "tokens of a step; unsaid, the optimizer's", default=None, validator=positive
     )
     length: int | None = setting("tokens of a row; unsaid, the context", default=None, validator=positive)
-    rows: int | None = quiet("rows computed at once; unsaid, up to 8", default=None, validator=positive)
+    rows: int | None = quiet(
+        "rows computed at once; unsaid, as many as the machine's memory holds, and off a GPU up to 8",
+        default=None,
+        validator=positive,
+    )
     long_documents: str = setting(
         "crop what does not fit a row, or split it into parts that each open a row",
         default="crop",
@@ -72,12 +77,6 @@ class Settings(SessionSettings):
         if len(given) > 1:
             message = f"`{given[0]}` and `{given[1]}` both say how long to train"
             raise OutOfBounds(message, "leave one of the two out")
-
-
-def pace(settings: Settings, horizon: Horizon, context: int) -> Pace:
-    """Settle batches; raises Fault where they do not divide."""
-    length = row_length(settings.length, context)
-    return Pace(horizon.steps, length, *cut(horizon.batch_tokens, length, settings.rows))
 
 
 def rehearsal(settings: Settings, small: Small) -> Settings:
@@ -105,16 +104,23 @@ def outside(settings: Settings) -> dict[str, Any]:
 def check(settings: Settings, compiled: Compiled) -> None:
     """Refuse what could not be trained: batches, laws, roles."""
     recipe.settle(settings, compiled)
-    pace(settings, recipe.horizon(settings, compiled), compiled.graph.context)
+    length = row_length(settings.length, compiled.graph.context)
+    check_cut(recipe.horizon(settings, compiled).batch_tokens, length, settings.rows)
 
 
 def horizon(settings: Settings, compiled: Compiled) -> Horizon:
     return recipe.horizon(settings, compiled)
 
 
-def micro_batch(settings: Settings, compiled: Compiled) -> MicroBatch:
-    plan = pace(settings, recipe.horizon(settings, compiled), compiled.graph.context)
-    return MicroBatch(Load(plan.rows, plan.length), plan.accumulation)
+def micro_batch(settings: Settings, compiled: Compiled, on: Capacity) -> MicroBatch:
+    return fitting.micro_batch(
+        compiled,
+        batch_tokens=recipe.horizon(settings, compiled).batch_tokens,
+        length=row_length(settings.length, compiled.graph.context),
+        rows=settings.rows,
+        dtype=settings.dtype,
+        on=on,
+    )
 
 
 def disk(settings: Settings, compiled: Compiled) -> Footprint:
@@ -128,8 +134,11 @@ def run(work: Work) -> None:
 
     settings: Settings = work.settings
     compiled = work.model
-    plan = pace(settings, recipe.horizon(settings, compiled), compiled.graph.context)
     session = Session.begin(work)
+    step = session.cut_as_begun(micro_batch(settings, compiled, work.on))
+    plan = Pace(
+        recipe.horizon(settings, compiled).steps, step.load.tokens, step.load.rows, step.accumulation or 1
+    )
     machine = session.machine(settings.compile)
     corpus = work.input("dataset").folder
     tokenizer = Tokenizer.load(work.input("tokenizer").folder / "tokenizer.json")

@@ -49,6 +49,7 @@ from stages.unread import Idle, idle_of_length
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
     from nanogen.optimizer.settle import Horizon
+    from runtime.capacity import Capacity
     from runtime.decoding.engine import Engine
     from runtime.rollouts import Rollout
     from runtime.training import StepResult, Trainer
@@ -142,7 +143,7 @@ def horizon(settings: Settings, compiled: Compiled, steps: int | None = None) ->
     return recipe.fixed(steps or settings.steps or 1, drawn, compiled)
 
 
-def micro_batch(settings: Settings, compiled: Compiled) -> MicroBatch:
+def micro_batch(settings: Settings, compiled: Compiled, on: Capacity) -> MicroBatch:
     """Gradients are taken on so many tokens at once, in rows as long as the longest answer."""
     length = min(compiled.graph.context, settings.micro_tokens)
     return MicroBatch(Load(max(1, settings.micro_tokens // length), length), None)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
 from nanogen.compiler import Compiled
+from runtime.capacity import Capacity, capacity
 from runtime.clock import join, split, stopped
 from runtime.manifest import to_json
 from runtime.plain_json import read_object
 from runtime.stopping import Stop
-from stages.progress import Reporter
+
+if TYPE_CHECKING:
+    from stages.progress import Reporter
 
 
 @frozen
@@ -54,6 +57,7 @@ class Work:
     instead: Callable[[Any], None] | None = field(
         default=None, repr=False
     )  # of training: it is handed the session
+    on: Capacity = field(factory=capacity)  # what the rows of a micro-batch are settled for
 
     @property
     def model(self) -> Compiled:

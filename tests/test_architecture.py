@@ -220,6 +220,7 @@ def nanogen(*args: str, env: dict | None = None) -> subprocess.CompletedProcess:
         ["diff", "saint_iberis_d20", "nanochat_2025"],
         ["graph", "saint_iberis_d20"],
         ["explain", "NG203"],
+        ["plan", "quickstart", "--on", "h100x8"],
         ["fetch", "--help"],
         ["run", "--help"],
         ["watch", "quickstart", "--once"],

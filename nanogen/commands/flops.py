@@ -114,7 +114,7 @@ def _budget(ctx: click.Context, parameter: click.Parameter, value: float | None)
 @click.option(
     "--hardware",
     metavar="FILE",
-    help="Say the hours of the budget on a machine: h100x8, laptop_cpu, or a file.",
+    help="Say the hours of the budget on a machine: h100x8, cpu, or a file.",
 )
 @click.option("--json", "json_lines", is_flag=True, help="Print one JSON object a spec, and no table.")
 @click.option(

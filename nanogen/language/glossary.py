@@ -66,7 +66,7 @@ KEYS: dict[str, dict[str, str]] = {  # of each table; what else stands there is 
 
 RUN = {
     "kind": 'What the file is: "run".',
-    "hardware": "The machines to run on.",
+    "hardware": "The hardware file that it is planned for, by name or path; unsaid, this machine.",
     "model": "The spec to train: a path from this file, or the name of one that ships.",
     "set": "Dims of the spec that have other values in this run.",
     "rehearse": "Dims of the spec in a rehearsal: over those of `set`, and small.",

@@ -224,6 +224,7 @@ def run_schema(kinds: Mapping[str, type]) -> Schema:
     sections: dict[str, Schema] = {
         "kind": {"const": "run"},
         "model": {"type": "string"},
+        "hardware": {"type": "string"},
         "set": _dims(),
         "rehearse": _dims(),
         "seed": {"type": "integer"},

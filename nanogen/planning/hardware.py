@@ -25,6 +25,11 @@ class Peak:
 
     float32: float = field(validator=positive)
     bfloat16: float | None = field(default=None, validator=positive)  # absent: not native
+    float8: float | None = field(default=None, validator=positive)
+
+    def of(self, dtype: str) -> float:
+        """FLOP/s in a dtype; what is not native is computed as float32."""
+        return getattr(self, dtype, None) or self.float32
 
 
 @frozen(kw_only=True)
@@ -41,6 +46,7 @@ class Hardware:
     memory: Count = field(validator=positive)  # bytes of one device
     bandwidth: float = field(validator=positive)  # bytes a second between a device and its memory
     interconnect: float | None = field(default=None, validator=positive)  # bytes a second of one device
+    watts: float | None = field(default=None, validator=positive)  # of one device at its limit
     peak: Peak
     mfu: float = field(validator=share)  # of the peak: model FLOPs utilisation, assumed
     launcher: str = field(default="inline", validator=one_of(*LAUNCHERS))
@@ -58,12 +64,17 @@ class Hardware:
     @property
     def device_peak(self) -> float:
         """FLOP/s of one device in its dtype."""
-        return self.peak.bfloat16 or self.peak.float32
+        return self.peak.of(self.dtype)
 
     @property
     def flops_per_second(self) -> float:
         """What all devices are assumed to reach."""
         return self.devices * self.device_peak * self.mfu
+
+    @property
+    def kilowatts(self) -> float | None:
+        """What all devices take at their limit; the machines around them are not counted."""
+        return None if self.watts is None else self.devices * self.watts / 1000
 
 
 def load_hardware(path: Path, name: str | None = None) -> Hardware:

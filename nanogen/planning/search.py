@@ -143,3 +143,25 @@ def _outwards(middle: int, low: int, high: int, reach: int) -> Iterator[int]:
         for value in (middle - distance, middle + distance)[: 2 if distance else 1]:
             if low <= value <= high:
                 yield value
+
+
+def largest(fits: Callable[[int], bool | None], most: int) -> int | None:
+    """The largest number from 1 to `most` that fits, where those below one that fits do too; None where none does.
+
+    What has no answer (None) is passed over.
+    """
+    low, high = 0, most + 1  # the first fits, or nothing is known below it; the second does not
+    while high - low > 1:
+        middle = (low + high) // 2
+        found = next(
+            (
+                (n, answer)
+                for n in _outwards(middle, low + 1, high - 1, REACH)
+                if (answer := fits(n)) is not None
+            ),
+            None,
+        )
+        if found is None:
+            break
+        low, high = (found[0], high) if found[1] else (low, found[0])
+    return low or None

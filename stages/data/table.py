@@ -13,13 +13,15 @@ from collections.abc import Sequence
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from attrs import field, frozen
 
 from runtime.faults import Fault
+
+if TYPE_CHECKING:  # a run is looked at without it: it takes a tenth of a second to import
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 IN_MEMORY = 64 << 20  # bytes, unpacked; what is larger is unpacked on disk
 
@@ -79,6 +81,8 @@ class ParquetTable:
         return batches, list(accumulate(batch.num_rows for batch in batches))
 
     def _unpacked(self) -> list[pa.RecordBatch]:
+        import pyarrow as pa
+
         size = sum(_unpacked_bytes(path) for path in self.files)
         if size <= IN_MEMORY:
             return [batch for path in self.files for batch in self._read(path)]
@@ -93,6 +97,8 @@ class ParquetTable:
             return [reader.get_batch(n) for n in range(reader.num_record_batches)]
 
     def _read(self, path: Path) -> Any:
+        import pyarrow as pa
+
         try:
             with _parquet(path) as file:
                 yield from file.iter_batches(1024, columns=list(self.columns))
@@ -101,6 +107,9 @@ class ParquetTable:
 
 
 def _parquet(path: Path) -> pq.ParquetFile:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         return pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError):

@@ -6,7 +6,6 @@ Knows nothing of data sets, nor of who asks.
 from __future__ import annotations
 
 import hashlib
-import http.client
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event
@@ -99,6 +98,8 @@ def size_of(path: Path) -> int:
 
 def _pull(wanted: Wanted, part: Path, advance: Callable[[int], None], stop: Event) -> str | None:
     """Get what is missing of the part; returns its MD5, where the server tells it."""
+    from http.client import HTTPException
+
     start = size_of(part)
     if start and not _resumable(wanted, part, start):
         start = _discard(part, advance)
@@ -121,7 +122,7 @@ def _pull(wanted: Wanted, part: Path, advance: Callable[[int], None], stop: Even
                     advance(len(chunk))
                     if stop.is_set():
                         raise Stopped
-            except (http.client.HTTPException, TimeoutError, ConnectionError) as error:
+            except (HTTPException, TimeoutError, ConnectionError) as error:
                 raise Hiccup(reason(error)) from None
     if expected is not None and came != int(expected):
         raise Hiccup(f"the connection ended after {came:,} of {int(expected):,} bytes")

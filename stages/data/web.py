@@ -1,14 +1,14 @@
-"""Ask a web server: redirects, tokens, and which of its answers are worth asking again. Knows nothing of data."""
+"""Ask a web server: redirects, tokens, and which of its answers are worth asking again. Knows nothing of data.
+
+What speaks HTTP is imported by whoever asks: a run is looked at without it.
+"""
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import random
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,16 +52,21 @@ class Patience:
         self.sleep(max(wait, min(after or 0.0, LONGEST_WAIT)))
 
 
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """A token is for the server that it was meant for, and not for the one that has the bytes."""
+def _open(request: Any) -> Any:
+    from urllib.request import HTTPRedirectHandler, build_opener
 
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        made = super().redirect_request(req, fp, code, msg, headers, newurl)
-        if made is not None:
-            made.method = req.get_method()
-            if urlsplit(newurl)[:2] != urlsplit(req.full_url)[:2]:
-                made.remove_header("Authorization")
-        return made
+    class Redirects(HTTPRedirectHandler):
+        """A token is for the server that it was meant for, and not for the one that has the bytes."""
+
+        def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+            made = super().redirect_request(req, fp, code, msg, headers, newurl)
+            if made is not None:
+                made.method = req.get_method()
+                if urlsplit(newurl)[:2] != urlsplit(req.full_url)[:2]:
+                    made.remove_header("Authorization")
+            return made
+
+    return build_opener(Redirects).open(request, timeout=TIMEOUT)
 
 
 def hub() -> str:
@@ -71,25 +76,29 @@ def hub() -> str:
 
 def ask(url: str, headers: dict[str, str] | None = None, *, method: str = "GET") -> Any:
     """An open answer; raises Hiccup or Refused."""
+    from http.client import HTTPException
+    from urllib.error import HTTPError
+    from urllib.request import Request
+
     if is_offline():
         raise Refused(f"{VARIABLE} is set, so nothing is asked of {urlsplit(url).netloc}")
     if urlsplit(url).scheme not in ("http", "https"):
         raise Refused(f"`{url}` is no address of the web")
-    request = urllib.request.Request(url, headers=headers or {}, method=method)
+    request = Request(url, headers=headers or {}, method=method)
     request.add_header("User-Agent", "nanogen")
     request.add_header("Accept-Encoding", "identity")
     token = os.environ.get("HF_TOKEN", "").strip()
     if token and urlsplit(url)[:2] == urlsplit(hub())[:2]:
         request.add_header("Authorization", f"Bearer {token}")
     try:
-        return urllib.request.build_opener(_Redirects).open(request, timeout=TIMEOUT)
-    except urllib.error.HTTPError as error:
+        return _open(request)
+    except HTTPError as error:
         error.close()
         said = f"the server answers {error.code} {error.reason}"
         if error.code in AGAIN or error.code >= 500:
             raise Hiccup(said, _seconds(error.headers.get("Retry-After"))) from None
         raise Refused(said, error.code) from None
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, HTTPException) as error:
         raise Hiccup(reason(error)) from None
     except ValueError as error:  # an address with a blank, or a port that is none
         raise Refused(f"`{url}`: {error}") from None
@@ -103,12 +112,14 @@ def reason(error: Exception) -> str:
 
 def ask_json(url: str, patience: Patience) -> tuple[Any, str | None]:
     """A JSON answer, and the address of its next page; raises Hiccup or Refused once patience has run out."""
+    from http.client import HTTPException
+
     failures = 0
     while True:
         try:
             with ask(url) as answer:
                 return json.loads(answer.read()), _next(answer.headers.get("Link"))
-        except (Hiccup, OSError, http.client.HTTPException, ValueError) as error:
+        except (Hiccup, OSError, HTTPException, ValueError) as error:
             failures += 1
             if failures >= patience.tries:
                 raise error if isinstance(error, Hiccup) else Hiccup(reason(error)) from None

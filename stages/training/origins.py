@@ -21,8 +21,9 @@ from nanogen.text.document import Document
 from nanogen.text.locate import KeyPath
 from stages import recipe
 from stages.load import Run, Stage
+from stages.machine import here
 from stages.origin import Origin, shown
-from stages.training.pace import MOST_ROWS
+from stages.training.fitting import why as why_rows
 
 Lines = Callable[[Document, KeyPath], str]
 LONG = (*HORIZON, *RUN)  # what is not known before a mixture is rendered
@@ -129,7 +130,7 @@ def _how_long(of: _Of, length: Horizon) -> Iterator[Origin]:
 
 def _batches(of: _Of, length: Horizon) -> Iterator[Origin]:
     settings, compiled = of.stage.settings, of.stage.compiled
-    step = of.stage.kind.micro_batch(settings, compiled)  # pyright: ignore[reportAttributeAccessIssue]
+    step = of.stage.kind.micro_batch(settings, compiled, here(of.run.hardware))  # pyright: ignore[reportAttributeAccessIssue]
     rows, tokens = step.load.rows, step.load.tokens
     if not hasattr(settings, "batch_tokens"):
         why = f"{settings.questions} questions, {settings.samples} answers each, {settings.tokens} tokens an answer at most"
@@ -141,8 +142,7 @@ def _batches(of: _Of, length: Horizon) -> Iterator[Origin]:
     if settings.length is None:
         yield of.derived("length", tokens, "the model's context")
     if settings.rows is None:
-        why = f"the most up to {MOST_ROWS} that divide the {shown(rows * step.accumulation)} rows of a batch"
-        yield of.derived("rows", rows, why)
+        yield of.derived("rows", rows, why_rows(step))
     why = f"{shown(length.batch_tokens)} tokens of a step in micro-batches of {rows} rows of {shown(tokens)}"
     yield of.derived("accumulation", step.accumulation, why)
 

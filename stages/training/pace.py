@@ -6,7 +6,7 @@ from attrs import frozen
 
 from runtime.faults import Fault
 
-MOST_ROWS = 8  # of a micro-batch, unless the run says otherwise
+MOST_ROWS = 8  # of a micro-batch where results are to be the same on every machine
 
 
 @frozen
@@ -34,15 +34,30 @@ def row_length(length: int | None, context: int) -> int:
     return length or context
 
 
-def cut(batch_tokens: int, length: int, rows: int | None) -> tuple[int, int]:
-    """Rows of a micro-batch, and micro-batches of a step; raises Fault where they do not divide."""
+def rows_of_batch(batch_tokens: int, length: int) -> int:
+    """All rows of a step; raises Fault where they are not whole."""
     if batch_tokens % length:
         near = max(length, round(batch_tokens / length) * length)
         message = f"`batch_tokens` is {batch_tokens:,}, which is not whole rows of {length:,} tokens"
         raise Fault(message, f"{near:,} would be")
-    all_rows = batch_tokens // length
-    rows = rows or max(r for r in range(1, min(MOST_ROWS, all_rows) + 1) if all_rows % r == 0)
+    return batch_tokens // length
+
+
+def check_cut(batch_tokens: int, length: int, rows: int | None) -> None:
+    """Raise Fault where a batch does not split into rows, or not into the micro-batches that are asked for."""
+    accumulation_of(rows_of_batch(batch_tokens, length), rows or 1)
+
+
+def accumulation_of(all_rows: int, rows: int) -> int:
+    """Micro-batches of a step; raises Fault where they do not divide it."""
     if all_rows % rows:
         message = f"`rows` is {rows}, and a batch of {all_rows:,} rows does not split into such micro-batches"
         raise Fault(message, "it has to divide the batch")
-    return rows, all_rows // rows
+    return all_rows // rows
+
+
+def sizes(all_rows: int, most: int | None = None) -> list[int]:
+    """Rows that micro-batches may have, rising: those that divide a batch, up to `most`."""
+    small = [n for n in range(1, int(all_rows**0.5) + 1) if all_rows % n == 0]
+    found = sorted({*small, *(all_rows // n for n in small)})
+    return [n for n in found if most is None or n <= most]

@@ -12,15 +12,17 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from nanogen.answers.flops import training
 from nanogen.load import Load
 from runtime.faults import is_out_of_memory
 from runtime.stopping import Stopped
 from stages.choices import at_least, one_of, positive, quiet, setting
+from stages.footprint import BEGUN, MEMORY, NOTHING, SAID, MicroBatch
 from stages.recipe import Tuned
 from stages.training.bad_step import last_save_told
+from stages.training.pace import MOST_ROWS, sizes
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
@@ -87,6 +89,7 @@ class Session:
     noted: Figures = field(factory=dict, init=False)  # what else the log says of a step
     first: Figures = field(factory=dict, init=False)
     last: Figures = field(factory=dict, init=False)
+    rows: int | None = field(default=None, init=False)  # of a micro-batch, where those are all alike
     best: Figures = field(factory=dict, init=False)  # its step, and what was judged by
     saved_at: float = field(factory=time.monotonic, init=False)
 
@@ -115,6 +118,24 @@ class Session:
         chosen = machine(dtype=wanted, compiled=compiled, because=because)
         self.work.tell.line(chosen.why)
         return chosen
+
+    def cut_as_begun(self, step: MicroBatch) -> MicroBatch:
+        """Rows change the bits of sums: a run goes on with those it began with, unless its file says others.
+
+        Where the memory no longer holds those, it has fewer, and says so.
+        """
+        if self.save is not None and step.bound != SAID:
+            rows = self.save.state.get("rows", sizes(step.own_rows, MOST_ROWS)[-1])  # or as it was before
+            if rows > step.load.rows and step.bound in (MEMORY, NOTHING):
+                told = (
+                    f"{step.load.rows} rows at once, where the run began with {rows}: no more fit the memory"
+                )
+                self.work.tell.line(f"{told}, so the last bits of sums are others")
+            elif step.own_rows % rows == 0:
+                load, accumulation = evolve(step.load, rows=rows), step.own_rows // rows
+                step = evolve(step, load=load, accumulation=accumulation, bound=BEGUN)
+        self.rows = step.load.rows
+        return step
 
     def prepare(self, trainer: Trainer, machine: Machine, steps: int) -> None:
         """Take a trainer as new, and bring it to where the save was made."""
@@ -247,6 +268,7 @@ class Session:
             "first": self.first,
             "last": self.last,
             "best": self.best,
+            **({"rows": self.rows} if self.rows else {}),
         }
         best = int(self.best["step"]) if self.best else None
         write_save(self.work.saves, self.trainer.step, self.trainer.groups(), state, best)

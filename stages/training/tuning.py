@@ -13,7 +13,6 @@ import attrs
 from attrs import frozen
 
 from nanogen.bounds import OutOfBounds
-from nanogen.load import Load
 from nanogen.structure import Count, Formulas
 from runtime.chat.conversation import render
 from runtime.streams import seed_of
@@ -23,13 +22,15 @@ from stages.choices import at_least, one_of, positive, quiet, setting
 from stages.footprint import MicroBatch
 from stages.model_origin import origin_of, task_data
 from stages.tasks.mixture import NAME_SOME, Mixture, TaskSetting, check_tasks, make_mixture, outside_tasks
-from stages.training.pace import Pace, cut, row_length
+from stages.training import fitting
+from stages.training.pace import Pace, check_cut, row_length
 from stages.training.session import Figures, Session, SessionSettings, falling, flops_of_steps
 from stages.training.start import make_trainer
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
     from nanogen.optimizer.settle import Horizon
+    from runtime.capacity import Capacity
     from runtime.conversations import ConversationLoader
     from runtime.tokenizer import Tokenizer
     from runtime.training import Trainer
@@ -53,7 +54,11 @@ class Tuning(SessionSettings):
     steps: int | None = setting("steps to train, in place of epochs", default=None, validator=positive)
     batch_tokens: Count = setting("tokens of a step", default=Count(65_536), validator=positive)
     length: int | None = setting("tokens of a row; unsaid, the context", default=None, validator=positive)
-    rows: int | None = quiet("rows computed at once; unsaid, up to 8", default=None, validator=positive)
+    rows: int | None = quiet(
+        "rows computed at once; unsaid, as many as the machine's memory holds, and off a GPU up to 8",
+        default=None,
+        validator=positive,
+    )
     schedule: Formulas | None = setting(
         "other laws of the optimizer's schedule, by their names there; unsaid, rates fall from the first step on",
         factory=falling,
@@ -78,11 +83,16 @@ def horizon_of(settings: Tuning, compiled: Compiled, steps: int | None = None) -
     return recipe.fixed(steps or settings.steps or 1, settings.batch_tokens, compiled)
 
 
-def micro_batch_of(settings: Tuning, compiled: Compiled) -> MicroBatch:
+def micro_batch_of(settings: Tuning, compiled: Compiled, on: Capacity) -> MicroBatch:
     """What a step computes at once."""
-    length = row_length(settings.length, compiled.graph.context)
-    rows, accumulation = cut(settings.batch_tokens, length, settings.rows)
-    return MicroBatch(Load(rows, length), accumulation)
+    return fitting.micro_batch(
+        compiled,
+        batch_tokens=settings.batch_tokens,
+        length=row_length(settings.length, compiled.graph.context),
+        rows=settings.rows,
+        dtype=settings.dtype,
+        on=on,
+    )
 
 
 AnyTuning = TypeVar("AnyTuning", bound=Tuning)
@@ -92,7 +102,7 @@ def check_tuning(settings: Tuning, compiled: Compiled | None) -> None:
     """Refuse what could not be trained; the mixtures say for themselves what is missing."""
     if compiled is not None:
         length = row_length(settings.length, compiled.graph.context)
-        cut(settings.batch_tokens, length, settings.rows)
+        check_cut(settings.batch_tokens, length, settings.rows)
         recipe.settle(settings, compiled, horizon_of(settings, compiled))
     check_tasks(settings.tasks)
     check_tasks(settings.validation, setting="validation")
@@ -128,8 +138,8 @@ def tune(work: Work, before: tuple[str, ...]) -> None:
     artefact = read_artefact(work.input(*before).folder, device=machine.device)
     compiled, tokenizer = artefact.compiled, artefact.tokenizer
     origin = origin_of(work, task_data(settings.tasks))
-    length = row_length(settings.length, compiled.graph.context)
-    rows, accumulation = cut(settings.batch_tokens, length, settings.rows)
+    step = session.cut_as_begun(micro_batch_of(settings, compiled, work.on))
+    rows, length, accumulation = step.load.rows, step.load.tokens, step.accumulation or 1
     loader = _loader(work, "train", settings.tasks, tokenizer, rows, length)
     held_out = None
     if settings.validation:

@@ -28,12 +28,16 @@ def peak(gpu: str | None, dtype: str, asked: str | None) -> Peak | None:
 
 @cache
 def fitting(gpu: str | None, asked: str | None) -> tuple[str, Hardware | None]:
-    """The hardware file that was asked for, or the one that lists the device; and its name."""
-    for name in (asked,) if asked else shipped("hardware") if gpu else ():
-        hardware = load_hardware(find(name, "hardware"), name)
-        if asked or (gpu or "").partition(" x ")[2] in hardware.names:
-            return name, hardware
-    return "", None
+    """The hardware file that was asked for, or the one that lists the device; and its name.
+
+    Of several the file of as many devices comes first.
+    """
+    count, _, device = (gpu or "").partition(" x ")
+    files = (asked,) if asked else shipped("hardware") if gpu else ()
+    found = [(name, load_hardware(find(name, "hardware"), name)) for name in files]
+    listed = [(name, hardware) for name, hardware in found if asked or device in hardware.names]
+    listed.sort(key=lambda one: str(one[1].devices) != count)
+    return next(iter(listed), ("", None))
 
 
 def _speed(hardware: Hardware, dtype: str) -> float | None:

@@ -40,16 +40,20 @@ class Driver:
         value._obj.value = 9
         return self.said("cuDeviceGetAttribute")
 
+    def cuDeviceGetName(self, name, size, device):
+        name.value = b"NVIDIA H100 80GB HBM3"
+        return self.said("cuDeviceGetName")
 
-def test_the_driver_is_asked_for_memory_and_version():
-    assert capacity.ask_driver(Driver()) == (80 * 2**30, 9)  # pyright: ignore[reportArgumentType]
+
+def test_the_driver_is_asked_for_memory_version_and_name():
+    assert capacity.ask_driver(Driver()) == (80 * 2**30, 9, "NVIDIA H100 80GB HBM3")  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(
     "driver",
     [
         Driver(devices=0),
-        *(Driver(fails=call) for call in ("cuInit", "cuDeviceGetCount", "cuDeviceTotalMem_v2")),
+        *(Driver(fails=call) for call in ("cuInit", "cuDeviceTotalMem_v2", "cuDeviceGetName")),
     ],
 )
 def test_a_driver_without_a_device_has_nothing(driver):

@@ -214,7 +214,9 @@ MISTAKES = {
         ARITHMETIC, '{ task = "arithmetic", row = 50 }', "row = 50", help="did you mean `rows`?"
     ),
     "an unknown key of meta": Mistake("[set]", '[meta]\nautor = "me"\n[set]', "autor", help="name"),
-    "a hardware": Mistake(MODEL, MODEL + '\nhardware = "h100x8"', "hardware", help="leave it out"),
+    "a hardware that is none": Mistake(
+        MODEL, MODEL + '\nhardware = "h100x9"', "hardware", help="did you mean `h100x8`?"
+    ),
     "a kind of stage misspelt": Mistake(
         'uses  = "pretrain"', 'uses  = "pretrian"', "pretrian", help="did you mean `pretrain`?"
     ),

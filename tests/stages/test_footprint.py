@@ -1,6 +1,7 @@
 """What a stage takes is what the ledger says, and what torch writes."""
 
 from nanogen.load import Load
+from runtime.capacity import capacity
 from runtime.checkpoint import KEPT
 from stages.footprint import SAVES, Footprint, MicroBatch
 
@@ -36,7 +37,7 @@ def test_gradients_of_earlier_micro_batches_count_where_there_are_some(write_run
 
 def test_a_step_is_what_the_stage_computes(write_run):
     base = write_run().stage("base")
-    step: MicroBatch = base.kind.micro_batch(base.settings, base.compiled)  # pyright: ignore[reportAttributeAccessIssue]
+    step: MicroBatch = base.kind.micro_batch(base.settings, base.compiled, capacity())  # pyright: ignore[reportAttributeAccessIssue]
     assert (step.load.rows, step.load.tokens, step.accumulation) == (2, 16, 2)
 
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from nanogen.shelf import find
+from runtime.capacity import capacity
 from runtime.faults import Fault
 from stages import recipe
 from stages.data.stand_in import write_stand_ins
@@ -92,7 +93,7 @@ def test_how_long_a_run_is_when_nothing_says_so(write_run):
     assert found["tokens"].why.startswith("12 tokens for each of ")
     assert "`matrix_parameters + head_parameters`" in found["tokens"].why
     assert found["trained_tokens"].value == length.steps * length.batch_tokens
-    step = base.kind.micro_batch(base.settings, base.compiled)  # pyright: ignore[reportAttributeAccessIssue]
+    step = base.kind.micro_batch(base.settings, base.compiled, capacity())  # pyright: ignore[reportAttributeAccessIssue]
     assert (found["rows"].value, found["length"].value) == (step.load.rows, step.load.tokens)
     assert found["accumulation"].value == step.accumulation
     assert {found[name].origin for name in ("steps", "batch_tokens", "tokens", "rows", "length")} == {

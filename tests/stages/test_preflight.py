@@ -12,6 +12,7 @@ from runtime.capacity import Capacity
 from stages import preflight as module
 from stages.footprint import SAVES
 from stages.preflight import preflight, refuse, undone
+from stages.training.fitting import NEAR
 
 MACHINE = Capacity("cpu", memory=16 * 2**30, bfloat16=False, compiler=True)
 ALL = ("corpus", "tokenizer", "base", "evaluation", "report")
@@ -45,7 +46,7 @@ def test_what_is_done_is_held_to_nothing(held):
 
 def ledgers(write_run, *changes):
     base = write_run(*changes).stage("base")
-    return base.kind.micro_batch(base.settings, base.compiled).ledger(base.compiled, 4)
+    return base.kind.micro_batch(base.settings, base.compiled, MACHINE).ledger(base.compiled, 4)
 
 
 def test_a_model_that_no_batch_makes_fit_is_refused(held, write_run):
@@ -59,12 +60,12 @@ def test_a_model_that_no_batch_makes_fit_is_refused(held, write_run):
 
 
 def test_a_step_near_the_limit_is_warned_of_with_rows_that_fit(held, write_run):
-    just = int(ledgers(write_run, LARGER).total / module.NEAR) + 1
+    just = int(ledgers(write_run, LARGER).total / NEAR) + 1
     assert held(LARGER, on=evolve(MACHINE, memory=just)) == []
     [(code, line, message, help)] = held(LARGER, on=evolve(MACHINE, memory=just - 2))
     assert (code, line) == ("NG706", "[stage.base]")
     assert "at 256 rows of 16, and this machine has " in message
-    fits = int(re.search(r"lower `rows` to (\d+) ", help)[1])  # pyright: ignore[reportOptionalSubscript]
+    fits = int(re.search(r"write `rows = (\d+)` in ", help)[1])  # pyright: ignore[reportOptionalSubscript]
     assert 128 <= fits < 256
     [(_, _, message, _)] = held(LARGER, on=evolve(MACHINE, memory=just - 2, device="cuda"))
     assert "this GPU has" in message
@@ -138,12 +139,12 @@ def test_what_is_compiled_needs_a_compiler(held):
 
 
 def test_a_refusal_carries_the_document(write_run, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "capacity", lambda: evolve(MACHINE, memory=1000))
+    monkeypatch.setattr(module, "here", lambda _: evolve(MACHINE, memory=1000))
     run = write_run()
     with pytest.raises(Refusal) as refusal:
         refuse(run, tmp_path / "runs" / run.name, ALL)
     assert refusal.value.document is run.document
-    monkeypatch.setattr(module, "capacity", lambda: MACHINE)
+    monkeypatch.setattr(module, "here", lambda _: MACHINE)
     assert refuse(run, tmp_path / "runs" / run.name, ALL) == []
 
 

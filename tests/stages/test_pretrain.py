@@ -5,32 +5,7 @@ import json
 import pytest
 
 from nanogen.answers.flops import training_per_token
-from nanogen.optimizer.settle import Horizon
 from runtime.dials import draw_dials
-from runtime.faults import Fault
-from stages.pretrain import Settings, pace
-
-
-def length(batch: int) -> Horizon:
-    return Horizon(tokens=batch, tokens_per_parameter=20, batch_tokens=batch, steps=1)
-
-
-def test_micro_batches_divide_the_batch():
-    found = pace(Settings(length=64), length(64 * 12), 64)
-    assert (found.rows, found.accumulation, found.step_tokens) == (6, 2, 768)
-
-
-@pytest.mark.parametrize(
-    ("settings", "batch", "message"),
-    [
-        (Settings(), 1000, "is not whole rows"),
-        (Settings(rows=3), 2048 * 4, "does not split into such micro-batches"),
-        (Settings(length=4096), 4096, "the model's context is"),
-    ],
-)
-def test_what_does_not_divide_is_refused(settings, batch, message):
-    with pytest.raises(Fault, match=message):
-        pace(settings, length(batch), 2048)
 
 
 def test_training_asks_for_the_same_bits_from_the_same_numbers(write_run, told, tmp_path):

@@ -247,7 +247,8 @@ def base(**settings: Any) -> dict:
         ({**RUN, "stage": {"a-b": {"uses": "report"}}}, ("stage", "a-b")),
         ({**RUN, "stage": {}}, ("stage",)),
         ({**RUN, "seed": "42"}, ("seed",)),
-        ({**RUN, "hardware": "h100"}, ("hardware",)),
+        ({**RUN, "hardware": "h100"}, None),
+        ({**RUN, "hardware": 8}, ("hardware",)),
         ({**RUN, "set": {"depth": 4, "attn": [1, 2]}}, None),
     ],
 )

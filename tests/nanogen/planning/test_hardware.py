@@ -26,26 +26,46 @@ def read(text: str):
     return read_hardware(document)
 
 
+SHIPPED = [
+    ("a100x8", 8, 80e9, 2.04e12, "bfloat16", 312e12, 14.32),
+    ("apple_m", 1, 64e9, 546e9, "float32", 16.2e12, None),
+    ("b200x8", 8, 180e9, 8e12, "bfloat16", 2250e12, 40.0),
+    ("cpu", 1, 16e9, 51.2e9, "float32", 768e9, None),
+    ("dgx_spark", 1, 128e9, 273e9, "bfloat16", 62.5e12, None),
+    ("h100", 1, 80e9, 3.35e12, "bfloat16", 989.4e12, 3.0),
+    ("h100x8", 8, 80e9, 3.35e12, "bfloat16", 989.4e12, 24.0),
+    ("h200", 1, 141e9, 4.8e12, "bfloat16", 989.4e12, 3.8),
+    ("mi300x8", 8, 192e9, 5.3e12, "bfloat16", 1307.4e12, 16.0),
+    ("rtx3090", 1, 24e9, 936e9, "bfloat16", 71e12, None),
+    ("rtx4090", 1, 24e9, 1.008e12, "bfloat16", 165.2e12, None),
+    ("rtx5090", 1, 32e9, 1.792e12, "bfloat16", 209.5e12, None),
+    ("slurm_h100", 16, 80e9, 3.35e12, "bfloat16", 989.4e12, None),
+]
+
+
 @pytest.mark.parametrize(
-    ("name", "devices", "memory", "bandwidth", "dtype", "peak", "price"),
-    [
-        ("h100x8", 8, 80e9, 3.35e12, "bfloat16", 989.4e12, 24.0),
-        ("a100x8", 8, 80e9, 2.04e12, "bfloat16", 312e12, 14.32),
-        ("rtx4090", 1, 24e9, 1.008e12, "bfloat16", 165.2e12, None),
-        ("dgx_spark", 1, 128e9, 273e9, "bfloat16", 62.5e12, None),
-        ("laptop_cpu", 1, 16e9, 51.2e9, "float32", 768e9, None),
-    ],
+    ("name", "devices", "memory", "bandwidth", "dtype", "peak", "price"), SHIPPED, ids=[s[0] for s in SHIPPED]
 )
 def test_what_ships(name, devices, memory, bandwidth, dtype, peak, price):
     hardware = load_hardware(find(name, "hardware"))
     assert (hardware.devices, hardware.memory, hardware.bandwidth) == (devices, memory, bandwidth)
     assert (hardware.dtype, hardware.device_peak, hardware.dollars_an_hour) == (dtype, peak, price)
     assert hardware.flops_per_second == pytest.approx(devices * peak * hardware.mfu)
+    assert hardware.watts is not None
+    assert hardware.kilowatts == pytest.approx(devices * hardware.watts / 1000)
+    assert (hardware.interconnect is not None) == (devices > 1)
+    assert "assumed" in find(name, "hardware").read_text()  # mfu, and a price where there is one
     assert hardware.about
 
 
 def test_every_file_that_ships_is_tried_above():
-    assert shipped("hardware") == ["a100x8", "dgx_spark", "h100x8", "laptop_cpu", "rtx4090"]
+    assert shipped("hardware") == [one[0] for one in SHIPPED]
+
+
+def test_a_dtype_that_is_not_native_is_computed_in_float32():
+    cpu, h100 = (load_hardware(find(name, "hardware")) for name in ("cpu", "h100"))
+    assert cpu.peak.of("bfloat16") == cpu.peak.float32
+    assert (h100.peak.of("float8"), h100.peak.of("float32")) == (1978.9e12, 66.9e12)
 
 
 def test_machines_and_their_devices_count():

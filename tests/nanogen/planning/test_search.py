@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nanogen.planning.search import HIGHEST, TRIES, closest
+from nanogen.planning.search import HIGHEST, TRIES, closest, largest
 
 
 def exhaustive(count, wanted: float, start: int, highest: int = 3000) -> float:
@@ -72,3 +72,19 @@ def test_the_tries_are_bounded():
 
     closest(count, 10**9, 5000)
     assert len(tried) <= TRIES
+
+
+@pytest.mark.parametrize("edge", [1, 2, 7, 99, 100])
+def test_the_largest_that_fits_is_found(edge: int):
+    assert largest(lambda v: v <= edge, 100) == edge
+
+
+def test_where_nothing_fits_nothing_is_found():
+    assert largest(lambda v: False, 100) is None
+    assert largest(lambda v: None, 100) is None
+    assert largest(lambda v: True, 0) is None
+
+
+def test_numbers_without_an_answer_are_passed_over():
+    assert largest(lambda v: v <= 70 if v % 6 == 0 else None, 100) == 66
+    assert largest(lambda v: v <= 70 if v in (1, 90) else None, 100) == 1

@@ -4,8 +4,8 @@ from stages.watching.peak import Peak, peak
 
 
 def test_a_device_is_known_by_the_name_that_torch_gives():
-    assert peak("1 x NVIDIA H100 80GB HBM3", "bfloat16", None) == Peak(989.4e12, "h100x8")
-    assert peak("1 x NVIDIA H100 80GB HBM3", "float32", None) == Peak(66.9e12, "h100x8")
+    assert peak("1 x NVIDIA H100 80GB HBM3", "bfloat16", None) == Peak(989.4e12, "h100")
+    assert peak("8 x NVIDIA H100 80GB HBM3", "float32", None) == Peak(66.9e12, "h100x8")
 
 
 def test_of_an_unknown_device_no_peak_is_made_up():
@@ -14,5 +14,5 @@ def test_of_an_unknown_device_no_peak_is_made_up():
 
 
 def test_a_file_may_be_asked_for():
-    assert peak(None, "float32", "laptop_cpu") == Peak(768e9, "laptop_cpu")
-    assert peak(None, "bfloat16", "laptop_cpu") is None  # that it does not compute in
+    assert peak(None, "float32", "cpu") == Peak(768e9, "cpu")
+    assert peak(None, "bfloat16", "cpu") is None  # that it does not compute in

@@ -1,0 +1,350 @@
+"""A plan as people read it, and as programs do: stages with their costs, memory by line, warnings, what is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import click
+
+from nanogen.answers.memory import Ledger
+from nanogen.views.figures import bytes_text, columns, seconds_text
+from stages.planning.plan import Plan, StagePlan, Training
+from stages.training.fitting import NEAR, room, why
+
+TERMS = {  # of the ledger, and what each is
+    "weights": "weights",
+    "gradients": "gradients",
+    "optimizer": "optimizer state",
+    "casts": "casts of weights",
+    "activations": "activations",
+    "logits": "logits and loss",
+    "workspace": "optimizer's workspace",
+}
+BAR = 24  # columns
+SUFFIXES = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
+
+
+def drawn(plan: Plan) -> str:
+    """The whole plan; colours are click's, which drops them where nobody sees them."""
+    parts = [_head(plan), _stages(plan), _memory(plan), _fitting(plan), _left_out(plan), _notes(plan)]
+    return "\n\n".join(part for part in parts if part)
+
+
+# -- pieces
+
+
+def amount(number: float) -> str:
+    """`11.2B`; three digits and a letter."""
+    for size, letter in SUFFIXES:
+        if number >= size:
+            return f"{number / size:.3g}{letter}"
+    return f"{number:,.0f}"
+
+
+def flops_text(flops: float) -> str:
+    return f"{flops:.2e}".replace("e+", "e") if flops else ""
+
+
+def _bound(text: str, at_most: bool) -> str:
+    """A number that is only a bound."""
+    return f"<{text}" if at_most and text else text
+
+
+def _money(dollars: float | None) -> str:
+    return "" if dollars is None else f"${dollars:,.2f}" if dollars >= 0.005 else "$0"
+
+
+def _energy(kilowatt_hours: float | None) -> str:
+    return "" if kilowatt_hours is None else f"{kilowatt_hours:,.3g}"
+
+
+def _time(hours: float | None) -> str:
+    if hours is None:
+        return ""
+    if hours >= 24 * 10:
+        return f"{hours / 24:,.0f} days"
+    return seconds_text(hours * 3600) if hours * 3600 >= 1 else "<1 s"
+
+
+def _heading(text: str) -> str:
+    return click.style(text, bold=True)
+
+
+def _head(plan: Plan) -> str:
+    on, hardware = plan.target.on, plan.target.hardware
+    many = f"{on.devices} x " if on.devices > 1 else ""
+    where = f"{many}{on.name or on.device.upper()}, {bytes_text(on.memory)} of memory each"
+    where = where.removesuffix(" each") if on.devices == 1 else where
+    lines = [_heading(f"{plan.run} on {plan.target.name}: {where}"), plan.target.assumed]
+    if hardware is not None:
+        price, taken = hardware.dollars_an_hour, hardware.kilowatts
+        said = [f"{price:,.2f} dollars an hour"] if price is not None else []
+        said += [f"{taken:g} kW at the devices' limit"] if taken is not None else []
+        lines[1] += f"; {', '.join(said)}" if said else ""
+    return "\n".join(lines)
+
+
+def _stages(plan: Plan) -> str:
+    heads = ["stage", "kind", "FLOPs", "tokens", "steps", "a step", "time", "cost", "kWh", "disk"]
+    rows = [_row(plan, stage) for stage in plan.stages]
+    hours = [plan.hours(at_most=flag) for flag in (False, True)]
+    total = _total(plan, "counted", hours[0])
+    rows.append(total)
+    if hours[1] is not None and hours[1] != hours[0]:
+        rows.append(_total(plan, "at most", hours[1], at_most=True))
+    width = max(len(row[1]) for row in (heads, *rows))
+    for row in (heads, *rows):
+        row[1] = row[1].ljust(width)
+    used = [c for c in range(len(heads)) if c < 2 or any(row[c] for row in rows)]
+    table = columns([[row[c] for c in used] for row in (heads, *rows)])
+    head, *lines = table.split("\n")
+    totals = len(rows) - len(plan.stages)
+    return "\n".join(
+        [_heading(head), *lines[: len(plan.stages)], *(_heading(line) for line in lines[-totals:])]
+    )
+
+
+def _row(plan: Plan, stage: StagePlan) -> list[str]:
+    target, training = plan.target, stage.training
+    steps = "" if training is None else "?" if training.steps is None else f"{training.steps:,}"
+    disk = "" if stage.disk is None else bytes_text(stage.disk.kept + stage.disk.passing)
+    costs = [
+        _time(stage.hours),
+        _money(target.dollars(stage.hours)),
+        _energy(target.kilowatt_hours(stage.hours)),
+    ]
+    return [
+        stage.name,
+        stage.uses,
+        _bound(flops_text(stage.flops), stage.at_most),
+        _bound(amount(stage.tokens) if stage.tokens else "", stage.at_most),
+        _bound(steps, training is not None and training.at_most),
+        _cut(training) if training is not None else "",
+        *(_bound(cost, stage.at_most) for cost in costs),
+        disk,
+    ]
+
+
+def _cut(training: Training) -> str:
+    """`8 rows x 4 x 8 devices`; what a step is made of."""
+    step = training.step
+    if step.accumulation is None:
+        return f"{step.load.rows * step.load.tokens:,} tokens at once"
+    devices = f" x {step.devices} devices" if step.devices > 1 else ""
+    return f"{step.load.rows} rows x {step.accumulation}{devices}"
+
+
+def _total(plan: Plan, name: str, hours: float | None, at_most: bool = False) -> list[str]:
+    stages = [s for s in plan.stages if at_most or not s.at_most]
+    disk = "" if at_most else bytes_text(plan.disk.kept + plan.disk.passing)
+    tokens, target = sum(s.tokens for s in stages), plan.target
+    costs = [_time(hours), _money(target.dollars(hours)), _energy(target.kilowatt_hours(hours))]
+    return [
+        f"in all, {name}",
+        "",
+        flops_text(sum(s.flops for s in stages)),
+        amount(tokens) if tokens else "",
+        "",
+        "",
+        *costs,
+        disk,
+    ]
+
+
+# -- memory
+
+
+def _distinct(plan: Plan) -> Iterator[tuple[str, StagePlan, Training]]:
+    """Stages whose steps are alike stand in one column."""
+    seen: dict[tuple[Any, ...], list[StagePlan]] = {}
+    for stage in plan.trained:
+        assert stage.training is not None, stage.name
+        seen.setdefault((stage.training.ledger, stage.training.step), []).append(stage)
+    for stages in seen.values():
+        assert stages[0].training is not None, stages[0].name
+        yield ", ".join(stage.name for stage in stages), stages[0], stages[0].training
+
+
+def _memory(plan: Plan) -> str:
+    found = list(_distinct(plan))
+    if not found:
+        return ""
+    return "\n\n".join(_ledger(plan, *one) for one in found)
+
+
+def _ledger(plan: Plan, names: str, stage: StagePlan, training: Training) -> str:
+    ledger, step, on = training.ledger, training.step, plan.target.on
+    shape = f"{_rows_text(step.load.rows)} of {step.load.tokens:,} tokens"
+    rows = [(text, getattr(ledger, key), _note(key, ledger, training)) for key, text in TERMS.items()]
+    largest = max(on.memory, ledger.total)
+    lines = [
+        (f"  {text}", bytes_text(size), _bar(size, largest) + (f"  {note}" if note else ""))
+        for text, size, note in rows
+        if size
+    ]
+    peak = f"{ledger.total / on.memory:.0%} of the device's {bytes_text(on.memory)}"
+    lines.append(("  at the peak", bytes_text(ledger.total), _bar(ledger.total, largest) + f"  {peak}"))
+    widths = [max(len(line[c]) for line in lines) for c in (0, 1)]
+    body = [f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c}".rstrip() for a, b, c in lines]
+    body[-1] = click.style(body[-1], fg="green" if training.fits else "red")
+    return "\n".join(
+        [
+            _heading(f"memory of a device in {names}: {shape}"),
+            *body,
+            *(f"  {line}" for line in _reasons(training, plan)),
+        ]
+    )
+
+
+def _rows_text(rows: int) -> str:
+    return "1 row" if rows == 1 else f"{rows:,} rows"
+
+
+def _note(key: str, ledger: Ledger, training: Training) -> str:
+    devices = training.step.devices
+    if key == "optimizer" and devices > 1:
+        return f"1/{devices} of it: each device keeps its part"
+    if key in ("gradients", "workspace"):
+        computing = ledger.casts + ledger.activations + ledger.logits + ledger.gradients * ledger.accumulates
+        later = ledger.gradients + ledger.workspace > computing
+        if key == "workspace" and not later:
+            return "later than the peak"
+        if key == "gradients" and not later and not ledger.accumulates:
+            return "later than the peak"
+    return ""
+
+
+def _bar(size: int, largest: int) -> str:
+    return ("█" * max(1, round(BAR * size / largest))).ljust(BAR)
+
+
+def _reasons(training: Training, plan: Plan) -> Iterator[str]:
+    step = training.step
+    if step.accumulation is None:
+        yield f"{step.load.rows * step.load.tokens:,} tokens at once: `micro_tokens`"
+        return
+    times = "one micro-batch" if step.accumulation == 1 else f"{step.accumulation:,} micro-batches"
+    yield f"{_rows_text(step.load.rows)}: {why(step)}; {times} a step"
+    following = training.next_ledger
+    if following is not None:
+        most = max(("activations", "logits", "workspace"), key=lambda key: getattr(following, key))
+        yield (
+            f"{training.next_rows} rows would take {bytes_text(following.total)}, of it "
+            f"{bytes_text(getattr(following, most))} for {TERMS[most]}; a step may take {NEAR:.0%}, "
+            f"{bytes_text(room(plan.target.on))}"
+        )
+
+
+# -- words
+
+
+def _fitting(plan: Plan) -> str:
+    lines: list[str] = []
+    for stage, text in plan.warnings:
+        lines.append(f"{click.style('warning:', fg='yellow', bold=True)} {text}")
+        training = next(one.training for one in plan.trained if one.name == stage)
+        assert training is not None, stage
+        helps = [str(change) for change in training.changes]
+        if not training.fits and not helps:
+            helps = ["no smaller model of this spec fits: take a larger device"]
+        lines += [f"  {' or' if place else '= help:'} {text}" for place, text in enumerate(helps)]
+    return "\n".join(lines)
+
+
+def _left_out(plan: Plan) -> str:
+    told = [(stage.name, text) for stage in plan.stages for text in stage.left_out]
+    if not told:
+        return ""
+    return "\n".join([_heading("left out of the sums"), *(f"  {name}: {text}" for name, text in told)])
+
+
+def _notes(plan: Plan) -> str:
+    """What numbers mean, and what the run reads from outside."""
+    notes = [
+        *_data(plan),
+        "disk: what stays of a stage, with its saves while it works; in all: the most at once",
+    ]
+    if any(stage.at_most for stage in plan.stages):
+        notes.append(
+            "<: at most; prompts as long as the context, answers as long as they may be, rows not packed"
+        )
+    alone = any(not effort.shared for stage in plan.stages for effort in stage.efforts)
+    if plan.target.on.devices > 1 and alone:
+        notes.append("evaluations and answers are reckoned on one of the devices, and paid for on all")
+    if any(s.model is not None and s.model.graph.dials for s in plan.stages):
+        notes.append(
+            "dials are taken at their defaults; memory and FLOPs of a step change with what is drawn"
+        )
+    notes.append("FLOPs are matmuls, forward and backward; memory is that of a step that is not compiled")
+    return "\n".join(click.style(note, dim=True) for note in notes)
+
+
+def _data(plan: Plan) -> Iterable[str]:
+    data = plan.data
+    if not data.files:
+        return
+    size = f", {bytes_text(data.bytes)} known" if data.bytes else ""
+    unknown = f", the size of {data.unknown:,} not known here" if data.unknown else ""
+    yield f"data: {data.files:,} files, {data.missing:,} to fetch{size}{unknown} (`nanogen fetch RUN --dry-run` asks)"
+
+
+# -- for programs
+
+
+def record(plan: Plan) -> dict[str, Any]:
+    """The same as plain values; bytes, hours, dollars and kWh, None where they are not known."""
+    on, target = plan.target.on, plan.target
+    hours = {name: plan.hours(at_most=flag) for name, flag in (("counted", False), ("at_most", True))}
+    return {
+        "run": plan.run,
+        "on": target.name,
+        "device": {"kind": on.device, "name": on.name, "memory": on.memory, "devices": on.devices},
+        "assumed": target.assumed,
+        "fits": plan.fits,
+        "stages": [_stage_record(plan, stage) for stage in plan.stages],
+        "hours": hours,
+        "dollars": {name: target.dollars(found) for name, found in hours.items()},
+        "kilowatt_hours": {name: target.kilowatt_hours(found) for name, found in hours.items()},
+        "disk": {"kept": plan.disk.kept, "passing": plan.disk.passing},
+        "data": {"files": plan.data.files, "missing": plan.data.missing, "bytes": plan.data.bytes},
+        "warnings": [{"stage": stage, "message": text} for stage, text in plan.warnings],
+    }
+
+
+def _stage_record(plan: Plan, stage: StagePlan) -> dict[str, Any]:
+    return {
+        "stage": stage.name,
+        "uses": stage.uses,
+        "flops": stage.flops,
+        "tokens": stage.tokens,
+        "hours": stage.hours,
+        "dollars": plan.target.dollars(stage.hours),
+        "kilowatt_hours": plan.target.kilowatt_hours(stage.hours),
+        "at_most": stage.at_most,
+        "disk": None if stage.disk is None else {"kept": stage.disk.kept, "passing": stage.disk.passing},
+        "training": None if stage.training is None else _training_record(stage.training, plan),
+        "counted": [{"what": e.what, "flops": e.flops, "at_most": e.at_most} for e in stage.efforts],
+        "left_out": list(stage.left_out),
+    }
+
+
+def _training_record(training: Training, plan: Plan) -> dict[str, Any]:
+    step, ledger = training.step, training.ledger
+    return {
+        "steps": training.steps,
+        "steps_at_most": training.at_most,
+        "batch_tokens": training.batch_tokens,
+        "length": step.load.tokens,
+        "rows": step.load.rows,
+        "accumulation": step.accumulation,
+        "devices": step.devices,
+        "why": why(step),
+        "memory": {**{key: getattr(ledger, key) for key in TERMS}, "peak": ledger.total},
+        "room": room(plan.target.on),
+        "fits": training.fits,
+        "changes": [
+            {"setting": c.setting, "value": c.value, "table": c.table, "note": c.note}
+            for c in training.changes
+        ],
+    }

@@ -1,0 +1,35 @@
+"""The machine that a run is planned for: this one, bounded by hardware that the run names, or that of a file."""
+
+import pytest
+from attrs import evolve
+
+from nanogen.planning.hardware import load_hardware
+from nanogen.shelf import find
+from runtime.capacity import Capacity
+from stages import machine
+from stages.machine import here, of_hardware
+
+GPU = Capacity("cuda", memory=85_000_000_000, bfloat16=True, compiler=True, name="NVIDIA H100 80GB HBM3")
+
+
+@pytest.fixture(autouse=True)
+def this(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(machine, "capacity", lambda: GPU)
+
+
+def hardware(name: str):
+    return load_hardware(find(name, "hardware"))
+
+
+def test_named_hardware_of_the_same_kind_bounds_the_memory():
+    assert here() == GPU
+    assert here(hardware("h100x8")) == evolve(GPU, memory=80_000_000_000)
+    assert here(hardware("h200")) == GPU  # which promises more than there is
+    assert here(hardware("cpu")) == GPU  # which this machine is not
+
+
+def test_a_file_promises_its_devices():
+    found = of_hardware(hardware("slurm_h100"))
+    assert (found.device, found.memory, found.devices, found.bfloat16) == ("cuda", 80_000_000_000, 16, True)
+    assert found.name == "NVIDIA H100 80GB HBM3"
+    assert not of_hardware(hardware("cpu")).bfloat16
