@@ -50,7 +50,8 @@ def build(version: str, cuda: str | None, hip: str | None) -> Finding:
 def driver_sees() -> tuple[int, int] | None:
     """Memory and major version of the first GPU that CUDA's driver shows, whatever torch is built for."""
     try:
-        return ask_driver(ctypes.CDLL("libcuda.so.1"))
+        found = ask_driver(ctypes.CDLL("libcuda.so.1"))
+        return found[:2] if found is not None else None
     except OSError:
         return None
 

@@ -12,7 +12,7 @@ from stages.doctor.finding import Finding, missing, ok, untried
 
 OLDEST = (3, 11)
 NEEDED = (
-    "torch", "numpy", "tomli", "attrs", "cattrs", "click", "networkx", "tiktoken", "rustbpe", "pyarrow", "yaml",
+    "torch", "numpy", "tomli", "attrs", "cattrs", "click", "tiktoken", "rustbpe", "pyarrow", "yaml",
     "safetensors", "aiohttp", "rich", "matplotlib",
 )  # fmt: skip
 EXTRAS = {"profile": ("tensorboard", "torch_tb_profiler"), "track": ("tensorboard", "wandb")}

@@ -16,6 +16,7 @@ from attrs import define, field, frozen
 from runtime.faults import Fault
 from runtime.manifest import read_manifest
 from stages.load import Run, Stage
+from stages.machine import here
 from stages.profiling.events import STEP, spent
 from stages.profiling.places import Places
 from stages.profiling.table import Facts, Sums, Table, make_table
@@ -82,7 +83,8 @@ def profile(run: Run, stage: Stage, folder: Path, wanted: Wanted, tell: Reporter
             continue
         if hasattr(settings, "compile"):
             settings = attrs.evolve(settings, compile="yes" if way == "compiled" else "no")
-        looking = Looking(wanted, way, tell, stage.kind.micro_batch(settings, stage.compiled))
+        kind: Any = stage.kind
+        looking = Looking(wanted, way, tell, kind.micro_batch(settings, stage.compiled, here(run.hardware)))
         with tempfile.TemporaryDirectory() as scratch:
             work = Work(
                 run.name,
@@ -149,7 +151,7 @@ class Looking:
         path = self._trace_path()
         trace.export_chrome_trace(str(path))
         self.tell.line(f"{self.way}: {path}")
-        times = spent(read(trace.events(), device=cuda))
+        times = spent(read(trace.events() or [], device=cuda))
         sums = Sums(self.way, self.wanted.steps, plain, seconds, times, scopes.calls, scopes.passes)
         return make_table(sums, self._facts(session))
 

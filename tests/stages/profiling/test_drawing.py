@@ -49,7 +49,7 @@ def test_what_nobody_knows_has_no_column():
     ("hardware", "least", "said"),
     [
         ("", None, "peak unknown"),
-        ("laptop_cpu", None, "laptop_cpu has no peak in bfloat16"),
+        ("cpu", None, "cpu has no peak in bfloat16"),
         ("h100x8", 0.2, "roofline of h100x8"),
     ],
 )
