@@ -102,9 +102,7 @@ def load_run(
         raise Refusal(findings.all, document)
     run_name = path.stem + (SUFFIX if stand_ins is not None else "")
     warnings = tuple(findings.all)
-    return Run(
-        run_name, document, stages, models.of_run(), spec.seed, warnings, path, stand_ins, hardware
-    )
+    return Run(run_name, document, stages, models.of_run(), spec.seed, warnings, path, stand_ins, hardware)
 
 
 def _hardware(spec: RunSpec, folder: Path, findings: Findings) -> Hardware | None:

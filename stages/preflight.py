@@ -22,8 +22,8 @@ from runtime.manifest import read_manifest
 from stages.footprint import Footprint, MicroBatch, together
 from stages.load import Run, Stage
 from stages.machine import here
-from stages.preflight_data import check_data
 from stages.planning.proposals import changes
+from stages.preflight_data import check_data
 from stages.training.fitting import fits
 from stages.work import SAVES
 
@@ -155,7 +155,9 @@ def _memory(stage: Stage, on: Capacity) -> Iterator[Diagnostic]:
     elif not fits(compiled, step, settings.dtype, on):
         rows, length = step.load.rows, step.load.tokens
         message = f"a step of `{stage.name}` takes up to {bytes_text(found.total)} at {rows} rows of {length:,}, and {where}"
-        help = "; or ".join(map(str, changes(stage, on))) or "train it on a larger machine: no smaller one fits"
+        help = (
+            "; or ".join(map(str, changes(stage, on))) or "train it on a larger machine: no smaller one fits"
+        )
         yield Diagnostic("NG706", message, _at(stage), help=help)
 
 

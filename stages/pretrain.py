@@ -55,7 +55,11 @@ class Settings(SessionSettings):
         "tokens of a step; unsaid, the optimizer's", default=None, validator=positive
     )
     length: int | None = setting("tokens of a row; unsaid, the context", default=None, validator=positive)
-    rows: int | None = quiet("rows computed at once; unsaid, as many as the machine's memory holds, and off a GPU up to 8", default=None, validator=positive)
+    rows: int | None = quiet(
+        "rows computed at once; unsaid, as many as the machine's memory holds, and off a GPU up to 8",
+        default=None,
+        validator=positive,
+    )
     long_documents: str = setting(
         "crop what does not fit a row, or split it into parts that each open a row",
         default="crop",
@@ -132,7 +136,9 @@ def run(work: Work) -> None:
     compiled = work.model
     session = Session.begin(work)
     step = session.cut_as_begun(micro_batch(settings, compiled, work.on))
-    plan = Pace(recipe.horizon(settings, compiled).steps, step.load.tokens, step.load.rows, step.accumulation or 1)
+    plan = Pace(
+        recipe.horizon(settings, compiled).steps, step.load.tokens, step.load.rows, step.accumulation or 1
+    )
     machine = session.machine(settings.compile)
     corpus = work.input("dataset").folder
     tokenizer = Tokenizer.load(work.input("tokenizer").folder / "tokenizer.json")
@@ -168,7 +174,6 @@ def run(work: Work) -> None:
 def _held_out(settings: Settings, plan: Pace, corpus: Path, tokenizer: Tokenizer) -> HeldBatches:
     """The head of the validation split, encoded once for all evaluations."""
     from runtime.batches import HeldBatches
-    from runtime.capacity import Capacity
     from runtime.loader import validation_batches
 
     make = partial(

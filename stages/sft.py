@@ -25,9 +25,9 @@ from stages.training.tuning import (
 from stages.unread import Idle, idle_of_length
 
 if TYPE_CHECKING:
-    from runtime.capacity import Capacity
     from nanogen.compiler import Compiled
     from nanogen.optimizer.settle import Horizon
+    from runtime.capacity import Capacity
     from stages.data.needs import Wish
     from stages.rehearsal import Small
     from stages.work import Work

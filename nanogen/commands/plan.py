@@ -26,9 +26,7 @@ def _bytes(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
 @click.option(
     "--on", "hardware", metavar="HARDWARE", help="Plan for this hardware: h100x8, rtx4090, cpu, or a file."
 )
-@click.option(
-    "--memory", metavar="BYTES", callback=_bytes, help="As if each device had so much memory: 12G."
-)
+@click.option("--memory", metavar="BYTES", callback=_bytes, help="As if each device had so much memory: 12G.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for programs.")
 def command(run: str, hardware: str | None, memory: int | None, as_json: bool) -> None:
     """Say what RUN will take: FLOPs, steps, micro-batches, memory by line, disk, hours, dollars and kWh.

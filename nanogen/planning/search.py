@@ -154,7 +154,11 @@ def largest(fits: Callable[[int], bool | None], most: int) -> int | None:
     while high - low > 1:
         middle = (low + high) // 2
         found = next(
-            ((n, answer) for n in _outwards(middle, low + 1, high - 1, REACH) if (answer := fits(n)) is not None),
+            (
+                (n, answer)
+                for n in _outwards(middle, low + 1, high - 1, REACH)
+                if (answer := fits(n)) is not None
+            ),
             None,
         )
         if found is None:

@@ -6,7 +6,7 @@ as the context lets them be, and such efforts are told as the most that they can
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -183,7 +183,9 @@ def of_chat_evaluation(stage: Stage) -> Found:
     known, unknown = [], []
     for wanted in settings.asked:
         rows = rows_of(wanted)
-        unknown += [f"`{wanted.label}`: how many rows it has is known once it is here"] if rows is None else []
+        unknown += (
+            [f"`{wanted.label}`: how many rows it has is known once it is here"] if rows is None else []
+        )
         known += [(wanted, rows)] if rows is not None else []
     chosen = sum(n for wanted, n in known if task_entry(wanted.task).kind == "choice")
     written = sum(n for wanted, n in known if task_entry(wanted.task).kind == "generative")
@@ -194,7 +196,9 @@ def of_chat_evaluation(stage: Stage) -> Found:
     if written:
         past = max(0, context - settings.tokens)
         flops = written * reading(graph, past, settings.dials) if past else 0
-        efforts.append(Effort(f"{written:,} prompts of {past:,} tokens", flops, written * past, settings.dtype))
+        efforts.append(
+            Effort(f"{written:,} prompts of {past:,} tokens", flops, written * past, settings.dtype)
+        )
         efforts.append(_answers(settings, graph, written * settings.samples, past, settings.dtype))
     return Found(tuple(efforts), tuple(unknown))
 

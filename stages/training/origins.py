@@ -21,8 +21,8 @@ from nanogen.text.document import Document
 from nanogen.text.locate import KeyPath
 from stages import recipe
 from stages.load import Run, Stage
-from stages.origin import Origin, shown
 from stages.machine import here
+from stages.origin import Origin, shown
 from stages.training.fitting import why as why_rows
 
 Lines = Callable[[Document, KeyPath], str]

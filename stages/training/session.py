@@ -127,7 +127,9 @@ class Session:
         if self.save is not None and step.bound != SAID:
             rows = self.save.state.get("rows", sizes(step.own_rows, MOST_ROWS)[-1])  # or as it was before
             if rows > step.load.rows and step.bound in (MEMORY, NOTHING):
-                told = f"{step.load.rows} rows at once, where the run began with {rows}: no more fit the memory"
+                told = (
+                    f"{step.load.rows} rows at once, where the run began with {rows}: no more fit the memory"
+                )
                 self.work.tell.line(f"{told}, so the last bits of sums are others")
             elif step.own_rows % rows == 0:
                 load, accumulation = evolve(step.load, rows=rows), step.own_rows // rows

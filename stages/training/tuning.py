@@ -54,7 +54,11 @@ class Tuning(SessionSettings):
     steps: int | None = setting("steps to train, in place of epochs", default=None, validator=positive)
     batch_tokens: Count = setting("tokens of a step", default=Count(65_536), validator=positive)
     length: int | None = setting("tokens of a row; unsaid, the context", default=None, validator=positive)
-    rows: int | None = quiet("rows computed at once; unsaid, as many as the machine's memory holds, and off a GPU up to 8", default=None, validator=positive)
+    rows: int | None = quiet(
+        "rows computed at once; unsaid, as many as the machine's memory holds, and off a GPU up to 8",
+        default=None,
+        validator=positive,
+    )
     schedule: Formulas | None = setting(
         "other laws of the optimizer's schedule, by their names there; unsaid, rates fall from the first step on",
         factory=falling,

@@ -12,15 +12,19 @@ ROOT = Path(__file__).parents[3]
 def test_a_plan_says_what_a_run_takes(call):
     code, out, err = call("plan", "speedrun_nanochat_2025", "--on", "h100x8")
     assert (code, err) == (0, "")
-    assert out.startswith("speedrun_nanochat_2025 on h100x8: 8 x NVIDIA H100 80GB HBM3, 74.5 GiB of memory each\n")
+    assert out.startswith(
+        "speedrun_nanochat_2025 on h100x8: 8 x NVIDIA H100 80GB HBM3, 74.5 GiB of memory each\n"
+    )
     assert "of which 40 % are assumed; 24.00 dollars an hour, 5.6 kW" in out
     base = next(line for line in out.split("\n") if line.startswith("base "))
-    assert re.search(r"pretrain +3\.66e19 +12\.\dB +21,400 +\d+ rows x \d+ x 8 devices +3 h \d\d min +\$\d+\.\d\d", base)
-    assert "optimizer state" in out
-    assert "1/8 of it: each device keeps its part" in out
-    assert re.search(r"at the peak +[\d.]+ GiB .*% of the device's 74.5 GiB", out)
+    assert re.search(
+        r"pretrain +3\.66e19 +12\.\dB +21,400 +\d+ rows x \d+ x 8 devices +3 h \d\d min +\$\d+\.\d\d", base
+    )
+    assert re.search(r"optimizer state, 1/8 +348 MiB", out)
+    assert re.search(r"at the peak +[\d.]+ GiB", out)
+    assert re.search(r"of 74.5 GiB +\d+%", out)
     assert "left out of the sums" in out
-    assert "mid: its steps: how many rows `smoltalk` has is known once here" in out
+    assert "FLOPs each: how many rows `smoltalk` has is known once here" in out
     assert "data: 256 files, 256 to fetch" in out
 
 

@@ -67,7 +67,9 @@ def test_validation_while_it_trains_is_counted():
     assert base.compiled is not None
     [found] = beside_training(base, 21_400).efforts
     assert found.tokens == (2 + 85) * 10_500_000
-    assert found.flops == pytest.approx(found.tokens / 2048 * forward(base.compiled.graph, Load(1, 2048)).matmul)
+    assert found.flops == pytest.approx(
+        found.tokens / 2048 * forward(base.compiled.graph, Load(1, 2048)).matmul
+    )
 
 
 def test_answers_that_are_learnt_from_are_bounded():
@@ -106,4 +108,3 @@ def test_questions_are_bounded_by_the_context():
     assert written.tokens == 1319 * 512
     assert read.at_most
     assert written.at_most
-

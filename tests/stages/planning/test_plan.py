@@ -120,7 +120,9 @@ def test_what_fits_a_memory(tmp_path_factory):
     for depth, least in ((12, 12), (20, 24)):
         run = of_depth(depth, tmp_path_factory.getbasetemp())
         for memory in MEMORIES:
-            base = next(s.training for s in planned(run, "rtx4090", memory * 10**9).stages if s.name == "base")
+            base = next(
+                s.training for s in planned(run, "rtx4090", memory * 10**9).stages if s.name == "base"
+            )
             assert base is not None
             assert base.fits == (memory >= least), (depth, memory)
 
