@@ -19,6 +19,7 @@ from nanogen.answers.parameters import count
 from nanogen.compiler import Compiled, compile_file
 from nanogen.load import Load
 from nanogen.shelf import find
+from nanogen.structure import Count
 from runtime.losses import token_losses
 from runtime.model import build, initialize
 from stages import recipe
@@ -98,7 +99,7 @@ class Measured:
 def measure(compiled: Compiled, optimizer: str, dtype: torch.dtype, tokens: int) -> Measured:
     """Train a few steps as `pretrain` does, and follow every tensor."""
     settings = Settings(
-        optimizer=recipe.opened(optimizer), steps=100, batch_tokens=tokens * ROWS * MICRO_BATCHES
+        optimizer=recipe.opened(optimizer), steps=100, batch_tokens=Count(tokens * ROWS * MICRO_BATCHES)
     )  # pyright: ignore[reportArgumentType]
     model = build(compiled.source, compiled.blueprint)
     initialize(model, compiled.blueprint, seed=0)
