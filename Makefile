@@ -11,8 +11,8 @@ quickstart: $(VENV)/installed  ## train a small model from text to one that answ
 test: $(VENV)/developing       ## the whole suite
 	$(BIN)/python -m pytest -n auto
 
-bench: $(VENV)/installed       ## decoding speed, beside a plain eager loop
-	$(BIN)/python -m benchmarks.decode
+bench: $(VENV)/installed       ## how fast this machine trains, decodes, compiles and starts, beside the last time
+	$(BIN)/nanogen bench
 
 lint: $(VENV)/developing
 	$(BIN)/ruff check .

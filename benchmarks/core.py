@@ -27,14 +27,14 @@ import torch.nn.functional as F
 from attrs import frozen
 from torch import nn
 
-from nanogen.compiler import Compiled, compile_file
+from nanogen.compiler import compile_file
 from nanogen.shelf import find
 from runtime.faults import Fault
-from runtime.model import build, initialize
 from runtime.primitives import Now
 from runtime.questions import Question, Score
 from runtime.scoring import WORTH, Scorer
 from runtime.tokenizer import Tokenizer
+from stages.benching.decoding import living
 from stages.tasks.core import Bundle, Encoder, Task, is_right, prompts, question, read_bundle
 
 DIMS = {"depth": 4, "width": 256, "vocab": 4096, "context": 2048}
@@ -73,7 +73,7 @@ def main() -> None:
     tokenizer = Tokenizer.train(texts(asked), vocab=dims["vocab"])
     spec = sys.argv[3] if len(sys.argv) > 3 else "nanochat_2025"
     compiled = compile_file(find(spec, "model"), dims)
-    model = made(compiled)
+    model = living(compiled)
     scorer = Scorer(model, compiled.blueprint, compile_from=WORTH)
 
     def at_once(one: Asked) -> Found:
@@ -115,16 +115,6 @@ def ask(bundle: Bundle, task: Task, stride: int) -> Asked | None:
 
 def texts(asked: list[Asked]) -> list[str]:
     return [text for one in asked for n in one.places for text in prompts(one.task, one.rows, n)[-1:]]
-
-
-def made(compiled: Compiled) -> nn.Module:
-    model = build(compiled.source, compiled.blueprint).eval()
-    initialize(model, compiled.blueprint, seed=0)
-    noise = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in model.parameters():  # zeros would make all options alike
-            parameter.add_(torch.randn(parameter.shape, generator=noise) * 0.3 * parameter.shape[-1] ** -0.5)
-    return model
 
 
 @torch.inference_mode()

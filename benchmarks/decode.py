@@ -1,6 +1,6 @@
 """Decoding speed on this machine: this engine beside a plain eager loop, at batch 1, 8 and 32.
 
-    python -m benchmarks.decode    # or: make bench
+    python -m benchmarks.decode    # `nanogen bench --only decode` measures the engine alone, for any spec
 
 The loop is nanochat's engine as of 2025, written out for one model: eager, with keys and values in tensors that
 grow. Both decode a GPT of 6 layers, width 384, 6 heads, 4,096 ids in float32: a prompt of 64, then 128 new tokens,
@@ -11,18 +11,19 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nanogen.compiler import Compiled, compile_file
+from nanogen.answers.reads import step_bytes
+from nanogen.compiler import compile_file
+from nanogen.load import Load
 from nanogen.shelf import find
 from runtime.decoding.engine import Engine
 from runtime.decoding.prepack import prepare
-from runtime.decoding.request import Request, Sampling, Token
-from runtime.model import build, initialize
+from stages.benching.decoding import bandwidth, engine_rate, living
+from stages.benching.samples import alternately
 
 DIMS = {"depth": 6, "width": 384, "heads": 6, "vocab": 4096, "context": 256}
 PROMPT, NEW, BATCHES, TIMES = 64, 128, (1, 8, 32), 7
@@ -31,11 +32,7 @@ NANOCHAT = {1: 222, 8: 1167, 32: 2236}  # nanochat HEAD, on another machine of t
 
 def main() -> None:
     compiled = compile_file(find("nanochat_2025", "model"), DIMS)
-    model = build(compiled.source, compiled.blueprint).eval()
-    initialize(model, compiled.blueprint, seed=0)
-    with torch.no_grad():
-        for parameter in model.parameters():  # zeros would make all tokens alike
-            parameter.add_(torch.randn(parameter.shape) * 0.3 * parameter.shape[-1] ** -0.5)
+    model = living(compiled)
     weights = {name: p.detach().clone() for name, p in model.named_parameters()}
     prepare(model, torch.float32)
     read = bandwidth()
@@ -47,35 +44,15 @@ def main() -> None:
         prompts = torch.randint(4096, (batch, PROMPT), generator=torch.Generator().manual_seed(batch))
         engine = Engine(model, compiled.blueprint, rows=batch, compiled=True)
         plain, ours = alternately(
-            lambda p=prompts: eager(weights, p), lambda p=prompts, e=engine: engine_run(e, p)
+            lambda p=prompts: eager(weights, p),
+            lambda p=prompts, e=engine: engine_rate(e, p.tolist(), NEW),
+            times=TIMES,
         )
-        bound = batch * read / step_bytes(compiled, batch)
+        bound = batch * read / step_bytes(compiled.graph, Load(batch, 1, PROMPT + NEW // 2), run_bytes=4)
         print(
             f"{batch:>5} {plain:>8,.0f} {ours:>8,.0f} {ours / plain:>5.1f}x {ours / NANOCHAT[batch]:>8.1f}x"
             f" {bound:>8,.0f} {ours / bound:>8.0%}"
         )
-
-
-def alternately(*runs: Callable[[], float]) -> list[float]:
-    """The best rate of each of several, run in turn after one round to warm up: others may use the machine too."""
-    for run in runs:
-        run()
-    return [max(rates) for rates in zip(*([run() for run in runs] for _ in range(TIMES)), strict=True)]
-
-
-def engine_run(engine: Engine, prompts: Tensor) -> float:
-    """Tokens a second while all rows run: from the last prompt read to the first row that ends."""
-    for prompt in prompts.tolist():
-        engine.submit(Request(tuple(prompt), NEW, Sampling(temperature=0)))
-    while engine.waiting:
-        engine.step()
-    begun, tokens = time.perf_counter(), 0
-    while engine.running == len(prompts):
-        tokens += sum(isinstance(event, Token) for event in engine.step())
-    rate = tokens / (time.perf_counter() - begun)
-    while engine.busy:
-        engine.step()
-    return rate
 
 
 @torch.inference_mode()
@@ -122,28 +99,6 @@ def rotary(first: int, count: int) -> tuple[Tensor, Tensor]:
 def rotate(x: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:
     (cos, sin), (a, b) = table, x.chunk(2, dim=-1)
     return torch.cat((a * cos + b * sin, b * cos - a * sin), dim=-1)
-
-
-def step_bytes(compiled: Compiled, batch: int) -> float:
-    """Bytes that a step reads on average: every matrix once, and of each row what its past holds."""
-    from nanogen.answers.state import bytes_per_row
-
-    matrices = sum(
-        4 * p["shape"][0] * p["shape"][1]
-        for p in compiled.blueprint["parameters"]
-        if p["role"] in ("matrix", "head")
-    )
-    return matrices + batch * bytes_per_row(compiled.graph, PROMPT + NEW // 2, run_bytes=4)
-
-
-def bandwidth() -> float:
-    """Bytes that this machine reads a second, from far more memory than its caches hold."""
-    far, rates = torch.ones(2**26), []
-    for _ in range(8):
-        begun = time.perf_counter()
-        far.sum()
-        rates.append(far.nbytes / (time.perf_counter() - begun))
-    return max(rates)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from stages.running.survey import WORK, newest_step
 from stages.work import SAVES
 
 LONGEST = 12.0  # seconds to a kill at a random time
+MOST_AIMED = 1  # kills at a moment of the same stage, in one run
 PATIENCE = 600.0  # seconds in which a start comes to a kill or to its end
 TRAINING = ("pretrain", "midtrain", "sft", "rl")
 
@@ -50,12 +51,14 @@ class Kills:
     rng: random.Random
     done: int = 0
     places: Counter = field(factory=Counter)
+    aimed: Counter = field(factory=Counter)  # at stages, in the run that is going on
     lost: int = 0  # steps at most, of any kill
 
     def a_run(self, number: int) -> Path:
         """A run from start to end with kills on the way; returns its folder."""
         runs = self.top / f"killed-{number}"
         folder = runs / self.run.name
+        self.aimed.clear()
         while True:
             process = start(self.run, runs, runs / "step.json")
             killed = self.done < self.wanted and self.kill(process, folder)
@@ -84,15 +87,19 @@ class Kills:
 
     def moment(self, folder: Path) -> Callable[[], bool]:
         """When to kill next."""
-        coming = [s for s in self.run.stages if not (folder / s.name / MANIFEST).is_file()]
-        if not coming or self.rng.random() < 0.5:
+        left = [s for s in self.run.stages if not (folder / s.name / MANIFEST).is_file()]
+        coming = [s for s in left if self.aimed[s.name] < MOST_AIMED]
+        if not coming:
+            return lambda: False  # it has been met everywhere: to its end
+        if self.rng.random() < 0.5:
             at = time.monotonic() + self.rng.uniform(0, LONGEST)
             return lambda: time.monotonic() > at
         stage = self.rng.choice(coming)
+        self.aimed[stage.name] += 1
         saves, work = folder / stage.name / SAVES, folder / stage.name / WORK
         if stage.uses in TRAINING and self.rng.random() < 0.7:
             return lambda: saves.is_dir() and any(p.name.endswith(".partial") for p in saves.iterdir())
-        until = self.rng.uniform(0, 0.4)  # seconds into the stage: its beginning, or in the middle of it
+        until = self.rng.choice([0.0, self.rng.uniform(0, 0.1), self.rng.uniform(0, 0.5)])  # seconds into it
         begun: list[float] = []
 
         def within() -> bool:

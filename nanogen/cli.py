@@ -31,6 +31,9 @@ COMMANDS = {  # name: (module, one line for the list)
     "sample": ("nanogen.commands.sample", "Let a trained model write."),
     "chat": ("nanogen.commands.chat", "Talk with a trained model in the terminal."),
     "serve": ("nanogen.commands.serve", "Serve a trained model: a chat page, and OpenAI's API."),
+    "bench": ("nanogen.commands.bench", "Measure how fast this machine trains, decodes, compiles, starts."),
+    "profile": ("nanogen.commands.profile", "See where a step of a run's stage spends its time."),
+    "doctor": ("nanogen.commands.doctor", "See what this machine offers, what it lacks, and what to do."),
     "schema": ("nanogen.commands.schema", "Print the JSON Schema of specs, libraries or runs, for editors."),
 }
 
@@ -79,11 +82,9 @@ def cli() -> None:
     \b
     nanogen check my_model.toml                  every fault, with its place and what to do
     nanogen explain NG203                        what a fault means, and how it is put right
-    nanogen explain quickstart base.lr           a value of a run, and where it comes from
     nanogen compile saint_iberis_d20             what a spec is, and what it costs
     nanogen show saint_iberis_d20 --layer 3      every equation of a layer, with its share
     nanogen diff nanochat_2025 saint_iberis_d20  what sets two specs apart
-    nanogen graph saint_iberis_d20 -o model.svg  a picture of it
     nanogen flops looped --dial r=1,4,16         what it costs at several numbers of turns
     nanogen fetch speedrun_h100                  get its data; --dry-run tells how much
     nanogen plan speedrun_h100 --on h100x8       hours, dollars and memory, before it runs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,9 @@ class Work:
     tell: Reporter
     compiled: Compiled | None = field(default=None, repr=False)
     stop: Stop = field(factory=Stop, repr=False)
+    instead: Callable[[Any], None] | None = field(
+        default=None, repr=False
+    )  # of training: it is handed the session
     on: Capacity = field(factory=capacity)  # what the rows of a micro-batch are settled for
 
     @property

@@ -236,6 +236,9 @@ def nanogen(*args: str, env: dict | None = None) -> subprocess.CompletedProcess:
         ["check", "muon_adamw_2026", "adamw"],
         ["compile", "--help"],
         ["import", "--help"],
+        ["doctor", "--help"],
+        ["bench", "--help"],
+        ["profile", "--help"],
     ],
     ids=" ".join,
 )

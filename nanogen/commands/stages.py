@@ -49,4 +49,4 @@ def show_rows(rows: Sequence[Row], actions: dict[str, str] | None = None) -> Non
         end = at + len(row.state)
         click.echo(line[:at] + click.style(row.state, fg=colour) + line[end:])
         for reason in row.why:
-            click.echo(f"  because {reason}")
+            click.secho(f"  because {reason}", dim=True)

@@ -35,6 +35,12 @@ class Child:
     process: subprocess.Popen
     answer: Path
 
+    def close(self) -> None:
+        """Leave nothing of it behind."""
+        assert self.process.stdin is not None, "it was started with one"
+        self.process.stdin.close()
+        self.answer.unlink(missing_ok=True)
+
 
 def side_by_side(runner: Runner, chosen: set[str]) -> None:
     """Do the chosen stages; raises Fault when one fails, Stopped when a signal asked for it."""
@@ -77,6 +83,7 @@ def _start(runner: Runner, name: str) -> Child:
         "stage": name,
         "answer": str(answer),
         "log": str(runner.tell.log) if runner.tell.log is not None else None,
+        "begin": runner.wishes.choice.begin,
         "again": name in runner.wishes.choice.again,
         "data_may_change": runner.wishes.data_may_change,
     }
@@ -84,7 +91,9 @@ def _start(runner: Runner, name: str) -> Child:
     share = str(max(1, (os.cpu_count() or 1) // runner.wishes.jobs))
     paths = os.pathsep.join(path for path in sys.path if path)  # as this process finds its own code
     environment = {**dict.fromkeys(THREADS, share), **os.environ, "PYTHONPATH": paths}
-    return Child(name, subprocess.Popen(command, env=environment), answer)
+    # of Ctrl-C this process alone hears, and tells the children; their input ends when it does
+    process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, start_new_session=True)
+    return Child(name, process, answer)
 
 
 def _ended(children: list[Child], runner: Runner) -> list[Child]:
@@ -102,7 +111,7 @@ def _ended(children: list[Child], runner: Runner) -> list[Child]:
 def _take(child: Child, others: list[Child]) -> None:
     """See how a child has ended; raises what it died of, once the others have saved."""
     told: dict[str, Any] = json.loads(child.answer.read_text()) if child.answer.is_file() else {}
-    child.answer.unlink(missing_ok=True)
+    child.close()
     code = child.process.returncode
     if code == 0:
         return
@@ -123,4 +132,4 @@ def _let_go(children: list[Child]) -> None:
         child.process.terminate()
     for child in children:
         child.process.wait()
-        child.answer.unlink(missing_ok=True)
+        child.close()

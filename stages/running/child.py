@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
+import threading
 import traceback
 from pathlib import Path
 from typing import Any
@@ -38,11 +41,19 @@ def main(order: dict[str, Any]) -> int:
 def _do(order: dict[str, Any], folder: Path) -> None:
     stand_ins, log, name = order["stand_ins"], order["log"], order["stage"]
     run = load_run(Path(order["run"]), stand_ins=Path(stand_ins) if stand_ins is not None else None)
-    choice = Choice(again=frozenset({name} if order["again"] else ()))
+    again = frozenset({name} if order["again"] else ())
+    choice = Choice(begin=order["begin"], follow=again, again=again)
     tell, stop = Reporter(log=Path(log) if log is not None else None, name=name), Stop()
     runner = Runner(run, folder, tell, stop, Wishes(choice, data_may_change=order["data_may_change"]))
     with stop.listening():
+        threading.Thread(target=_watch_parent, daemon=True).start()
         runner.do(next(found for found in survey(run, folder) if found.stage.name == name))
+
+
+def _watch_parent() -> None:
+    """Once whoever started this process is no more, save and end."""
+    os.read(sys.stdin.fileno(), 1)  # nothing is ever written there: it ends
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ class Choice:
 
     only: tuple[str, ...] = ()
     begin: str | None = None
-    again: frozenset[str] = frozenset()  # done again although they are done; what follows `begin`
+    follow: frozenset[str] = frozenset()  # `begin`, and what follows it
+    again: frozenset[str] = frozenset()  # of these, what is still to be done again although it is done
 
     @classmethod
     def of(cls, run: Run, *, only: Sequence[str] = (), begin: str | None = None) -> Choice:
@@ -27,13 +28,14 @@ class Choice:
         for name in [*only, *([begin] if begin is not None else [])]:
             if name not in names:
                 raise Fault(f"`{run.name}` has no stage `{name}`", nearest(name, names))
-        return cls(tuple(only), begin, frozenset(following(run, begin)) if begin else frozenset())
+        follow = frozenset(following(run, begin)) if begin is not None else frozenset()
+        return cls(tuple(only), begin, follow, follow)
 
     def stages(self, run: Run, found: Iterable[Found]) -> set[str]:
         """The names of the stages to be done; raises Fault where something before them is not."""
         if not self.only and self.begin is None:
             return {stage.name for stage in run.stages}
-        chosen = set(self.only) or set(self.again)
+        chosen = set(self.only) or set(self.follow)
         states = {one.stage.name: one for one in found}
         for stage in run.stages:
             for need in stage.needs:

@@ -143,7 +143,8 @@ class _Teller:
     def _tables(self) -> dict[tuple[str, ...], dict[str, Any]]:
         data = self.run.document.data
         own = data.get("stage", {}).get(self.stage.name, {}).get("set", {})
-        return {("stage", self.stage.name, "set"): own, ("set",): data.get("set", {})}
+        small = data.get("rehearse", {}) if self.run.stand_ins is not None else {}
+        return {("rehearse",): small, ("stage", self.stage.name, "set"): own, ("set",): data.get("set", {})}
 
     def dim(self, name: str) -> str:
         """Where a dim has its value: in the stage, the run, or the spec."""
@@ -177,7 +178,7 @@ class _Teller:
         changed = [name for name, mine in now.items() if before[name] != mine]
         for data in (True, False):
             if names := [n for n in changed if (self.run.stage(n).uses == "dataset") == data]:
-                yield Reason(f"it follows {' and '.join(f'`{n}`' for n in names)}", data=data)
+                yield Reason(f"it follows {_listed(names)}", data=data)
 
 
 def came_out_otherwise(run: Run, before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Reason]:
@@ -215,6 +216,11 @@ def _parts(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
             if was.get(key) != becomes.get(key):
                 label = becomes.get("task", number + 1)
                 yield f"{key}` of `{name}.{label}", was.get(key), becomes.get(key)
+
+
+def _listed(names: list[str]) -> str:
+    quoted = [f"`{name}`" for name in names]
+    return " and ".join(filter(None, (", ".join(quoted[:-1]), quoted[-1])))
 
 
 def _shown(value: Any) -> str:

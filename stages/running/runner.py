@@ -25,6 +25,7 @@ from stages.logs.run_folder import note_plan
 from stages.machine import here
 from stages.origins import resolved
 from stages.progress import Reporter
+from stages.running.again import forget, less_done, note_done
 from stages.running.choice import EVERYTHING, Choice
 from stages.running.identity import facts_of, identity
 from stages.running.lock import alone
@@ -46,6 +47,7 @@ from stages.running.trouble import as_fault
 from stages.work import SAVES, Input, Work
 
 LOG = "run.log"
+PATIENCE = 120.0  # seconds in which a process that is left over ends
 RESOLVED = "settings.json"  # every value of the run with where it comes from
 
 
@@ -74,7 +76,9 @@ def execute(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with alone(folder), stop.listening():
+            wishes = evolve(wishes, choice=less_done(wishes.choice, folder))
             _execute(run, folder, Runner(run, folder, tell, stop, wishes), begin)
+            forget(folder)
     except Exception as error:
         fault = as_fault(error, folder)
         if fault is None:
@@ -130,6 +134,7 @@ class Runner:
             if begin_again:
                 found = evolve(found, state=STALE if found.folder.is_dir() else MISSING, holds=None)
             found = self._work(found)
+            note_done(self.wishes.choice, self.folder, name)
         publish(found, self.folder)
         return found
 
@@ -160,7 +165,9 @@ class Runner:
         write_bytes(found.folder / WORK, to_json(begun))
         started = time.monotonic()
         try:
-            self._call(found)
+            # a process that was started beside another, which was killed, may be saving yet
+            with alone(self.folder, f".{stage.name}.lock", patience=PATIENCE):
+                self._call(found)
         except Fault as fault:
             raise Fault(f"`{stage.name}`: {fault.message}", fault.help) from fault
         seconds = time.monotonic() - started

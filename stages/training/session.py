@@ -155,6 +155,8 @@ class Session:
     # -- the loop
 
     def train(self) -> None:
+        if self.work.instead is not None:
+            return self.work.instead(self)
         trainer, steps = self.trainer, self.steps
         stop, name = self.work.stop, self.work.name
         if not self.metrics.size:

@@ -21,15 +21,23 @@ class Peak:
 @cache
 def peak(gpu: str | None, dtype: str, asked: str | None) -> Peak | None:
     """None where nobody knows: a share of a made-up peak says nothing. `gpu` is as torch names it, with a count."""
+    named, hardware = fitting(gpu, asked)
+    speed = _speed(hardware, dtype) if hardware is not None else None
+    return Peak(speed, named) if speed is not None else None
+
+
+@cache
+def fitting(gpu: str | None, asked: str | None) -> tuple[str, Hardware | None]:
+    """The hardware file that was asked for, or the one that lists the device; and its name.
+
+    Of several the file of as many devices comes first.
+    """
     count, _, device = (gpu or "").partition(" x ")
     files = (asked,) if asked else shipped("hardware") if gpu else ()
     found = [(name, load_hardware(find(name, "hardware"), name)) for name in files]
     listed = [(name, hardware) for name, hardware in found if asked or device in hardware.names]
-    listed.sort(key=lambda one: str(one[1].devices) != count)  # the file of as many devices comes first
-    for name, hardware in listed[:1]:
-        speed = _speed(hardware, dtype)
-        return Peak(speed, name) if speed is not None else None
-    return None
+    listed.sort(key=lambda one: str(one[1].devices) != count)
+    return next(iter(listed), ("", None))
 
 
 def _speed(hardware: Hardware, dtype: str) -> float | None:

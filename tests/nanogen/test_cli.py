@@ -96,6 +96,9 @@ WITH_TORCH = (
     "chat",
     "serve",
     "track",
+    "bench",
+    "profile",
+    "doctor",
 )  # or with what nobody has at hand
 EXAMPLES = [line for name in COMMANDS if name not in WITH_TORCH for line in examples(name)]
 

@@ -7,6 +7,7 @@ from stages.running.choice import Choice
 from stages.running.comparison import differences
 from stages.running.runner import Wishes, execute
 from tests.stages.running.test_runner import states
+from tests.stages.running.test_stopping import begin, until
 
 TWO = (
     "[stage.report]",
@@ -39,3 +40,19 @@ def test_one_that_fails_is_named_with_its_reason(write_run, told, tmp_path):
     with pytest.raises(Fault, match=r"`base`: `.*tokenizer.json` is not the file of its manifest"):
         execute(run, tmp_path / "runs", told[0], Wishes(jobs=2))
     assert states(run, folder)["base"] == "missing"
+
+
+def test_a_child_saves_and_ends_when_its_parent_is_killed(write_run, told, tmp_path):
+    """And the same command, given at once, waits for it."""
+    run = write_run(("steps = 6", "steps = 300"), ("evaluate_every = 3", "evaluate_every = 0"))
+    straight = execute(run, tmp_path / "straight", told[0])
+    process = begin(run.path, tmp_path / "runs", "--jobs", "2")
+    folder = tmp_path / "runs" / run.name
+    until(process, folder / "base" / "metrics.jsonl")
+    process.kill()
+    process.communicate()
+    again = begin(run.path, tmp_path / "runs", "--jobs", "2")
+    out, err = again.communicate(timeout=200)
+    assert again.returncode == 0, out + err
+    assert "going on from the save at step" in out
+    assert differences(run, straight, folder) == []

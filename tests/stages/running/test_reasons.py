@@ -35,7 +35,7 @@ def test_another_vocabulary_marks_the_tokenizer_and_all_that_follows(write_run, 
     assert reason.endswith(f"{line_of(run, 'vocab = 310')})")
     assert found["base"][0] == reason
     assert "it follows `tokenizer`" in found["base"]
-    assert found["report"] == ["it follows `tokenizer` and `base` and `evaluation`"]
+    assert found["report"] == ["it follows `tokenizer`, `base` and `evaluation`"]
 
 
 def test_a_setting_is_named_with_its_line_and_a_default_by_its_table(write_run, done):

@@ -105,6 +105,29 @@ def test_only_some_stages_or_from_one_on(write_run, told, tmp_path):
     assert set(states(run, folder).values()) == {"done"}
 
 
+def test_from_a_stage_on_goes_on_after_a_kill(write_run, told, tmp_path, monkeypatch):
+    """The same command again, as a queue gives it, does not do again what it has done again."""
+    from stages import evaluate_base
+
+    run, runs = write_run(), tmp_path / "runs"
+    folder = execute(run, runs, told[0])
+    wishes = Wishes(Choice.of(run, begin="base"))
+
+    def killed(work):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluate_base, "run", killed)
+        with pytest.raises(Killed):
+            execute(run, runs, told[0], wishes)
+    made = (folder / "base" / "weights.safetensors").stat().st_mtime_ns
+    execute(run, runs, told[0], wishes)
+    assert (folder / "base" / "weights.safetensors").stat().st_mtime_ns == made
+    assert set(states(run, folder).values()) == {"done"}
+    execute(run, runs, told[0], wishes)  # it came to its end: asked for once more, it is done once more
+    assert (folder / "base" / "weights.safetensors").stat().st_mtime_ns > made
+
+
 def test_a_plan_says_what_would_be_done_with_each_stage(write_run, told, tmp_path):
     run = write_run()
     folder = execute(run, tmp_path / "runs", told[0])

@@ -1,0 +1,117 @@
+"""Records as a table for people: each figure, how far it moved, what it was the last time, and whether that is noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from nanogen.views.figures import bytes_text
+from stages.benching.records import Record
+from stages.benching.samples import Figure
+
+TITLES = {"train": "training", "decode": "decoding", "compile": "compiling", "start": "starting"}
+NAMES = {
+    "tokens": "throughput",
+    "flops": "matmuls",
+    "mfu": "model FLOPs utilisation",
+    "memory": "memory, at most",
+    "cold": "first step, empty cache",
+    "warm": "first step, from the cache",
+    "check": "nanogen check",
+    "compile": "nanogen compile",
+}
+EVEN = 0.005  # less than this is not called a change
+
+
+def table(pairs: Sequence[tuple[Record, Record | None]]) -> Table:
+    """One block a record; beside each the last like it, where there is one."""
+    found = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    found.add_column("")
+    for head in ("median", "spread", "last time", "change"):
+        found.add_column(head, justify="right", no_wrap=True)
+    found.add_column("", no_wrap=True)
+    for place, (record, before) in enumerate(pairs):
+        if place:
+            found.add_section()
+        found.add_row(heading(record), style="bold")
+        for name, figure in record.figures.items():
+            if not name.endswith(", bandwidth"):
+                found.add_row(*_row(record, before, name, figure))
+        for note in record.notes:
+            found.add_row(Text(f"  {note}", style="dim"))
+    return found
+
+
+def heading(record: Record) -> str:
+    """What was measured, of what."""
+    facts = record.facts
+    dims = " ".join(f"{name}={value}" for name, value in facts["dims"].items() if not isinstance(value, list))
+    sizes = facts["sizes"]
+    rows = f"{sizes['rows']} x {sizes['length']:,} tokens" if "rows" in sizes else ""
+    how = f"{facts['dtype']} {'compiled' if facts['compiled'] else 'eager'}" if facts["dtype"] else ""
+    said = [f"{TITLES[facts['what']]} {facts['spec']}", dims, rows, how]
+    return ", ".join(filter(None, said))
+
+
+def _row(record: Record, before: Record | None, name: str, figure: Figure) -> list[Text | str]:
+    share = record.figures.get(f"{name}, bandwidth")
+    value = value_text(figure)
+    if share is not None:
+        value += f", {share.median:.0%} of the limit"
+    last = before.figures.get(name) if before is not None else None
+    spread = f"± {figure.spread / 2:.1%}" if figure.samples > 1 else "once"
+    told = [f"  {NAMES.get(name, name)}", value, spread]
+    if last is None:
+        return [*told, "", Text("new", style="dim"), ""]
+    return [*told, value_text(last), _change(figure, last), _noise(figure, last)]
+
+
+def _change(figure: Figure, last: Figure) -> Text:
+    change = figure.changed(last)
+    if abs(change) < EVEN:
+        return Text("same", style="dim")
+    text = f"{change:+.1%}"
+    if not figure.beyond_noise(last):
+        return Text(text)
+    return Text(text, style="green" if (change > 0) == figure.more_is_better else "red")
+
+
+def _noise(figure: Figure, last: Figure) -> Text:
+    if abs(figure.changed(last)) < EVEN:
+        return Text("")
+    beyond = figure.beyond_noise(last)
+    if beyond is None:
+        return Text("measured once", style="dim")
+    return Text("beyond noise", style="bold") if beyond else Text("within noise", style="dim")
+
+
+def value_text(figure: Figure) -> str:
+    """A figure with its unit."""
+    value = figure.median
+    match figure.unit:
+        case "bytes":
+            return bytes_text(value)
+        case "FLOP/s":
+            return _scaled(value, "FLOP/s")
+        case "of the peak" | "of the limit":
+            return f"{value:.1%} {figure.unit}"
+        case "s":
+            return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
+    return f"{value:,.0f} {figure.unit}"
+
+
+def _scaled(value: float, unit: str) -> str:
+    for size, letter in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M")):
+        if value >= size:
+            return f"{value / size:.3g} {letter}{unit}"
+    return f"{value:.3g} {unit}"
+
+
+def machine_line(record: Record) -> str:
+    """The machine that all records of one call are of."""
+    facts = record.facts
+    threads = f"{facts['threads']} thread{'s' if facts['threads'] != 1 else ''}"
+    return f"{facts['machine']}, {threads}, torch {facts['torch']}, commit {facts['commit']}"
