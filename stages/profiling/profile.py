@@ -16,6 +16,7 @@ from attrs import define, field, frozen
 from runtime.faults import Fault
 from runtime.manifest import read_manifest
 from stages.load import Run, Stage
+from stages.machine import here
 from stages.profiling.events import STEP, spent
 from stages.profiling.places import Places
 from stages.profiling.table import Facts, Sums, Table, make_table
@@ -74,7 +75,7 @@ def check_inputs(run: Run, stage: Stage, folder: Path) -> tuple[Input, ...]:
 
 def profile(run: Run, stage: Stage, folder: Path, wanted: Wanted, tell: Reporter) -> list[Table]:
     """A table for each way that this machine can compute in; `folder` is the run's."""
-    inputs, tables = check_inputs(run, stage, folder), []
+    inputs, tables, on = check_inputs(run, stage, folder), [], here(run.hardware)
     for way in wanted.ways:
         settings = stage.settings
         if way == "compiled" and not hasattr(settings, "compile"):
@@ -82,7 +83,7 @@ def profile(run: Run, stage: Stage, folder: Path, wanted: Wanted, tell: Reporter
             continue
         if hasattr(settings, "compile"):
             settings = attrs.evolve(settings, compile="yes" if way == "compiled" else "no")
-        looking = Looking(wanted, way, tell, stage.kind.micro_batch(settings, stage.compiled))
+        looking = Looking(wanted, way, tell, stage.kind.micro_batch(settings, stage.compiled, on))
         with tempfile.TemporaryDirectory() as scratch:
             work = Work(
                 run.name,
@@ -93,6 +94,7 @@ def profile(run: Run, stage: Stage, folder: Path, wanted: Wanted, tell: Reporter
                 run.seed,
                 tell,
                 stage.compiled,
+                on=on,
                 instead=looking.take,
             )
             try:

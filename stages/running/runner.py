@@ -191,7 +191,7 @@ class Runner:
                 self.tell,
                 stage.compiled,
                 self.stop,
-                here(run.hardware),
+                on=here(run.hardware),
             )
         )
 
