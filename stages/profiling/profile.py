@@ -83,7 +83,7 @@ def profile(run: Run, stage: Stage, folder: Path, wanted: Wanted, tell: Reporter
             continue
         if hasattr(settings, "compile"):
             settings = attrs.evolve(settings, compile="yes" if way == "compiled" else "no")
-        looking = Looking(wanted, way, tell, stage.kind.micro_batch(settings, stage.compiled, on))
+        looking = Looking(wanted, way, tell, stage.kind.micro_batch(settings, stage.compiled, on))  # pyright: ignore[reportAttributeAccessIssue]
         with tempfile.TemporaryDirectory() as scratch:
             work = Work(
                 run.name,
