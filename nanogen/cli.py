@@ -91,7 +91,6 @@ def cli() -> None:
     nanogen run quickstart                       train a small model from start to report
     nanogen status quickstart                    what stands of it, and why anything is stale
     nanogen watch quickstart                     how far it is, while it works
-    nanogen sample quickstart -p "The function"  let it write
     nanogen chat quickstart                      talk with it
     nanogen serve quickstart                     a chat page, and an API that tools speak
     nanogen COMMAND -h                           what a command does, with examples

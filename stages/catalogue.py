@@ -6,7 +6,7 @@ of several), `VERSION`
 It may have `of_model(compiled)` (what of the model it reads), `outside(settings)` (what it reads from outside
 the run), `needs(settings)` (what of that has a name and can be fetched), `check(settings, compiled)` (raises Fault for what cannot work), `idle(settings)` (which of its settings
 nothing reads, as the others stand, and why), `disk(settings, compiled)` (what it writes) and `PUBLISHED` (files that
-a run shows at its top). One that trains says `horizon(settings, compiled)` and `micro_batch(settings, compiled)`.
+a run shows at its top). One that trains says `horizon(settings, compiled)` and `micro_batch(settings, compiled, on)`: of a machine.
 No stage imports torch before `run` is called, so that a run is checked without it.
 """
 

@@ -9,7 +9,7 @@ import click
 
 from nanogen.answers.memory import Ledger
 from nanogen.views.figures import bytes_text, columns, seconds_text
-from stages.planning.plan import Plan, StagePlan, Training
+from stages.planning.plan import Plan, StagePlan, Training, rows_text
 from stages.training.fitting import NEAR, room, why
 
 TERMS = {  # of the ledger, and what each is
@@ -21,7 +21,6 @@ TERMS = {  # of the ledger, and what each is
     "logits": "logits and loss",
     "workspace": "optimizer's workspace",
 }
-BAR = 24  # columns
 SUFFIXES = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
 
 
@@ -56,7 +55,13 @@ def _money(dollars: float | None) -> str:
 
 
 def _energy(kilowatt_hours: float | None) -> str:
-    return "" if kilowatt_hours is None else f"{kilowatt_hours:,.3g}"
+    return (
+        ""
+        if kilowatt_hours is None
+        else f"{kilowatt_hours:,.2g}"
+        if kilowatt_hours < 10
+        else f"{kilowatt_hours:,.0f}"
+    )
 
 
 def _time(hours: float | None) -> str:
@@ -108,7 +113,8 @@ def _stages(plan: Plan) -> str:
 def _row(plan: Plan, stage: StagePlan) -> list[str]:
     target, training = plan.target, stage.training
     steps = "" if training is None else "?" if training.steps is None else f"{training.steps:,}"
-    disk = "" if stage.disk is None else bytes_text(stage.disk.kept + stage.disk.passing)
+    written = stage.disk.kept + stage.disk.passing if stage.disk is not None else 0
+    disk = bytes_text(written) if written else ""
     costs = [
         _time(stage.hours),
         _money(target.dollars(stage.hours)),
@@ -132,7 +138,7 @@ def _cut(training: Training) -> str:
     if step.accumulation is None:
         return f"{step.load.rows * step.load.tokens:,} tokens at once"
     devices = f" x {step.devices} devices" if step.devices > 1 else ""
-    return f"{step.load.rows} rows x {step.accumulation}{devices}"
+    return f"{rows_text(step.load.rows)} x {step.accumulation}{devices}"
 
 
 def _total(plan: Plan, name: str, hours: float | None, at_most: bool = False) -> list[str]:
@@ -155,82 +161,84 @@ def _total(plan: Plan, name: str, hours: float | None, at_most: bool = False) ->
 # -- memory
 
 
-def _distinct(plan: Plan) -> Iterator[tuple[str, StagePlan, Training]]:
+def _distinct(plan: Plan) -> Iterator[tuple[str, Training]]:
     """Stages whose steps are alike stand in one column."""
-    seen: dict[tuple[Any, ...], list[StagePlan]] = {}
+    alike: list[tuple[list[str], Training]] = []
     for stage in plan.trained:
         assert stage.training is not None, stage.name
-        seen.setdefault((stage.training.ledger, stage.training.step), []).append(stage)
-    for stages in seen.values():
-        assert stages[0].training is not None, stages[0].name
-        yield ", ".join(stage.name for stage in stages), stages[0], stages[0].training
+        key = (stage.training.ledger, stage.training.step)
+        known = next((names for names, found in alike if (found.ledger, found.step) == key), None)
+        if known is not None:
+            known.append(stage.name)
+        else:
+            alike.append(([stage.name], stage.training))
+    return ((", ".join(names), training) for names, training in alike)
 
 
 def _memory(plan: Plan) -> str:
     found = list(_distinct(plan))
     if not found:
         return ""
-    return "\n\n".join(_ledger(plan, *one) for one in found)
+    several, bracketed = len(found) > 1, False
+    rows = [["memory of a device", *(names for names, _ in found)], ["rows at once", *map(_shape, found)]]
+    for key, text in TERMS.items():
+        cells = [_cell(key, training) for _, training in found]
+        bracketed = bracketed or any(cell.startswith("(") for cell in cells)
+        if any(cells):
+            rows.append([f"  {text}{_part(key, found)}", *cells])
+    rows.append(["  at the peak", *(bytes_text(training.ledger.total) for _, training in found)])
+    shares = [training.ledger.total / plan.target.on.memory for _, training in found]
+    rows.append([f"  of {bytes_text(plan.target.on.memory)}", *(f"{share:.0%}" for share in shares)])
+    head, *lines, peak, last = columns(rows).split("\n")
+    colour = "green" if all(training.fits for _, training in found) else "red"
+    told = [_heading(head), *lines, click.style(peak, fg=colour), click.style(last, fg=colour)]
+    told += ["  (in brackets: not there at the peak)"] if bracketed else []
+    for names, training in found:
+        about = f"{names}: " if several else ""
+        told += [f"  {about}{line}" for line in _reasons(training, plan)]
+    return "\n".join(told)
 
 
-def _ledger(plan: Plan, names: str, stage: StagePlan, training: Training) -> str:
-    ledger, step, on = training.ledger, training.step, plan.target.on
-    shape = f"{_rows_text(step.load.rows)} of {step.load.tokens:,} tokens"
-    rows = [(text, getattr(ledger, key), _note(key, ledger, training)) for key, text in TERMS.items()]
-    largest = max(on.memory, ledger.total)
-    lines = [
-        (f"  {text}", bytes_text(size), _bar(size, largest) + (f"  {note}" if note else ""))
-        for text, size, note in rows
-        if size
-    ]
-    peak = f"{ledger.total / on.memory:.0%} of the device's {bytes_text(on.memory)}"
-    lines.append(("  at the peak", bytes_text(ledger.total), _bar(ledger.total, largest) + f"  {peak}"))
-    widths = [max(len(line[c]) for line in lines) for c in (0, 1)]
-    body = [f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c}".rstrip() for a, b, c in lines]
-    body[-1] = click.style(body[-1], fg="green" if training.fits else "red")
-    return "\n".join(
-        [
-            _heading(f"memory of a device in {names}: {shape}"),
-            *body,
-            *(f"  {line}" for line in _reasons(training, plan)),
-        ]
-    )
+def _shape(found: tuple[str, Training]) -> str:
+    load = found[1].step.load
+    return f"{load.rows} x {load.tokens:,}"
 
 
-def _rows_text(rows: int) -> str:
-    return "1 row" if rows == 1 else f"{rows:,} rows"
+def _cell(key: str, training: Training) -> str:
+    """The size of a term; in brackets where it is not there at the peak."""
+    size: int = getattr(training.ledger, key)
+    if not size:
+        return ""
+    return f"({bytes_text(size)})" if key in _absent(training.ledger) else bytes_text(size)
 
 
-def _note(key: str, ledger: Ledger, training: Training) -> str:
-    devices = training.step.devices
-    if key == "optimizer" and devices > 1:
-        return f"1/{devices} of it: each device keeps its part"
-    if key in ("gradients", "workspace"):
-        computing = ledger.casts + ledger.activations + ledger.logits + ledger.gradients * ledger.accumulates
-        later = ledger.gradients + ledger.workspace > computing
-        if key == "workspace" and not later:
-            return "later than the peak"
-        if key == "gradients" and not later and not ledger.accumulates:
-            return "later than the peak"
-    return ""
+def _absent(ledger: Ledger) -> tuple[str, ...]:
+    """The terms that are not there at the peak: that is as backward begins, or as the weights are moved."""
+    computing = ledger.casts + ledger.activations + ledger.logits + ledger.gradients * ledger.accumulates
+    if ledger.gradients + ledger.workspace > computing:
+        return ("casts", "activations", "logits")
+    return ("workspace",) if ledger.accumulates else ("workspace", "gradients")
 
 
-def _bar(size: int, largest: int) -> str:
-    return ("█" * max(1, round(BAR * size / largest))).ljust(BAR)
+def _part(key: str, found: list[tuple[str, Training]]) -> str:
+    """`, 1/8`: what a device keeps of what the devices share."""
+    devices = {training.step.devices for _, training in found if training.step.accumulation is not None}
+    return f", 1/{max(devices)}" if key == "optimizer" and devices and max(devices) > 1 else ""
 
 
 def _reasons(training: Training, plan: Plan) -> Iterator[str]:
     step = training.step
     if step.accumulation is None:
-        yield f"{step.load.rows * step.load.tokens:,} tokens at once: `micro_tokens`"
+        alone = "; no device keeps a part of the optimizer alone" if plan.target.on.devices > 1 else ""
+        yield f"{step.load.rows * step.load.tokens:,} tokens at once, by `micro_tokens`{alone}"
         return
     times = "one micro-batch" if step.accumulation == 1 else f"{step.accumulation:,} micro-batches"
-    yield f"{_rows_text(step.load.rows)}: {why(step)}; {times} a step"
+    yield f"{rows_text(step.load.rows)}: {why(step)}; {times} a step"
     following = training.next_ledger
     if following is not None:
         most = max(("activations", "logits", "workspace"), key=lambda key: getattr(following, key))
         yield (
-            f"{training.next_rows} rows would take {bytes_text(following.total)}, of it "
+            f"{rows_text(training.next_rows or 0)} would take {bytes_text(following.total)}, of it "
             f"{bytes_text(getattr(following, most))} for {TERMS[most]}; a step may take {NEAR:.0%}, "
             f"{bytes_text(room(plan.target.on))}"
         )
@@ -253,7 +261,13 @@ def _fitting(plan: Plan) -> str:
 
 
 def _left_out(plan: Plan) -> str:
-    told = [(stage.name, text) for stage in plan.stages for text in stage.left_out]
+    alike: dict[str, list[str]] = {}  # what is left out of several stages is told once
+    for stage in plan.stages:
+        for text in stage.left_out:
+            alike.setdefault(text, []).append(stage.name)
+    told = [(", ".join(names), text) for text, names in alike.items()]
+    of_text = [stage.name for stage in plan.stages if stage.training is None and not stage.efforts]
+    told += [(", ".join(of_text), "the time that the CPU takes over text")] if of_text else []
     if not told:
         return ""
     return "\n".join([_heading("left out of the sums"), *(f"  {name}: {text}" for name, text in told)])

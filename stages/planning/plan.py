@@ -30,7 +30,7 @@ from stages.planning.effort import (
     of_base_evaluation,
     of_chat_evaluation,
 )
-from stages.planning.proposals import Change, changes
+from stages.planning.proposals import GROWTH, Change, changes
 from stages.planning.target import Target
 from stages.training.fitting import room
 from stages.training.pace import sizes
@@ -153,9 +153,8 @@ def _efforts(stage: Stage, found: Training | None) -> tuple[tuple[Effort, ...], 
         if found.steps is None:
             _, unknown = conversations(stage.settings.tasks)
             named = ", ".join(f"`{label}`" for label in unknown)
-            why = (
-                f"its steps: how many rows {named} ha{'s' if len(unknown) == 1 else 've'} is known once here"
-            )
+            has = "has" if len(unknown) == 1 else "have"
+            why = f"its steps, {found.step_flops:.2e} FLOPs each: how many rows {named} {has} is known once here"
             return beside.efforts, (why, *beside.left_out)
         tokens = found.steps * found.batch_tokens
         what = f"{found.steps:,} steps of {found.batch_tokens:,} tokens"
@@ -196,8 +195,8 @@ def _training(run: Run, stage: Stage, target: Target) -> Training:
         larger = evolve(step, load=evolve(step.load, rows=rows), accumulation=step.own_rows // rows)
         found = evolve(found, next_rows=rows, next_ledger=larger.ledger(compiled, width))
     if not found.fits:
-        own = "depth" in run.document.data["stage"][stage.name].get("set", {})
-        found = evolve(found, changes=tuple(changes(stage, target.on, own_depth=own)))
+        own = not {*GROWTH}.isdisjoint(run.document.data["stage"][stage.name].get("set", {}))
+        found = evolve(found, changes=tuple(changes(stage, target.on, own=own)))
     return found
 
 
@@ -253,12 +252,12 @@ def _warnings(stages: tuple[StagePlan, ...], target: Target) -> Iterator[tuple[s
             least = " even" if plan.step.load.rows == 1 else ""
             yield (
                 stage.name,
-                f"`{stage.name}` does not fit{least} at {_rows(plan.step.load.rows)} of {plan.length:,}: it takes "
+                f"`{stage.name}` does not fit{least} at {rows_text(plan.step.load.rows)} of {plan.length:,}: it takes "
                 f"{bytes_text(plan.ledger.total)}, and a step may take {bytes_text(room(target.on))}",
             )
 
 
-def _rows(count: int) -> str:
+def rows_text(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
 
 

@@ -22,7 +22,7 @@ from stages.training.fitting import fits
 from stages.training.pace import sizes
 
 LEAST = 64  # tokens of a row that is worth proposing
-DEPTH = "depth"  # the dim by which specs grow
+GROWTH = ("depth", "size")  # dims by which specs grow
 
 
 @frozen
@@ -38,8 +38,8 @@ class Change:
         return f"write `{self.setting} = {self.value}` in `{self.table}`: {self.note}"
 
 
-def changes(stage: Stage, on: Capacity, *, own_depth: bool = False) -> list[Change]:
-    """What would make the step of a stage fit; `own_depth`: the stage sets the depth of its model itself."""
+def changes(stage: Stage, on: Capacity, *, own: bool = False) -> list[Change]:
+    """What would make the step of a stage fit; `own`: the stage sets the size of its model itself."""
     assert stage.compiled is not None, stage.name
     with_table, settings = f"[stage.{stage.name}.with]", stage.settings
     if hasattr(settings, "micro_tokens"):
@@ -48,7 +48,7 @@ def changes(stage: Stage, on: Capacity, *, own_depth: bool = False) -> list[Chan
     elif (rows := _fewer(stage, on)) is not None:
         note = "no result hangs on it; where `rows` is left out, the machine's memory says"
         return [Change("rows", rows, with_table, note)]
-    return [*_shorter(stage, on), *_smaller(stage, on, own_depth)]
+    return [*_shorter(stage, on), *_smaller(stage, on, own)]
 
 
 def _fewer(stage: Stage, on: Capacity) -> int | None:
@@ -102,22 +102,23 @@ def _shorter(stage: Stage, on: Capacity) -> Iterator[Change]:
         yield Change("length", lengths[found - 1], table, note)
 
 
-def _smaller(stage: Stage, on: Capacity, own_depth: bool) -> Iterator[Change]:
-    """The largest depth at which a row fits."""
+def _smaller(stage: Stage, on: Capacity, own: bool) -> Iterator[Change]:
+    """The largest model at which a row fits, by the dim that its spec grows by."""
     compiled = stage.compiled
-    depth = compiled.graph.dims.get(DEPTH) if compiled is not None else None
-    if compiled is None or type(depth) is not int or DEPTH not in compiled.document.data.get("dims", {}):
+    dims = compiled.document.data.get("dims", {}) if compiled is not None else {}
+    dim = next((name for name in GROWTH if type(dims.get(name)) is int), None)
+    if compiled is None or dim is None:
         return
-    found = largest(lambda n: _depth_fits(stage, compiled, n, on), depth - 1)
+    found = largest(lambda n: _size_fits(stage, compiled, {dim: n}, on), compiled.graph.dims[dim] - 1)
     if found is not None:
-        table = f"[stage.{stage.name}.set]" if own_depth else "[set]"
-        yield Change(DEPTH, found, table, "the largest model of this spec that fits")
+        table = f"[stage.{stage.name}.set]" if own else "[set]"
+        yield Change(dim, found, table, "the largest model of this spec that fits")
 
 
-def _depth_fits(stage: Stage, compiled: Compiled, depth: int, on: Capacity) -> bool | None:
-    """None where the spec or the optimizer has no model of that depth."""
+def _size_fits(stage: Stage, compiled: Compiled, size: dict[str, int], on: Capacity) -> bool | None:
+    """None where the spec or the optimizer has no model of that size."""
     try:
-        other = compile_document(compiled.document, {**compiled.spec.overrides, DEPTH: depth}, compiled.used)
+        other = compile_document(compiled.document, {**compiled.spec.overrides, **size}, compiled.used)
         answers = hasattr(stage.settings, "micro_tokens")  # whose `rows` are others
         least = {"micro_tokens": stage.settings.tokens} if answers else {"rows": None}
         settings = attrs.evolve(stage.settings, **least)

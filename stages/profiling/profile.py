@@ -75,7 +75,7 @@ def check_inputs(run: Run, stage: Stage, folder: Path) -> tuple[Input, ...]:
 
 def profile(run: Run, stage: Stage, folder: Path, wanted: Wanted, tell: Reporter) -> list[Table]:
     """A table for each way that this machine can compute in; `folder` is the run's."""
-    inputs, tables = check_inputs(run, stage, folder), []
+    inputs, tables, on = check_inputs(run, stage, folder), [], here(run.hardware)
     for way in wanted.ways:
         settings = stage.settings
         if way == "compiled" and not hasattr(settings, "compile"):
@@ -83,8 +83,7 @@ def profile(run: Run, stage: Stage, folder: Path, wanted: Wanted, tell: Reporter
             continue
         if hasattr(settings, "compile"):
             settings = attrs.evolve(settings, compile="yes" if way == "compiled" else "no")
-        kind: Any = stage.kind
-        looking = Looking(wanted, way, tell, kind.micro_batch(settings, stage.compiled, here(run.hardware)))
+        looking = Looking(wanted, way, tell, stage.kind.micro_batch(settings, stage.compiled, on))  # pyright: ignore[reportAttributeAccessIssue]
         with tempfile.TemporaryDirectory() as scratch:
             work = Work(
                 run.name,
@@ -95,6 +94,7 @@ def profile(run: Run, stage: Stage, folder: Path, wanted: Wanted, tell: Reporter
                 run.seed,
                 tell,
                 stage.compiled,
+                on=on,
                 instead=looking.take,
             )
             try:
@@ -151,7 +151,7 @@ class Looking:
         path = self._trace_path()
         trace.export_chrome_trace(str(path))
         self.tell.line(f"{self.way}: {path}")
-        times = spent(read(trace.events() or [], device=cuda))
+        times = spent(read(trace.events(), device=cuda))
         sums = Sums(self.way, self.wanted.steps, plain, seconds, times, scopes.calls, scopes.passes)
         return make_table(sums, self._facts(session))
 

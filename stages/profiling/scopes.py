@@ -43,8 +43,8 @@ class Scopes:
         optimizer: Any = trainer.optimizer
         optimizer.step = named(OPTIMIZER, optimizer.step)
         if trainer.loader is not None:
-            marked: Any = Marked(trainer.loader)
-            trainer.loader = marked
+            loader: Any = Marked(trainer.loader)
+            trainer.loader = loader
 
     def clear(self) -> None:
         """Count from here on."""

@@ -158,7 +158,7 @@ def test_wrong_usage_is_2(flops, args, message):
 
 
 def test_hardware_that_is_none(flops):
-    code, _, err = flops(*BOTH, "--budget", "1e18", "--hardware", "h100x")
+    code, _, err = flops(*BOTH, "--budget", "1e18", "--hardware", "h100x9")
     assert code == 1
     assert "error[NG001]" in err
     assert "did you mean `h100x8`?" in err

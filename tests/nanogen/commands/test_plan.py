@@ -20,11 +20,11 @@ def test_a_plan_says_what_a_run_takes(call):
     assert re.search(
         r"pretrain +3\.66e19 +12\.\dB +21,400 +\d+ rows x \d+ x 8 devices +3 h \d\d min +\$\d+\.\d\d", base
     )
-    assert "optimizer state" in out
-    assert "1/8 of it: each device keeps its part" in out
-    assert re.search(r"at the peak +[\d.]+ GiB .*% of the device's 74.5 GiB", out)
+    assert re.search(r"optimizer state, 1/8 +348 MiB", out)
+    assert re.search(r"at the peak +[\d.]+ GiB", out)
+    assert re.search(r"of 74.5 GiB +\d+%", out)
     assert "left out of the sums" in out
-    assert "mid: its steps: how many rows `smoltalk` has is known once here" in out
+    assert "FLOPs each: how many rows `smoltalk` has is known once here" in out
     assert "data: 256 files, 256 to fetch" in out
 
 

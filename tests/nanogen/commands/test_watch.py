@@ -34,7 +34,7 @@ def test_a_run_that_is_not_there_is_told(call, runs):
     assert (code, out) == (1, "")
     assert "there is no run `oen`" in err
     assert "`one`" in err
-    code, _, err = call("watch", "one", "--runs", str(runs), "--hardware", "h100x")
+    code, _, err = call("watch", "one", "--runs", str(runs), "--hardware", "h100x9")
     assert code == 1
     assert "h100x8" in err
 

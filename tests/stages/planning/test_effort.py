@@ -88,8 +88,8 @@ def test_core_is_bounded_where_its_bundle_is_here(tmp_path, monkeypatch):
     monkeypatch.setenv("NANOGEN_DATA", str(tmp_path))
     before = of_base_evaluation(stage("speedrun_nanochat_2025", "base_eval"))
     assert any("CORE" in text for text in before.left_out)
-    bundle = write_stand_ins(tmp_path) / "eval_bundle"
-    monkeypatch.setenv("NANOGEN_DATA", str(bundle.parent))
+    bundle = tmp_path / "eval_bundle"
+    (write_stand_ins(tmp_path) / "made_up_eval_bundle").rename(bundle)
     base_eval = stage("speedrun_nanochat_2025", "base_eval")
     found = of_base_evaluation(base_eval)
     assert not any("CORE" in text for text in found.left_out)

@@ -37,7 +37,7 @@ def test_where_not_one_row_fits_a_shorter_one_or_a_smaller_model_does(base: Stag
     assert (found["length"].value, found["length"].table) == (128, "[stage.base.with]")
     assert 1 <= found["depth"].value < 8
     assert found["depth"].table == "[set]"
-    own = changes(base, needed(base, rows=1, length=128), own_depth=True)
+    own = changes(base, needed(base, rows=1, length=128), own=True)
     assert own[1].table == "[stage.base.set]"
 
 
