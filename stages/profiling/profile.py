@@ -82,7 +82,8 @@ def profile(run: Run, stage: Stage, folder: Path, wanted: Wanted, tell: Reporter
             continue
         if hasattr(settings, "compile"):
             settings = attrs.evolve(settings, compile="yes" if way == "compiled" else "no")
-        looking = Looking(wanted, way, tell, stage.kind.micro_batch(settings, stage.compiled))
+        kind: Any = stage.kind
+        looking = Looking(wanted, way, tell, kind.micro_batch(settings, stage.compiled))
         with tempfile.TemporaryDirectory() as scratch:
             work = Work(
                 run.name,
@@ -149,7 +150,7 @@ class Looking:
         path = self._trace_path()
         trace.export_chrome_trace(str(path))
         self.tell.line(f"{self.way}: {path}")
-        times = spent(read(trace.events(), device=cuda))
+        times = spent(read(trace.events() or (), device=cuda))
         sums = Sums(self.way, self.wanted.steps, plain, seconds, times, scopes.calls, scopes.passes)
         return make_table(sums, self._facts(session))
 

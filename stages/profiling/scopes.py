@@ -43,7 +43,8 @@ class Scopes:
         optimizer: Any = trainer.optimizer
         optimizer.step = named(OPTIMIZER, optimizer.step)
         if trainer.loader is not None:
-            trainer.loader = Marked(trainer.loader)
+            marked_loader: Any = Marked(trainer.loader)
+            trainer.loader = marked_loader
 
     def clear(self) -> None:
         """Count from here on."""
