@@ -31,11 +31,7 @@ COLUMNS = {
     "change": 7,
     " ": 13,
 }  # and their widths
-BATCHES = (1, 8, 32, 128)
-SHARES = {
-    "flops": "mfu",
-    **{f"batch {n}": f"batch {n}, bandwidth" for n in BATCHES},
-}  # of a figure, and its name
+OF = ", bandwidth"  # behind the name of a rate: its share of what that allows
 WIDTH = 100  # of a page, where no terminal says another
 EVEN = 0.005  # less than this is not called a change
 
