@@ -100,9 +100,11 @@ def command(
 def _draw(pairs: list[tuple[Record, Record | None]], folder: Path, preset: str) -> None:
     from rich.console import Console
 
-    from stages.benching.table import machine_line, table
+    from stages.benching.table import WIDTH, machine_line, table
 
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=WIDTH)
     console.print(machine_line(pairs[0][0]), markup=False)
     console.print(table(pairs))
     if preset != "small":

@@ -140,7 +140,7 @@ class Bench:
         if peak is not None:
             figures["mfu"] = Figure.of([rate / peak for rate in rates], "of the peak")
         figures["memory"] = Figure.of([runs[-1]["peak"]], "bytes", more_is_better=False)
-        notes = () if peak is None else (f"peak: {named}",)
+        notes = () if peak is None else (f"share: of the peak of {named}",)
         return self._record("train", model, compiled, order, runs[0], figures, notes)
 
     def _fitting(self, order: Order, cache: str, what: str) -> tuple[Order, dict[str, Any]]:
@@ -165,7 +165,7 @@ class Bench:
             raise Fault(f"`{model.spec}` does not fit this machine's memory", "take a smaller one")
         named, hardware = self._hardware(found)
         read = hardware.bandwidth if hardware is not None else found["bandwidth"]
-        figures, notes = {}, [f"{read / 1e9:,.0f} GB/s, {named or 'measured'}"]
+        figures, notes = {}, [_limit_text(read, named)]
         for batch, rates in found["rates"].items():
             if not rates:
                 notes.append(f"batch {batch}: {OUT_OF_MEMORY}")
@@ -263,6 +263,11 @@ def _sizes(what: str, order: Order | None) -> dict[str, Any]:
     if what == "decode":
         return {"prompt": order.sizes.prompt, "new": order.sizes.new}
     return {"rows": order.rows, "length": order.length, "optimizer": order.optimizer}
+
+
+def _limit_text(read: float, named: str) -> str:
+    where = f"the bandwidth of {named}" if named else "measured here"
+    return f"share: of what {read / 1e9:,.0f} GB/s allow, {where}"
 
 
 def _peak(hardware: Hardware | None, dtype: str) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich import box
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -16,32 +16,43 @@ TITLES = {"train": "training", "decode": "decoding", "compile": "compiling", "st
 NAMES = {
     "tokens": "throughput",
     "flops": "matmuls",
-    "mfu": "model FLOPs utilisation",
     "memory": "memory, at most",
-    "cold": "first step, empty cache",
-    "warm": "first step, from the cache",
+    "cold": "with an empty cache",
+    "warm": "from the cache",
     "check": "nanogen check",
     "compile": "nanogen compile",
 }
+COLUMNS = {
+    "": 21,
+    "median": 14,
+    "share": 5,
+    "spread": 7,
+    "last time": 14,
+    "change": 7,
+    " ": 13,
+}  # and their widths
+OF = ", bandwidth"  # behind the name of a rate: its share of what that allows
+WIDTH = 100  # of a page, where no terminal says another
 EVEN = 0.005  # less than this is not called a change
 
 
-def table(pairs: Sequence[tuple[Record, Record | None]]) -> Table:
+def table(pairs: Sequence[tuple[Record, Record | None]]) -> Group:
     """One block a record; beside each the last like it, where there is one."""
-    found = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    found.add_column("")
-    for head in ("median", "spread", "last time", "change"):
-        found.add_column(head, justify="right", no_wrap=True)
-    found.add_column("", no_wrap=True)
+    blocks: list[RenderableType] = []
     for place, (record, before) in enumerate(pairs):
-        if place:
-            found.add_section()
-        found.add_row(heading(record), style="bold")
-        for name, figure in record.figures.items():
-            if not name.endswith(", bandwidth"):
-                found.add_row(*_row(record, before, name, figure))
-        for note in record.notes:
-            found.add_row(Text(f"  {note}", style="dim"))
+        blocks += [Text(), Text(heading(record), style="bold"), _block(record, before, place == 0)]
+        blocks += [Text(f"  {note}", style="dim") for note in record.notes]
+    return Group(*blocks)
+
+
+def _block(record: Record, before: Record | None, head: bool) -> Table:
+    found = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=head, header_style="dim")
+    for place, (name, width) in enumerate(COLUMNS.items()):
+        left = place in (0, len(COLUMNS) - 1)
+        found.add_column(name, justify="left" if left else "right", no_wrap=True, min_width=width)
+    for name, figure in record.figures.items():
+        if name != "mfu" and not name.endswith(OF):  # it stands beside its rate
+            found.add_row(*_row(record, before, name, figure))
     return found
 
 
@@ -57,13 +68,11 @@ def heading(record: Record) -> str:
 
 
 def _row(record: Record, before: Record | None, name: str, figure: Figure) -> list[Text | str]:
-    share = record.figures.get(f"{name}, bandwidth")
-    value = value_text(figure)
-    if share is not None:
-        value += f", {share.median:.0%} of the limit"
+    share = record.figures.get("mfu" if name == "flops" else name + OF)
+    of = f"{share.median:.0%}" if share is not None else ""
     last = before.figures.get(name) if before is not None else None
     spread = f"± {figure.spread / 2:.1%}" if figure.samples > 1 else "once"
-    told = [f"  {NAMES.get(name, name)}", value, spread]
+    told = [f"  {NAMES.get(name, name)}", value_text(figure), of, spread]
     if last is None:
         return [*told, "", Text("new", style="dim"), ""]
     return [*told, value_text(last), _change(figure, last), _noise(figure, last)]
@@ -96,8 +105,6 @@ def value_text(figure: Figure) -> str:
             return bytes_text(value)
         case "FLOP/s":
             return _scaled(value, "FLOP/s")
-        case "of the peak" | "of the limit":
-            return f"{value:.1%} {figure.unit}"
         case "s":
             return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
     return f"{value:,.0f} {figure.unit}"

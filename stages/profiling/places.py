@@ -86,16 +86,18 @@ class Places:
         # backward reads what forward did and the gradient of what left, and writes those of weights and of what entered
         return Cost(forward, weights + moved), Cost(backward, weights + 2 * moved + WIDE * count_unit(unit))
 
-    def beside(self, load: Load) -> tuple[float, float]:
-        """FLOPs of the model without its calls, forward and backward: the head."""
+    def beside(self, load: Load, run_bytes: int) -> tuple[Cost, Cost]:
+        """Of the model without its calls, forward and backward: the head. What passes there is left out."""
         whole = Backward(load).of_unit(Reached.whole(self.graph))
-        forward = backward = 0.0
+        forward, backward = Cost(), Cost()
         for line in self.graph.model.lines:
             if isinstance(owner_of(line), Call):
                 continue
             alone = Unit("model", "", (), (line,), (line.name,))
-            forward += flops.of_unit(alone, load).matmul
-            backward += whole.lines[line.name].matmul
+            weights = weights_read(alone, load, run_bytes)
+            forward += Cost(flops.of_unit(alone, load).matmul, weights)
+            grown = weights + WIDE * count_unit(alone) if weights else 0  # of a table, a few rows
+            backward += Cost(whole.lines[line.name].matmul, grown)
         return forward, backward
 
 

@@ -151,7 +151,7 @@ class Looking:
         path = self._trace_path()
         trace.export_chrome_trace(str(path))
         self.tell.line(f"{self.way}: {path}")
-        times = spent(read(trace.events(), device=cuda))
+        times = spent(read(trace.events() or (), device=cuda))
         sums = Sums(self.way, self.wanted.steps, plain, seconds, times, scopes.calls, scopes.passes)
         return make_table(sums, self._facts(session))
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from torch._C._autograd import DeviceType
+import torch
 
 from stages.profiling.events import Event
 
+autograd: Any = torch.autograd  # which has more names than it lists
+CPU = autograd.DeviceType.CPU
 MICRO = 1e-6  # torch tells microseconds
 
 
 def read(events: Iterable[Any], *, device: bool) -> list[Event]:
     """The operations of the processor's side, each knowing what it is inside of."""
-    mine = [e for e in events if e.device_type == DeviceType.CPU and not e.is_async]
+    mine = [e for e in events if e.device_type == CPU and not e.is_async]
     made = {id(e): _event(e, device=device) for e in mine}
     for one in mine:
         if one.cpu_parent is not None:

@@ -172,7 +172,8 @@ def _costs(sums: Sums, facts: Facts) -> dict[str, Cost]:
         kind = facts.places.kinds[path]
         done = forward.times(calls.forward) + backward.times(calls.backward)
         found[kind] = found.get(kind, Cost()) + done
-    found[HEAD.kind] = Cost(sum(facts.places.beside(facts.load))).times(sums.passes)
+    forward, backward = facts.places.beside(facts.load, facts.width)
+    found[HEAD.kind] = (forward + backward).times(sums.passes)
     return found
 
 

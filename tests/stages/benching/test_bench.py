@@ -70,13 +70,13 @@ def test_without_a_peak_no_share_of_it_is_told(bench):
     assert "mfu" not in record.figures  # it has none in bfloat16
     (record,) = bench({"train": [TRAINED]}, kinds=("train",), on="h100x8").records()
     assert record.figures["mfu"].median == pytest.approx(record.figures["flops"].median / 989.4e12)
-    assert record.notes == ("peak: h100x8",)
+    assert record.notes == ("share: of the peak of h100x8",)
 
 
 def test_the_device_is_found_by_its_name(bench):
     gpu = {**TRAINED, "device": "cuda", "environment": {**ENVIRONMENT, "gpu": "1 x NVIDIA GeForce RTX 4090"}}
     (record,) = bench({"train": [gpu]}, kinds=("train",)).records()
-    assert record.notes == ("peak: rtx4090",)
+    assert record.notes == ("share: of the peak of rtx4090",)
     assert record.facts["machine"].startswith("1 x NVIDIA GeForce RTX 4090")
 
 
@@ -108,9 +108,9 @@ def test_decoding_is_held_against_the_bandwidth(bench):
     assert record.figures["batch 1"].median == 110
     assert record.figures["batch 1, bandwidth"].median == pytest.approx(110 / limit)
     assert "batch 8" not in record.figures
-    assert record.notes == ("1 GB/s, measured", "batch 8: out of memory")
+    assert record.notes == ("share: of what 1 GB/s allow, measured here", "batch 8: out of memory")
     (record,) = bench({"decode": [DECODED]}, kinds=("decode",), on="cpu").records()
-    assert record.notes[0] == "51 GB/s, cpu"
+    assert record.notes[0] == "share: of what 51 GB/s allow, the bandwidth of cpu"
 
 
 def test_what_there_is_no_time_for_is_told(bench):

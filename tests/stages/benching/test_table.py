@@ -51,7 +51,9 @@ def test_a_change_says_whether_it_is_noise():
 def test_the_share_of_the_limit_stands_beside_its_rate():
     both = {"batch 8": Figure.of([500], "tokens/s"), "batch 8, bandwidth": Figure.of([0.42], "of the limit")}
     text = drawn(both, None)
-    assert "500 tokens/s, 42% of the limit" in text
+    assert [line.split() for line in text.splitlines() if "batch" in line] == [
+        ["batch", "8", "500", "tokens/s", "42%", "once", "new"]
+    ]
     assert text.count("batch 8") == 1
 
 
@@ -64,6 +66,5 @@ def test_headings_say_what_was_measured():
 def test_values_have_units():
     assert value_text(Figure.of([3 << 20], "bytes")) == "3 MiB"
     assert value_text(Figure.of([2.5e12], "FLOP/s")) == "2.5 TFLOP/s"
-    assert value_text(Figure.of([0.456], "of the peak")) == "45.6% of the peak"
     assert value_text(Figure.of([1.234], "s")) == "1.23 s"
     assert value_text(Figure.of([12.34], "s")) == "12.3 s"

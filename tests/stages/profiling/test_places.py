@@ -42,7 +42,7 @@ def test_layers_of_a_kind_are_one_line_and_their_parts_others():
 def test_layers_and_what_is_beside_them_add_up_to_the_step(spec):
     graph, load = compiled(spec).graph, Load(2, 64)
     places = Places.of(graph)
-    whole = sum(places.beside(load))
+    whole = sum(cost.flops for cost in places.beside(load, 2))
     for path in places.kinds:
         forward, backward = places.cost(path, load, 2)
         whole += forward.flops + backward.flops
@@ -58,6 +58,8 @@ def test_bytes_are_those_of_weights_and_of_what_passes():
     weights, passes = 12 * 64 * 64, 2 * 8 * 64
     assert forward.bytes == 2 * weights + 2 * 2 * passes
     assert backward.bytes == 2 * weights + 2 * 2 * 2 * passes + 4 * weights
+    head = 64 * 64  # the table of tokens is as large, and only looked up in
+    assert [cost.bytes for cost in Places.of(graph).beside(load, 2)] == [2 * head, 2 * head + 4 * head]
 
 
 def test_a_roofline_is_the_slower_of_computing_and_moving():
