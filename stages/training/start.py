@@ -39,5 +39,6 @@ def make_trainer(
         regions=compiled.blueprint["regions"],
         dials=compiled.blueprint["dials"],
         draws=compiled.blueprint["draws"],
+        ending=compiled.blueprint["ending"],
         seed=work.seed,
     )
