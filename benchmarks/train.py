@@ -212,6 +212,8 @@ def main() -> None:
             f"{told:>6} of {rounds}: plain {rate['plain']:,.0f}, ours {rate['ours']:,.0f} tokens/s, "
             f"{rate['ours'] / rate['plain']:.3f}x; {rate['ours'] / NANOCHAT:.2f}x of nanochat's {NANOCHAT:,}"
         )
+    pairs = [a / b for a, b in zip(seconds["plain"], seconds["ours"], strict=True)]
+    print(f"median of the rounds' own ratios: {statistics.median(pairs):.3f}x")
 
 
 if __name__ == "__main__":
