@@ -127,6 +127,7 @@ class _Run:
 
     def part(self, tensor: Tensor, cut: slice) -> Tensor:
         """Of a value (B, T, ..) the positions of a chunk as (1, C, ..); what has no such axes is whole."""
+        tensor = tensor.detach()
         return tensor.flatten(0, 1)[cut][None] if tensor.ndim > 1 else tensor
 
     def losses(self, moved: Sequence[Tensor], parameters: Sequence[Tensor]) -> Tensor:

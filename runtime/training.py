@@ -15,6 +15,7 @@ import torch
 from attrs import define, field, frozen
 from torch import Tensor, nn
 
+from runtime.ahead import Ahead
 from runtime.batches import IGNORED, Batch
 from runtime.dials import Declared, Dials, draw_dials
 from runtime.faults import Fault
@@ -170,6 +171,11 @@ class Trainer:
         if given is not None:
             return given
         return draw_dials(self.dials, seed=self.seed, step=self.step, micro=micro)
+
+    def close(self) -> None:
+        """End what prepares batches, if anything does."""
+        if isinstance(self.loader, Ahead):
+            self.loader.close()
 
     def groups(self) -> dict[str, dict[str, Tensor]]:
         """All tensors that the coming steps depend on, by group."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from nanogen.answers.parameters import parameters
 from nanogen.answers.regions import runs_layers
@@ -32,6 +32,10 @@ class Ending:
 
     positions: int  # to compute at once: their logits are then not much more than twice the weights
     weights: tuple[Weight, ...]
+
+    def chunk(self, count: int) -> int:
+        """Positions of a chunk where there are so many in all: chunks are of one size."""
+        return -(-count // -(-count // self.positions))
 
 
 @frozen
@@ -62,6 +66,26 @@ def seam(model: Unit) -> tuple[tuple[Line, ...], tuple[Line, ...] | None]:
     if not cut:
         return model.lines, None
     return model.lines[: cut[-1] + 1], model.lines[cut[-1] + 1 :]
+
+
+def front(graph: Graph) -> Graph:
+    """The graph up to where its ending begins."""
+    lines, _ = seam(graph.model)
+    return evolve(graph, model=evolve(graph.model, lines=lines))
+
+
+def crossing(model: Unit) -> list[Value]:
+    """The values of positions that an ending reads of what is before it, each once."""
+    before, after = seam(model)
+    names = {line.name for line in before} | {name for name, _ in model.inputs}
+    found: dict[object, Value] = {}
+    for line in after or ():
+        for node in nodes(line.node):
+            if isinstance(node, Read) and node.name in names:
+                found.setdefault(node.name, node.value)
+            elif isinstance(node, Inside) and node.call.name in names:
+                found.setdefault((node.call.name, node.path, node.layer), node.value)
+    return [value for value in found.values() if value.timed and value.dtype != "ids"]
 
 
 def _joined(lines: Iterable[Line]) -> str:

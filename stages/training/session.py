@@ -134,6 +134,13 @@ class Session:
     # -- the loop
 
     def train(self) -> None:
+        """Make all steps; whatever prepares batches ends with them, however they end."""
+        try:
+            self._train()
+        finally:
+            self.trainer.close()
+
+    def _train(self) -> None:
         trainer, steps = self.trainer, self.steps
         stop, name = self.work.stop, self.work.name
         if not self.metrics.size:
