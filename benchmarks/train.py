@@ -24,11 +24,13 @@ from torch import Tensor, nn
 from nanogen.compiler import compile_file
 from nanogen.shelf import find
 from runtime.device import be_deterministic
+from runtime.losses import token_losses
 from runtime.model import build, initialize
 from runtime.optimizer import Optimizer
 from runtime.schedule import Schedule
 from runtime.training import Trainer
 from stages import recipe
+from tests.live_bytes import LiveBytes
 
 DEPTH, WIDTH, HEADS, VOCAB, ROWS, TOKENS = 4, 256, 2, 4096, 8, 256
 DIMS = {"depth": DEPTH, "width": WIDTH, "heads": HEADS, "vocab": VOCAB, "context": TOKENS}
@@ -184,6 +186,23 @@ def batches(count: int) -> list[tuple[Tensor, Tensor]]:
     return found
 
 
+def loss_bytes(rows: int, whole: bool) -> int:
+    """Bytes that a loss and its gradients need at most beside weights and what the layers keep, run eagerly."""
+    made = compile_file(find("nanochat_2025", "model"), {**DIMS, "depth": 1})
+    model = build(made.source, made.blueprint)
+    initialize(model, made.blueprint, seed=0)
+    halves: Any = model
+    losses = token_losses(model, torch.bfloat16, ending=None if whole else made.blueprint["ending"])
+    ids = torch.zeros(rows, TOKENS, dtype=torch.int64)
+    left = torch.zeros(rows, TOKENS, WIDTH, dtype=torch.bfloat16).requires_grad_()
+    halves._layers = lambda tokens, now: (left,)
+    live = LiveBytes([*model.parameters(), ids, left])
+    before = live.now
+    with live:
+        losses(ids, ids, weights=torch.ones(rows, TOKENS)).sum().backward()
+    return live.peak - before
+
+
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 20
     be_deterministic()
@@ -199,7 +218,9 @@ def main() -> None:
     for place in range(EQUAL_STEPS):
         losses = [step(*data[place]) for step in steps.values()]
         assert abs(losses[0] - losses[1]) < EQUAL, f"step {place}: the losses are {losses}"
-    print(f"{torch.get_num_threads()} threads; after {EQUAL_STEPS} steps losses {losses[0]:.4f}, {losses[1]:.4f}")
+    print(
+        f"{torch.get_num_threads()} threads; after {EQUAL_STEPS} steps losses {losses[0]:.4f}, {losses[1]:.4f}"
+    )
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for number in range(rounds):
         for name in steps if number % 2 else reversed(steps):
@@ -213,6 +234,9 @@ def main() -> None:
             f"{rate['ours'] / rate['plain']:.3f}x; {rate['ours'] / NANOCHAT:.2f}x of nanochat's {NANOCHAT:,}"
         )
     pairs = [a / b for a, b in zip(seconds["plain"], seconds["ours"], strict=True)]
+    for rows in (ROWS, 4 * ROWS):
+        plainly, cut = (loss_bytes(rows, whole) / 2**20 for whole in (True, False))
+        print(f"memory of the loss, eager, {rows} rows: whole {plainly:,.1f} MiB, in chunks {cut:,.1f} MiB")
     print(f"median of the rounds' own ratios: {statistics.median(pairs):.3f}x")
 
 

@@ -27,7 +27,7 @@ def attend_in_blocks(
     tokens, groups, shared = q.shape[1], k.shape[2], q.shape[2] // k.shape[2]
     by_group = q.unflatten(2, (groups, shared)).permute(0, 2, 3, 1, 4)  # B, G, S, T, D
     keys, values = k.transpose(1, 2), v.transpose(1, 2)  # B, G, T, D
-    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    factor: float = q.shape[-1] ** -0.5 if scale is None else scale
     mixed = []
     for start in range(0, tokens, BLOCK):
         end = min(start + BLOCK, tokens)
@@ -36,7 +36,7 @@ def attend_in_blocks(
         query = torch.arange(start, end, device=q.device)[:, None]
         key = torch.arange(first, end, device=q.device)[None]
         hidden = key > query if window is None else (key > query) | (key <= query - window)
-        scores = (scores.float() * scale).unflatten(2, (shared, end - start))
+        scores = (scores.float() * factor).unflatten(2, (shared, end - start))
         weights = torch.softmax(scores.masked_fill(hidden, -torch.inf), dim=-1).to(v.dtype)
         mixed.append((weights.flatten(2, 3) @ values[:, :, first:end]).unflatten(2, (shared, end - start)))
     return torch.cat(mixed, dim=3).permute(0, 3, 1, 2, 4).flatten(2, 3)

@@ -94,7 +94,8 @@ class Chunks:
                 mixed = [next(coming) if f else t for f, t in zip(floats, moved, strict=True)]
                 return plain(mixed, read, still, targets)
 
-            nats, pull = vjp(of, [t for f, t in zip(floats, moved, strict=True) if f], read)
+            back: Any = vjp(of, [t for f, t in zip(floats, moved, strict=True) if f], read)
+            nats, pull = back
             return nats, *pull(weights)
 
         return self.compiled(plain), self.compiled(graded)

@@ -15,7 +15,10 @@ from nanogen.answers.regions import runs_layers
 from nanogen.graph import Apply, Call, Graph, Inside, Line, Node, Read, Unit, nodes
 from nanogen.load import Value
 
-LEAST, MOST = 256, 4096  # positions at once: fewer would not pay for what each handful costs, more gain nothing
+LEAST, MOST = (
+    256,
+    4096,
+)  # positions at once: fewer would not pay for what each handful costs, more gain nothing
 
 
 @frozen

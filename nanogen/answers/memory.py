@@ -42,9 +42,13 @@ class Ledger:
     optimizer: int  # its state
     casts: int  # copies of weights in the run's dtype
     activations: int  # saved for backward
-    logits: int  # log-probabilities, and the gradients of both: of all positions, or of those computed at once
+    logits: (
+        int  # log-probabilities, and the gradients of both: of all positions, or of those computed at once
+    )
     ending: int  # gradients of what the layers left and of the weights behind it; 0 where logits are whole
-    passing: int  # what comes and goes beside the logits of a chunk, or in a layer's backward: the larger of both
+    passing: (
+        int  # what comes and goes beside the logits of a chunk, or in a layer's backward: the larger of both
+    )
     workspace: int  # of the optimizer's step
     accumulates: bool  # gradients of earlier micro-batches are there while a later one is computed
 

@@ -43,7 +43,9 @@ def blueprint(graph: Graph) -> dict[str, Any]:
 def _ending(graph: Graph) -> dict[str, Any] | None:
     """What a loss computes position by position; None where it cannot."""
     found = ending(graph)
-    return asdict(found) | {"weights": [asdict(w) for w in found.weights]} if isinstance(found, Ending) else None
+    return (
+        asdict(found) | {"weights": [asdict(w) for w in found.weights]} if isinstance(found, Ending) else None
+    )
 
 
 def _plain(law: Any) -> Any:

@@ -52,7 +52,17 @@ def card(compiled: Compiled, optimizer: Optimizer) -> str:
 
 def memory_text(found: Ledger, tokens: int) -> str:
     """The terms of a ledger; not all of them are there at the peak."""
-    names = ("weights", "gradients", "optimizer", "casts", "activations", "logits", "ending", "passing", "workspace")
+    names = (
+        "weights",
+        "gradients",
+        "optimizer",
+        "casts",
+        "activations",
+        "logits",
+        "ending",
+        "passing",
+        "workspace",
+    )
     terms = ", ".join(f"{name} {bytes_text(getattr(found, name))}" for name in names if getattr(found, name))
     return f"of memory at {ROWS} rows of {tokens:,} in bfloat16, eager: {terms}"
 

@@ -125,7 +125,7 @@ def test_a_closed_one_leaves_its_loader_behind_the_batch_that_was_taken(made):
     plain, loader = made(), made()
     reading = Ahead(loader)
     for _ in range(4):
-        next(plain), next(reading)
+        assert torch.equal(next(plain)[0], next(reading)[0])
     reading.close()
     assert not threads()
     assert torch.equal(next(loader)[0], next(plain)[0])

@@ -152,9 +152,7 @@ def test_compiled_code_learns_the_same():
     model = built(compiled)
     wanted, gradients = learnt(token_losses(model, torch.float32), model, True)
     code: Any = partial(compiled_code, backend="aot_eager")
-    found, chunked = learnt(
-        token_losses(model, torch.float32, code, ending=cut(compiled, 50)), model, True
-    )
+    found, chunked = learnt(token_losses(model, torch.float32, code, ending=cut(compiled, 50)), model, True)
     assert torch.allclose(found, wanted, atol=1e-6)
     for name, gradient in gradients.items():
         assert apart(chunked[name], gradient) < 1e-6, name

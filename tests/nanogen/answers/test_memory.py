@@ -71,7 +71,9 @@ def measure(compiled: Compiled, dtype: torch.dtype, rows: int, tokens: int, micr
                 optimizer.zero_grad()
                 live.peak = live.now
     peak = max(*tops, in_update)
-    return Measured(weights, fixed - weights, in_forward, after_forward, in_backward, gradients - fixed, in_update, peak)
+    return Measured(
+        weights, fixed - weights, in_forward, after_forward, in_backward, gradients - fixed, in_update, peak
+    )
 
 
 def counted(compiled: Compiled, dtype: torch.dtype, rows: int, tokens: int, **more: bool) -> Ledger:
@@ -122,13 +124,16 @@ def test_memory_for_the_loss_does_not_grow_with_rows(dtype: torch.dtype):
         )
         return real.in_forward - real.weights - real.optimizer - found.activations
 
-    assert loss_of(8) - loss_of(2) < 1.1 * 2 * 6 * 256 * 64 * dtype.itemsize  # whole, it would be 20 times that
+    assert (
+        loss_of(8) - loss_of(2) < 1.1 * 2 * 6 * 256 * 64 * dtype.itemsize
+    )  # whole, it would be 20 times that
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
-    ("rows", "tokens", "micro_batches"), [(4, 96, 1), (4, 96, 2), (8, 256, 1), (1, 256, 3), (1, 8, 1), (1, 8, 2)]
+    ("rows", "tokens", "micro_batches"),
+    [(4, 96, 1), (4, 96, 2), (8, 256, 1), (1, 256, 3), (1, 8, 1), (1, 8, 2)],
 )
 def test_the_total_is_the_measured_peak(name: str, dtype: torch.dtype, rows, tokens, micro_batches):
     compiled = small(name)
