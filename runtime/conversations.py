@@ -169,7 +169,12 @@ class ConversationLoader:
         return inputs_RT, targets_RT
 
     def state(self) -> dict[str, np.ndarray]:
-        return {"place": np.array([self.place], dtype=np.int64)}
+        return self.told()()
+
+    def told(self) -> Callable[[], dict[str, np.ndarray]]:
+        """The state as it is now, for whoever may ask for it later."""
+        place = np.array([self.place], dtype=np.int64)
+        return lambda: {"place": place}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         self.place = int(state["place"][0])

@@ -5,7 +5,7 @@ inputs one token later. Knows nothing of models, devices or conversations.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -83,7 +83,12 @@ class Loader:
 
     def state(self) -> dict[str, np.ndarray]:
         """All that the coming batches depend on besides corpus and tokenizer; free of the number of rows."""
-        return self._packing.state() | {"cursor": self._documents.cursor()}
+        return self.told()()
+
+    def told(self) -> Callable[[], dict[str, np.ndarray]]:
+        """The state as it is now, for whoever may ask for it later."""
+        packing, cursor = self._packing.told(), self._documents.cursor()
+        return lambda: packing() | {"cursor": cursor}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         self._packing.restore(state)

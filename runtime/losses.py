@@ -7,20 +7,30 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
 from attrs import frozen
 from torch import Tensor, nn
 
 from runtime.batches import IGNORED, Batch
+from runtime.chunks import Chunks, cross_entropy
 from runtime.dials import Dials
 from runtime.primitives import Now
 
 
 class TokenLosses(Protocol):
-    """inputs (B, T), targets (B, T), perhaps a seed, and where the dials stand -> nats (B, T)."""
+    """inputs (B, T), targets (B, T), perhaps a seed, and where the dials stand -> nats (B, T).
+
+    With `weights` (B, T) the nats are multiplied by them, and it is their sum that gradients will be asked of: what
+    knows that beforehand makes them with the losses. A sum of the result is then all that may go backward.
+    """
 
     def __call__(
-        self, inputs: Tensor, targets: Tensor, seed: Tensor | None = None, *, dials: Dials | None = None
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        seed: Tensor | None = None,
+        *,
+        dials: Dials | None = None,
+        weights: Tensor | None = None,
     ) -> Tensor: ...
 
 
@@ -29,16 +39,21 @@ def as_it_is(step: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def token_losses(
-    model: nn.Module, dtype: torch.dtype, compiled: Callable[..., Any] = as_it_is
+    model: nn.Module,
+    dtype: torch.dtype,
+    compiled: Callable[..., Any] = as_it_is,
+    ending: dict[str, Any] | None = None,
 ) -> TokenLosses:
     """Return the function that gives the cross-entropy of every target in nats, 0 where it is ignored.
 
-    A model that draws is trained with a seed; without one it is evaluated. `compiled` is applied to the loss
-    with what follows the model's layers, or with all of a model that has none: the logits are the largest
-    values there are, and need not be kept.
+    A model that draws is trained with a seed; without one it is evaluated. `ending` is what the blueprint says of
+    what follows the layers, where that comes apart by position: the loss is then made some positions at a time, for
+    the logits are the largest values there are. `compiled` is applied to the loss with that, or with all of a model
+    that has no layers.
     """
     halves: Any = model
     layered = hasattr(model, "_layers")
+    chunks = Chunks(model, ending, dtype, compiled) if layered and ending is not None else None
 
     def score(left: tuple[Any, ...], targets: Tensor) -> Tensor:
         return cross_entropy(halves._logits(*left) if layered else model(*left), targets)
@@ -46,21 +61,22 @@ def token_losses(
     scored = compiled(score)
 
     def losses(
-        inputs: Tensor, targets: Tensor, seed: Tensor | None = None, *, dials: Dials | None = None
+        inputs: Tensor,
+        targets: Tensor,
+        seed: Tensor | None = None,
+        *,
+        dials: Dials | None = None,
+        weights: Tensor | None = None,
     ) -> Tensor:
         trained = {} if seed is None else {"training": True, "seed": seed}
         now = Now.start(inputs, dtype, dials=dials, **trained)
-        return scored(halves._layers(inputs, now) if layered else (inputs, now), targets)
+        left = halves._layers(inputs, now) if layered else (inputs, now)
+        if chunks is not None:
+            return chunks.losses(left, targets, weights)
+        nats = scored(left, targets)
+        return nats if weights is None else nats * weights
 
     return losses
-
-
-def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Nats (B, T) of every target, in float32."""
-    flat = F.cross_entropy(
-        logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none"
-    )
-    return flat.view(targets.shape)
 
 
 @frozen

@@ -66,13 +66,22 @@ class BestFit:
 
     def state(self) -> dict[str, np.ndarray]:
         """The waiting documents in order of arrival: their ids end to end, their lengths and their sources."""
-        waiting = [self._documents[arrival] for arrival in sorted(self._documents)]
-        sources = [self._sources[arrival] for arrival in sorted(self._sources)]
-        return {
-            "sources": np.array(sources, dtype=np.int64).reshape(-1, 2),
-            "tokens": np.concatenate([np.empty(0, np.int32), *waiting]),
-            "lengths": np.array([len(document) for document in waiting], dtype=np.int64),
-        }
+        return self.told()()
+
+    def told(self) -> Callable[[], dict[str, np.ndarray]]:
+        """The state as it is now, for whoever may ask for it later: to keep it costs next to nothing."""
+        documents, sources = dict(self._documents), dict(self._sources)
+
+        def state() -> dict[str, np.ndarray]:
+            waiting = [documents[arrival] for arrival in sorted(documents)]
+            of = [sources[arrival] for arrival in sorted(sources)]
+            return {
+                "sources": np.array(of, dtype=np.int64).reshape(-1, 2),
+                "tokens": np.concatenate([np.empty(0, np.int32), *waiting]),
+                "lengths": np.array([len(document) for document in waiting], dtype=np.int64),
+            }
+
+        return state
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Let the documents of `state` wait instead of the present ones."""

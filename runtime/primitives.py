@@ -1,8 +1,7 @@
 """The torch side of the primitives: the functions and small modules that emitted source calls.
 
-Knows nothing of specs. Every function takes values of shape (B, T, *features) and keeps B and T; the
-features that it works on are the last. Parameters are cast to the dtype of what they meet, so that masters
-may be float32 and values bfloat16.
+Knows nothing of specs. Every function takes values of shape (B, T, *features) and keeps B and T; the features that it
+works on are the last. Parameters are cast to the dtype of what they meet: float32 masters, bfloat16 values.
 """
 # B rows, T positions, C positions kept, H query heads, G key heads, D channels of a head
 
@@ -15,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from runtime.block_attention import attend_in_blocks, pays
 from runtime.counter import place_below, root, words
 
 
@@ -317,6 +317,8 @@ def attend(
         return now.at_end(q, k, v, scale)
     fused = q.shape[1] == 1 and now.past is not None and torch.compiler.is_compiling()
     explicit = fused or softcap is not None or sinks is not None
+    if now.past is None and not explicit and pays(q):
+        return attend_in_blocks(q, k, v, window, scale)
     if now.past is not None:
         k, v, key = _remember(k, v, now, window)
         mask = _seen(now.positions, key, window)[:, None]

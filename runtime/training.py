@@ -15,6 +15,7 @@ import torch
 from attrs import define, field, frozen
 from torch import Tensor, nn
 
+from runtime.ahead import Ahead
 from runtime.batches import IGNORED, Batch
 from runtime.dials import Declared, Dials, draw_dials
 from runtime.faults import Fault
@@ -69,6 +70,7 @@ class Trainer:
     regions: Sequence[str] = ()  # paths of the modules that are compiled each by itself
     dials: Declared = field(factory=dict)
     draws: bool = False  # whether the model draws random numbers: each micro-batch has a seed of its own
+    ending: dict[str, Any] | None = None  # of the model, where it comes apart by position
     seed: int = 0  # of all that training draws
     step: int = 0
     losses: TokenLosses = field(init=False)
@@ -76,9 +78,9 @@ class Trainer:
     def __attrs_post_init__(self) -> None:
         if self.compiled:
             compile_regions(self.model, self.regions)
-            self.losses = token_losses(self.model, self.dtype, compiled)
+            self.losses = token_losses(self.model, self.dtype, compiled, ending=self.ending)
         else:
-            self.losses = token_losses(self.model, self.dtype)
+            self.losses = token_losses(self.model, self.dtype, ending=self.ending)
 
     def move(self, batch: Batch) -> Batch:
         return batch[0].to(self.device), batch[1].to(self.device)
@@ -126,18 +128,15 @@ class Trainer:
         if tokens is None:
             tokens = sum(int((targets != IGNORED).sum()) for _, targets in moved)
         placed = tuple(self._dials(dials, micro) for micro in range(len(moved)))
-        total = 0.0
+        found: list[Tensor] = []
         for micro, (inputs, targets) in enumerate(moved):
-            losses = self.losses(inputs, targets, *self.seeds(micro), dials=placed[micro])
+            share = torch.full(targets.shape, 1 / max(tokens, 1), device=targets.device)
             if weights is not None:
-                losses = losses * weights[micro].to(self.device)
-            loss = losses.sum() / max(tokens, 1)
-            loss.backward()
-            value = float(loss.detach())  # behind the backward pass: a device is not kept waiting
-            if not math.isfinite(value):
-                self.optimizer.zero_grad()
-                raise bad_loss(self.step, value, micro, len(moved), bad_rows(losses), holds)
-            total += value
+                share = share * weights[micro].to(self.device)
+            losses = self.losses(inputs, targets, *self.seeds(micro), dials=placed[micro], weights=share)
+            losses.sum().backward()
+            found.append(losses.detach())
+        total = self._checked(found, holds)
         self._check_gradients(total, [len(inputs) for inputs, _ in moved], holds)
         rate = self.schedule.rate(self.step)
         self.optimizer.step(rate, self.schedule.momentum_at(self.step), self.schedule.decay_at(self.step))
@@ -145,6 +144,15 @@ class Trainer:
         result = StepResult(self.step, total, tokens, time.perf_counter() - start, rate, placed)
         self.step += 1
         return result
+
+    def _checked(self, found: Sequence[Tensor], holds: Holds | None) -> float:
+        """The loss of a step, behind all its backward passes: the device is waited for once."""
+        values = torch.stack([losses.sum() for losses in found]).tolist()
+        for micro, value in enumerate(values):
+            if not math.isfinite(value):
+                self.optimizer.zero_grad()
+                raise bad_loss(self.step, value, micro, len(found), bad_rows(found[micro]), holds)
+        return sum(values)
 
     def _check_gradients(self, loss: float, sizes: Sequence[int], holds: Holds | None) -> None:
         """On CUDA too: one pass over the gradients, and one wait for the device a step."""
@@ -163,6 +171,11 @@ class Trainer:
         if given is not None:
             return given
         return draw_dials(self.dials, seed=self.seed, step=self.step, micro=micro)
+
+    def close(self) -> None:
+        """End what prepares batches, if anything does."""
+        if isinstance(self.loader, Ahead):
+            self.loader.close()
 
     def groups(self) -> dict[str, dict[str, Tensor]]:
         """All tensors that the coming steps depend on, by group."""

@@ -201,7 +201,8 @@ def _bits_per_byte(work: Work, artefact: Artefact, device: str, split: str) -> f
     )
     sizes = torch.tensor(artefact.tokenizer.token_bytes(), device=device)
     moved = ((inputs.to(device), targets.to(device)) for inputs, targets in found)
-    losses: Any = partial(token_losses(artefact.model, torch.float32), dials=settings.dials)
+    made = token_losses(artefact.model, torch.float32, ending=artefact.compiled.blueprint["ending"])
+    losses: Any = partial(made, dials=settings.dials)
     with torch.no_grad():
         return bits_per_byte(losses, moved, sizes)
 

@@ -4,6 +4,9 @@ The peak is one of two moments. As backward begins, all activations are there, a
 micro-batches; as the optimizer moves the weights, all gradients and its workspace. Masters are float32. Not
 counted: what is small beside these (rotary tables, masks, one layer's passing values), and what a device's
 allocator wastes. A compiled step needs less.
+
+Where a model's ending comes apart by position, backward begins with the last chunk of the loss: the layers'
+activations are there, the logits of that chunk, and the gradients that the chunks before it left.
 """
 
 from __future__ import annotations
@@ -13,12 +16,14 @@ from typing import Protocol
 
 from attrs import evolve, frozen
 
+from nanogen.answers.ending import Ending, crossing, ending, front
 from nanogen.answers.parameters import parameters
 from nanogen.answers.saved import saved
 from nanogen.graph import Apply, Call, Graph, Unit
 from nanogen.load import Load
 
 WIDE = 4  # bytes of a float32
+PASSING = 3  # values of the widest shape that are there at once as the gradient of one is made
 
 
 class Optimizer(Protocol):
@@ -37,14 +42,21 @@ class Ledger:
     optimizer: int  # its state
     casts: int  # copies of weights in the run's dtype
     activations: int  # saved for backward
-    logits: int  # log-probabilities, and the gradients of both
+    logits: (
+        int  # log-probabilities, and the gradients of both: of all positions, or of those computed at once
+    )
+    ending: int  # gradients of what the layers left and of the weights behind it; 0 where logits are whole
+    passing: (
+        int  # what comes and goes beside the logits of a chunk, or in a layer's backward: the larger of both
+    )
     workspace: int  # of the optimizer's step
     accumulates: bool  # gradients of earlier micro-batches are there while a later one is computed
 
     @property
     def total(self) -> int:
         """Bytes at the peak."""
-        computing = self.casts + self.activations + self.logits + self.gradients * self.accumulates
+        computing = self.casts + self.activations + self.ending + max(self.logits, self.passing)
+        computing += self.gradients * self.accumulates
         return self.weights + self.optimizer + max(computing, self.gradients + self.workspace)
 
 
@@ -54,16 +66,53 @@ def ledger(
     """The ledger of a step in which `load` is one micro-batch; the run's dtype has `run_bytes`."""
     owned = [placed.parameter for placed in parameters(graph)]
     weights, narrow = sum(p.count for p in owned) * WIDE, run_bytes < WIDE
+    found = ending(graph)
+    kept = saved(graph, load, narrow=narrow).bytes(run_bytes)
+    logits, left, passing = 3 * load.rows * load.tokens * graph.vocab * WIDE, 0, 0
+    if isinstance(found, Ending):
+        kept = saved(front(graph), load, narrow=narrow).bytes(run_bytes)
+        values = run_bytes * sum(load.elements(value) for value in crossing(graph.model))
+        logits = _chunk(graph, found, load, run_bytes) + values
+        left = values + WIDE * _sizes(graph, found)
+        passing = PASSING * widest(front(graph).model, load, run_bytes)
     return Ledger(
         weights=weights,
         gradients=weights,
         optimizer=sum(p.count * optimizer.moments(p.role) for p in owned) * WIDE,
         casts=casts(graph.model, evolve(load, reached=True)) * run_bytes if narrow else 0,
-        activations=saved(graph, load, narrow=narrow).bytes(run_bytes),
-        logits=3 * load.rows * load.tokens * graph.vocab * WIDE,
+        activations=kept,
+        logits=logits,
+        ending=left,
+        passing=passing,
         workspace=optimizer.workspace(((p.role, p.shape) for p in owned), run_bytes),
         accumulates=accumulates,
     )
+
+
+def _chunk(graph: Graph, found: Ending, load: Load, run_bytes: int) -> int:
+    """Bytes of one chunk of the loss: what the ending keeps of it, and its logits."""
+    one = evolve(load, rows=1, tokens=found.chunk(load.rows * load.tokens))
+    narrow = run_bytes < WIDE
+    whole, layers = (saved(g, one, narrow=narrow).bytes(run_bytes) for g in (graph, front(graph)))
+    return whole - layers + 3 * one.tokens * graph.vocab * WIDE
+
+
+def _sizes(graph: Graph, found: Ending) -> int:
+    """Numbers of the ending's weights."""
+    sizes = {placed.path: placed.parameter.count for placed in parameters(graph)}
+    return sum(sizes[weight.path] for weight in found.weights)
+
+
+def widest(unit: Unit, load: Load, run_bytes: int) -> int:
+    """Bytes of the largest value that a primitive makes of positions, anywhere."""
+    most = 0
+    for node in unit.nodes:
+        if isinstance(node, Apply) and node.value.timed:
+            each = WIDE if node.value.dtype == "float32" else run_bytes
+            most = max(most, each * load.elements(node.value))
+        elif isinstance(node, Call):
+            most = max([most, *(widest(member, load, run_bytes) for _, member in node.members)])
+    return most
 
 
 def casts(unit: Unit, load: Load) -> int:
@@ -79,8 +128,14 @@ def casts(unit: Unit, load: Load) -> int:
 
 def most_rows(graph: Graph, tokens: int, run_bytes: int, optimizer: Optimizer, memory: int) -> int:
     """Rows of the largest micro-batch whose step fits `memory` bytes, gradients accumulated; 0 if none does."""
-    one = ledger(graph, Load(1, tokens), run_bytes, optimizer)
-    if one.total > memory:
-        return 0
-    fixed = one.weights + one.optimizer + one.gradients + one.casts
-    return (memory - fixed) // (one.activations + one.logits)
+    least, most = 0, 1
+
+    def fits(rows: int) -> bool:
+        return ledger(graph, Load(rows, tokens), run_bytes, optimizer).total <= memory
+
+    while fits(most):
+        least, most = most, 2 * most
+    while most - least > 1:
+        middle = (least + most) // 2
+        least, most = (middle, most) if fits(middle) else (least, middle)
+    return least

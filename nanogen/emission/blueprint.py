@@ -7,6 +7,7 @@ from typing import Any
 from attrs import asdict
 
 from nanogen.answers.draws import draws
+from nanogen.answers.ending import Ending, ending
 from nanogen.answers.parameters import count, parameters
 from nanogen.answers.regions import regions
 from nanogen.answers.state import Turns, state
@@ -35,7 +36,16 @@ def blueprint(graph: Graph) -> dict[str, Any]:
         "regions": regions(graph),
         "dials": {name: asdict(dial) for name, dial in graph.dials.items()},
         "draws": draws(graph.model),
+        "ending": _ending(graph),
     }
+
+
+def _ending(graph: Graph) -> dict[str, Any] | None:
+    """What a loss computes position by position; None where it cannot."""
+    found = ending(graph)
+    return (
+        asdict(found) | {"weights": [asdict(w) for w in found.weights]} if isinstance(found, Ending) else None
+    )
 
 
 def _plain(law: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nanogen.answers.ending import Ending, ending
 from nanogen.answers.flops import convention_per_token, decoding_per_token, training_per_token
 from nanogen.answers.memory import Ledger, Optimizer, ledger
 from nanogen.answers.parameters import by_role, count
@@ -35,6 +36,7 @@ def card(compiled: Compiled, optimizer: Optimizer) -> str:
         ),
         *convention_rows(graph),
         ("", bytes_text(training.total), memory_text(training, context)),
+        ("", *loss_text(graph)),
         ("decoding", f"{decoding_per_token(graph, context - 1):,}", f"FLOPs for token {context:,}"),
         (
             "",
@@ -50,9 +52,27 @@ def card(compiled: Compiled, optimizer: Optimizer) -> str:
 
 def memory_text(found: Ledger, tokens: int) -> str:
     """The terms of a ledger; not all of them are there at the peak."""
-    names = ("weights", "gradients", "optimizer", "casts", "activations", "logits", "workspace")
+    names = (
+        "weights",
+        "gradients",
+        "optimizer",
+        "casts",
+        "activations",
+        "logits",
+        "ending",
+        "passing",
+        "workspace",
+    )
     terms = ", ".join(f"{name} {bytes_text(getattr(found, name))}" for name in names if getattr(found, name))
     return f"of memory at {ROWS} rows of {tokens:,} in bfloat16, eager: {terms}"
+
+
+def loss_text(graph: Graph) -> tuple[str, str]:
+    """How many positions the loss is made of at once, or why of all."""
+    found = ending(graph)
+    if isinstance(found, Ending):
+        return f"{found.positions:,}", "positions at most whose logits are there at once, for the loss"
+    return "all", f"logits are there at once for the loss: {found.why}"
 
 
 def convention_rows(graph: Graph) -> list[tuple[str, str, str]]:

@@ -155,6 +155,13 @@ class Session:
     # -- the loop
 
     def train(self) -> None:
+        """Make all steps; whatever prepares batches ends with them, however they end."""
+        try:
+            self._train()
+        finally:
+            self.trainer.close()
+
+    def _train(self) -> None:
         if self.work.instead is not None:
             return self.work.instead(self)
         trainer, steps = self.trainer, self.steps

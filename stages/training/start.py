@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from nanogen.compiler import Compiled
+    from runtime.ahead import Loads
     from runtime.device import Machine
-    from runtime.training import Batches, Trainer
+    from runtime.training import Trainer
     from stages.recipe import Recipe
     from stages.work import Work
 
@@ -21,17 +22,18 @@ def make_trainer(
     machine: Machine,
     recipe: Recipe,
     *,
-    loader: Batches | None,
+    loader: Loads | None,
     accumulation: int = 1,
 ) -> Trainer:
     """A trainer of a model as it stands."""
+    from runtime.ahead import Ahead, pays
     from runtime.training import Trainer
 
     return Trainer(
         model=model,
         optimizer=recipe.optimizer(model, machine.dtype),
         schedule=recipe.schedule,
-        loader=loader,
+        loader=Ahead(loader) if loader is not None and pays(machine.device) else loader,
         accumulation=accumulation,
         dtype=machine.torch_dtype,
         device=machine.device,
@@ -39,5 +41,6 @@ def make_trainer(
         regions=compiled.blueprint["regions"],
         dials=compiled.blueprint["dials"],
         draws=compiled.blueprint["draws"],
+        ending=compiled.blueprint["ending"],
         seed=work.seed,
     )

@@ -108,6 +108,7 @@ def trainer_of(accumulation: int = 2, seed: int = 1, spec: str = SPEC) -> Traine
         device="cpu",
         compiled=False,
         dials=compiled.blueprint["dials"],
+        ending=compiled.blueprint["ending"],
         seed=5,
     )
 
@@ -157,9 +158,9 @@ def test_each_micro_batch_has_dials_of_its_own(monkeypatch: pytest.MonkeyPatch):
     trainer, asked = trainer_of(accumulation=4, spec=LOOPED), []
     plain = trainer.losses
 
-    def losses(inputs: Tensor, targets: Tensor, *, dials: dict[str, int]) -> Tensor:
+    def losses(inputs: Tensor, targets: Tensor, *, dials: dict[str, int], weights: Tensor) -> Tensor:
         asked.append(dials)
-        return plain(inputs, targets, dials=dials)
+        return plain(inputs, targets, dials=dials, weights=weights)
 
     trainer.losses = losses  # type: ignore[assignment]
     results = [trainer.run_step() for _ in range(3)]

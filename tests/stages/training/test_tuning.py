@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from runtime.conversations import ConversationLoader
 from runtime.optimizer import Optimizer
+from runtime.training import Trainer
 from stages.artefact import read_artefact
 from stages.load import load_run
 from stages.progress import Reporter
@@ -35,19 +35,19 @@ def tuned(trained_run: Path, tmp_path_factory: pytest.TempPathFactory):
     path = top / "small.toml"
     path.write_text((trained_run / "small.toml").read_text() + SFT)
     counts = {"batches": 0, "moves": 0}
-    move, take = Optimizer.step, ConversationLoader.__next__
+    move, learn = Optimizer.step, Trainer.learn
 
     def moved(self, *args):
         counts["moves"] += 1
         return move(self, *args)
 
-    def taken(self):
-        counts["batches"] += 1
-        return take(self)
+    def learnt(self, batches, *args, **named):
+        counts["batches"] += len(batches)
+        return learn(self, batches, *args, **named)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Optimizer, "step", moved)
-        patch.setattr(ConversationLoader, "__next__", taken)
+        patch.setattr(Trainer, "learn", learnt)
         folder = execute(load_run(path), top / "runs", Reporter(Console(file=StringIO())))
     return folder, counts
 
