@@ -191,8 +191,10 @@ class Joined(Ranks):
         import torch.distributed as dist
 
         self.store.set(f"here/{self.rank}", "1")
+        # whoever waits for this rank sees now that something is wrong; NCCL might wait for what never comes
+        for group in (self.quick, self.slow) if dist.get_backend() == "nccl" else (None,):
+            dist.destroy_process_group(group)
         self.quick = self.slow = None
-        dist.destroy_process_group()  # whoever waits for this rank sees now that something is wrong
         deadline = time.monotonic() + ROLL_CALL
         here: set[int] = set()
         while time.monotonic() < deadline and len(here) < self.count:

@@ -11,6 +11,7 @@ from nanogen.compiler import Compiled
 from runtime.clock import join, split, stopped
 from runtime.manifest import to_json
 from runtime.plain_json import read_object
+from runtime.ranks import ALONE, Ranks
 from runtime.stopping import Stop
 from stages.progress import Reporter
 
@@ -50,6 +51,9 @@ class Work:
     tell: Reporter
     compiled: Compiled | None = field(default=None, repr=False)
     stop: Stop = field(factory=Stop, repr=False)
+    ranks: Ranks = field(
+        default=ALONE, repr=False
+    )  # who else is at work on it; the first alone leaves anything
 
     @property
     def model(self) -> Compiled:

@@ -27,9 +27,10 @@ def make_trainer(
     """A trainer of a model as it stands."""
     from runtime.training import Trainer
 
+    optimizer = recipe.optimizer(model, machine.dtype, work.ranks)
     return Trainer(
         model=model,
-        optimizer=recipe.optimizer(model, machine.dtype),
+        optimizer=optimizer,
         schedule=recipe.schedule,
         loader=loader,
         accumulation=accumulation,
@@ -40,4 +41,5 @@ def make_trainer(
         dials=compiled.blueprint["dials"],
         draws=compiled.blueprint["draws"],
         seed=work.seed,
+        ranks=work.ranks,
     )
