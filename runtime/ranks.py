@@ -27,7 +27,7 @@ PATIENT = timedelta(
     days=7
 )  # of what one rank does while the others wait; a death is seen at once all the same
 JOINING = timedelta(minutes=10)  # machines of a queue do not start at once
-ROLL_CALL = 5.0  # seconds in which those that are left say so
+ROLL_CALL = 3.0  # seconds in which those that are left say so
 FAULT = "fault"
 
 
@@ -243,8 +243,9 @@ def join() -> Ranks:
 
 def _store(rank: int, count: int) -> Any:
     """Where ranks leave word; whoever started them keeps it, or else the first of them."""
-    import torch.distributed as dist
+    from torch import distributed
 
+    dist: Any = distributed
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     kept = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")

@@ -92,17 +92,24 @@ def elsewhere(where: Where, jobs: int) -> int | None:
             "`--submit` is for machines of a queue", 'name hardware with `launcher = "slurm"` by `--on`'
         )
     if launched():
+        _refuse_jobs(jobs)
         return None
     if hardware is not None and hardware.launcher == "slurm":
         return _queued(where, hardware)
     count = where.ranks or _ranks_of(where, hardware)
-    if count > 1 and jobs > 1:
-        raise Fault("`--jobs` and several ranks both share this machine out", "give one of the two")
     if count == 1:
         return None
+    _refuse_jobs(jobs)
     from stages.running.launching import launch
 
     return launch(where.command, count)
+
+
+def _refuse_jobs(jobs: int) -> None:
+    from runtime.faults import Fault
+
+    if jobs > 1:
+        raise Fault("`--jobs` and several ranks both share this machine out", "give one of the two")
 
 
 def _ranks_of(where: Where, hardware: Hardware | None) -> int:

@@ -116,8 +116,9 @@ def check_devices(count: int) -> None:
 
 def _store() -> Any:
     """Where ranks find each other and leave word. Kept here, it outlives each of them."""
-    import torch.distributed as dist
+    from torch import distributed
 
+    dist: Any = distributed
     return dist.TCPStore("127.0.0.1", 0, None, True, wait_for_workers=False)
 
 

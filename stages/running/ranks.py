@@ -6,6 +6,7 @@ is left.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -98,3 +99,14 @@ def follow(ranks: Joined, load: Callable[[], Run], runs: Path, stop: Stop | None
                 raise
             except Fault as fault:
                 raise Fault(f"`{stage.name}`: {fault.message}", fault.help) from fault
+            del work
+            _let_go_of_memory()
+
+
+def _let_go_of_memory() -> None:
+    """While this rank waits, the first may want all of the machine."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -235,8 +235,8 @@ class Session:
         """Whether to leave, whether to save, and at which signal: what any rank was told, and by the clock of the first."""
         ranks = self.work.ranks
         due = self.due() if ranks.leads else False
-        leaving, due, asked = ranks.most(leaving, due, self.work.stop.asked)
-        return bool(leaving), bool(due), asked
+        any_leaves, any_saves, asked = ranks.most(leaving, due, self.work.stop.asked)
+        return bool(any_leaves), bool(any_saves), asked
 
     def write_save(self) -> None:
         """The first rank writes what all of them have, as one process would; the others wait for it."""

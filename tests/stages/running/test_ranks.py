@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,8 +17,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from runtime.checkpoint import newest_save
 from runtime.faults import Fault
 from runtime.ranks import NEEDED, join, launched
+from runtime.stopping import AGAIN
 from stages.load import Run, load_run
 from stages.progress import Reporter
 from stages.rl import Question
@@ -156,6 +159,33 @@ def test_two_ranks_tune_as_one_process_does(straight, tmp_path, capfd):
     assert all(0 < event["reward"] < 1 and event["loss"] for event in steps)
 
 
+def test_a_fault_of_a_rank_ends_all_and_is_told_by_it(straight, tmp_path, capfd, monkeypatch):
+    run, folder = straight
+    shutil.copytree(folder, tmp_path / run.name)
+    shutil.rmtree(tmp_path / run.name / "rl")
+    monkeypatch.setenv("FAILING_RANK", "1")
+    module = "tests.stages.running.rewarding"
+    assert launch([sys.executable, "-m", module, "run", str(run.path), "--runs", str(tmp_path)], 2) == 1
+    assert capfd.readouterr().err.splitlines() == [
+        "error: rank 1 of 2: `rl`: there is no reward here",
+        " = help: ask another rank",
+    ]
+
+
+def test_a_signal_is_handed_on_and_all_save_at_one_step(straight, tmp_path):
+    run, _ = straight
+    process = begin(run, tmp_path, 2)
+    while not (tmp_path / run.name / "base" / "metrics.jsonl").is_file():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGUSR1)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == AGAIN, out + err
+    assert err == "stopped by SIGUSR1: give the same command again, and it goes on\n"
+    if saved := re.search(r"saved at step (\d+) of 60", out):  # it may come before the first step
+        assert newest_save(tmp_path / run.name / "base" / "saves", pytest.fail).step == int(saved[1])
+
+
 def test_a_fault_before_any_rank_trains_is_told_once(straight, tmp_path):
     run, _ = straight
     (tmp_path / "bad.toml").write_text(run.path.read_text().replace("texts.txt", "nowhere.txt"))
@@ -163,7 +193,7 @@ def test_a_fault_before_any_rank_trains_is_told_once(straight, tmp_path):
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert err.count("error[NG704]") == 1, err
-    assert "rank" not in err
+    assert "of 2" not in err
     assert "Traceback" not in err
 
 
