@@ -6,6 +6,7 @@ themselves and say so; those that do not are ended.
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -23,6 +24,7 @@ from runtime.stopping import SIGNALS
 from stages.running.beside import LOOKED_EVERY, THREADS
 
 LEFT = TIMEOUT.total_seconds() + 5  # seconds in which those that are left notice that one is gone, and say so
+SOON = 15.0  # seconds in which the others end once one has ended by itself, which they see at once unless they hang
 SAVING = 30.0  # seconds between asking the rest to end and ending it
 
 
@@ -41,12 +43,16 @@ class Launcher:
 
     def wait(self) -> int:
         """Until all have ended; returns the exit code for all of them. Raises Fault where none could say why."""
-        failed: float | None = None
+        deadline, told_at = math.inf, 0.0
         while any(process.poll() is None for process in self.processes):
             time.sleep(LOOKED_EVERY)
-            if failed is None and any(process.poll() for process in self.processes):
-                failed = time.monotonic()
-            if failed is not None and time.monotonic() - failed > LEFT:
+            codes = [process.poll() or 0 for process in self.processes]
+            if deadline == math.inf and any(codes):
+                deadline = time.monotonic() + LEFT
+            if not told_at and any(code > 0 for code in codes):
+                told_at = time.monotonic()
+                deadline = min(deadline, told_at + SOON)
+            if time.monotonic() > deadline:
                 self.end()
         codes = [process.returncode for process in self.processes]
         told = [code for code in codes if code > 0]
