@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any, Protocol
 
 import torch
@@ -14,6 +15,7 @@ from runtime.batches import IGNORED, Batch
 from runtime.chunks import Chunks, cross_entropy
 from runtime.dials import Dials
 from runtime.primitives import Now
+from runtime.ranks import ALONE, Ranks
 
 
 class TokenLosses(Protocol):
@@ -89,11 +91,24 @@ class Measured:
     )
 
 
-def measure(losses: TokenLosses, batches: Iterable[Batch], token_bytes: Tensor) -> Measured:
-    """The loss of all targets; infinite where there are none.
+def measure(
+    losses: TokenLosses, batches: Iterable[Batch], token_bytes: Tensor, ranks: Ranks = ALONE
+) -> Measured:
+    """The loss of all targets; infinite where there are none. Of several ranks each takes every so manieth batch.
 
     `token_bytes` (V,) is the number of bytes of each id, on the device of the batches.
     """
+    mine = islice(batches, ranks.rank, None, ranks.count)
+    nats, tokens, byte_nats, count = ranks.measured(lambda: _sums(losses, mine, token_bytes), 4)
+    return Measured(
+        nats / tokens if tokens else math.inf, byte_nats / (math.log(2) * count) if count else math.inf
+    )
+
+
+def _sums(
+    losses: TokenLosses, batches: Iterable[Batch], token_bytes: Tensor
+) -> tuple[float, float, float, float]:
+    """Nats and targets; nats and bytes of those that stand for bytes."""
     nats, tokens, byte_nats, count = 0.0, 0, 0.0, 0
     for inputs, targets in batches:
         # with gradients on, though none is taken: the training step's compiled code is used as it is
@@ -103,11 +118,11 @@ def measure(losses: TokenLosses, batches: Iterable[Batch], token_bytes: Tensor) 
         tokens += int((targets != IGNORED).sum())
         byte_nats += float((found * (size > 0)).sum())
         count += int(size.sum())
-    return Measured(
-        nats / tokens if tokens else math.inf, byte_nats / (math.log(2) * count) if count else math.inf
-    )
+    return nats, tokens, byte_nats, count
 
 
-def bits_per_byte(losses: TokenLosses, batches: Iterable[Batch], token_bytes: Tensor) -> float:
+def bits_per_byte(
+    losses: TokenLosses, batches: Iterable[Batch], token_bytes: Tensor, ranks: Ranks = ALONE
+) -> float:
     """The second unit alone: a measure that no tokenizer can flatter."""
-    return measure(losses, batches, token_bytes).bits_per_byte
+    return measure(losses, batches, token_bytes, ranks).bits_per_byte

@@ -102,20 +102,25 @@ class Optimizer:
     def restore(self, saved: dict[str, Tensor]) -> None:
         """Copy a saved state into this optimizer, which then goes on bit for bit; all of it or nothing."""
         mine = self.state()
-        if differing := sorted(mine.keys() ^ saved.keys()):
-            owner = "saved state" if differing[0] in saved else "model"
-            raise Fault(
-                f"{len(differing)} optimizer tensors do not pair up: `{differing[0]}` is only in the {owner}",
-                "resume with the spec and the optimizer that the checkpoint was made with",
-            )
-        for key, tensor in mine.items():
-            if kind(tensor) != kind(saved[key]):
-                raise Fault(
-                    f"`{key}` is {kind(tensor)} in the model, {kind(saved[key])} in the saved state",
-                    "resume with the spec that the checkpoint was made with",
-                )
+        check_state(mine, saved)
         for key, tensor in mine.items():
             tensor.copy_(saved[key])
+
+
+def check_state(mine: dict[str, Tensor], saved: dict[str, Tensor]) -> None:
+    """Refuse a saved state that is not of this optimizer: of other names, dtypes or shapes."""
+    if differing := sorted(mine.keys() ^ saved.keys()):
+        owner = "saved state" if differing[0] in saved else "model"
+        raise Fault(
+            f"{len(differing)} optimizer tensors do not pair up: `{differing[0]}` is only in the {owner}",
+            "resume with the spec and the optimizer that the checkpoint was made with",
+        )
+    for key, tensor in mine.items():
+        if kind(tensor) != kind(saved[key]):
+            raise Fault(
+                f"`{key}` is {kind(tensor)} in the model, {kind(saved[key])} in the saved state",
+                "resume with the spec that the checkpoint was made with",
+            )
 
 
 def check(entries: Sequence[Entry], rules: Sequence[Rule]) -> None:

@@ -22,8 +22,11 @@ from runtime.faults import Fault
 from runtime.finite import Holds, bad_gradient, bad_loss, bad_rows, bad_weights, first_not_finite
 from runtime.losses import TokenLosses, token_losses
 from runtime.optimizer import Optimizer
+from runtime.ranks import ALONE, Ranks
 from runtime.regions import compile_regions, compiled
 from runtime.schedule import Schedule
+from runtime.sharded import ShardedOptimizer
+from runtime.shares import share_of_step
 from runtime.streams import seed_of
 
 
@@ -60,7 +63,7 @@ class Trainer:
     """A model being trained. `step` counts the optimizer steps already made."""
 
     model: nn.Module
-    optimizer: Optimizer
+    optimizer: Optimizer | ShardedOptimizer  # of `ranks`, where there are several
     schedule: Schedule
     loader: Batches | None  # None: whoever trains hands the batches of each step in
     accumulation: int  # micro-batches a step that come from the loader
@@ -73,6 +76,9 @@ class Trainer:
     ending: dict[str, Any] | None = None  # of the model, where it comes apart by position
     seed: int = 0  # of all that training draws
     step: int = 0
+    ranks: Ranks = (
+        ALONE  # each computes its share of a step, and all have the weights that follow from all of it
+    )
     losses: TokenLosses = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -96,14 +102,22 @@ class Trainer:
         start = time.perf_counter()
         assert self.loader is not None, "a trainer without a loader learns from batches that are handed in"
         loader, batches, held = self.loader, [], []
-        for _ in range(self.accumulation):
+        for _ in range(self.accumulation):  # every rank reads them all: they are what one process would read
             batches.append(next(loader))
             held.append(loader.sources())
+        share = self._share(len(batches[0][0]))
+        mine = [(batches[micro][0][rows], batches[micro][1][rows]) for micro, rows in share.items()]
+        kept = [held[micro][rows] for micro, rows in share.items()]
 
         def holds(micro: int, rows: Sequence[int]) -> list[str]:
-            return loader.names([source for row in rows for source in held[micro][row]])
+            return loader.names([source for row in rows for source in kept[micro][row]])
 
-        return self.learn(batches, start=start, holds=holds)
+        return self.learn(mine, start=start, holds=holds, micros=list(share))
+
+    def _share(self, rows: int) -> dict[int, slice]:
+        """Which rows of which micro-batches this rank computes; where the model draws, by rows, none is taken apart."""
+        ranks = self.ranks
+        return share_of_step(self.accumulation, rows, ranks.rank, ranks.count, whole=self.draws)
 
     def learn(
         self,
@@ -114,6 +128,7 @@ class Trainer:
         tokens: int | None = None,
         start: float | None = None,
         holds: Holds | None = None,
+        micros: Sequence[int] | None = None,
     ) -> StepResult:
         """Make one optimizer step; a loss or a gradient that is not finite stops before the weights change.
 
@@ -121,42 +136,60 @@ class Trainer:
         (rows, length), one tensor a batch, multiply the loss of each token first: with advantages, that is the
         policy gradient. `dials` that are not given are drawn, each micro-batch its own. `tokens` is what the sum of
         losses is divided by, where the batches do not hold all that the mean is over. `holds` says what rows are made
-        of, where one of them has to be named.
+        of, where one of them has to be named. Of several ranks each hands in its own batches and tokens, and
+        `micros`: their numbers in the whole step.
         """
         start = time.perf_counter() if start is None else start
         moved = [self.move(batch) for batch in batches]
         if tokens is None:
             tokens = sum(int((targets != IGNORED).sum()) for _, targets in moved)
-        placed = tuple(self._dials(dials, micro) for micro in range(len(moved)))
+        several = self.optimizer if isinstance(self.optimizer, ShardedOptimizer) else None
+        patient = self.loader is None or (several is not None and not several.met)
+        (tokens,) = map(int, self.ranks.total(tokens, patient=patient))
+        whole = range(max(len(moved), 1) if micros is None else self.accumulation)
+        numbers = self._numbers(len(moved)) if micros is None else micros
         found: list[Tensor] = []
-        for micro, (inputs, targets) in enumerate(moved):
+        for at, (inputs, targets) in enumerate(moved):
+            stand = self._dials(dials, numbers[at])
             share = torch.full(targets.shape, 1 / max(tokens, 1), device=targets.device)
             if weights is not None:
-                share = share * weights[micro].to(self.device)
-            losses = self.losses(inputs, targets, *self.seeds(micro), dials=placed[micro], weights=share)
+                share = share * weights[at].to(self.device)
+            losses = self.losses(inputs, targets, *self.seeds(numbers[at]), dials=stand, weights=share)
+            if several is not None and at == len(moved) - 1:
+                several.overlap()
             losses.sum().backward()
             found.append(losses.detach())
         total = self._checked(found, holds)
+        if several is not None:
+            total = several.collect(total)
         self._check_gradients(total, [len(inputs) for inputs, _ in moved], holds)
         rate = self.schedule.rate(self.step)
         self.optimizer.step(rate, self.schedule.momentum_at(self.step), self.schedule.decay_at(self.step))
         self.optimizer.zero_grad()
+        placed = tuple(self._dials(dials, micro) for micro in whole)
         result = StepResult(self.step, total, tokens, time.perf_counter() - start, rate, placed)
         self.step += 1
         return result
 
     def _checked(self, found: Sequence[Tensor], holds: Holds | None) -> float:
         """The loss of a step, behind all its backward passes: the device is waited for once."""
-        values = torch.stack([losses.sum() for losses in found]).tolist()
+        values = torch.stack([losses.sum() for losses in found]).tolist() if found else []
         for micro, value in enumerate(values):
             if not math.isfinite(value):
                 self.optimizer.zero_grad()
                 raise bad_loss(self.step, value, micro, len(found), bad_rows(found[micro]), holds)
-        return sum(values)
+        return float(sum(values))
+
+    def _numbers(self, count: int) -> list[int]:
+        """Of batches that are handed in, numbers that no other rank has."""
+        return [self.ranks.rank + n * self.ranks.count for n in range(count)]
 
     def _check_gradients(self, loss: float, sizes: Sequence[int], holds: Holds | None) -> None:
         """On CUDA too: one pass over the gradients, and one wait for the device a step."""
-        name = first_not_finite((name, p.grad) for name, p in self.model.named_parameters())
+        if isinstance(self.optimizer, ShardedOptimizer):
+            name = first_not_finite(self.optimizer.gradients())
+        else:
+            name = first_not_finite((name, p.grad) for name, p in self.model.named_parameters())
         if name is not None:
             self.optimizer.zero_grad()
             raise bad_gradient(self.step, loss, name, sizes, holds)
@@ -177,11 +210,14 @@ class Trainer:
         if isinstance(self.loader, Ahead):
             self.loader.close()
 
+    def weights(self) -> dict[str, Tensor]:
+        return dict(self.model.named_parameters())
+
     def groups(self) -> dict[str, dict[str, Tensor]]:
-        """All tensors that the coming steps depend on, by group."""
+        """All tensors that the coming steps depend on, by group; of several ranks all ask, and the first gets them."""
         place = self.loader.state() if self.loader is not None else {}
         return {
-            "weights": dict(self.model.named_parameters()),
+            "weights": self.weights(),
             "optimizer": self.optimizer.state(),
             "loader": {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in place.items()},
         }

@@ -163,7 +163,9 @@ def run(work: Work) -> None:
     session.measure = lambda: {"bits_per_byte": _bits_per_byte(held_out, tokenizer, trainer)}
     session.told = lambda found: f"{found['bits_per_byte']:.4f} bits per byte on validation text"
     session.train()
-    write_artefact(work.folder, compiled, dict(trainer.groups()["weights"]), tokenizer, origin)
+    if not work.ranks.leads:
+        return
+    write_artefact(work.folder, compiled, trainer.weights(), tokenizer, origin)
     sizes = {**attrs.asdict(plan), "parameters": compiled.blueprint["count"]}
     work.finish({**sizes, **session.result()})
     if session.first and session.last:
@@ -194,4 +196,4 @@ def _bits_per_byte(held_out: HeldBatches, tokenizer: Tokenizer, trainer: Trainer
     from runtime.losses import bits_per_byte
 
     sizes = torch.tensor(tokenizer.token_bytes(), device=trainer.device)
-    return bits_per_byte(trainer.losses, map(trainer.move, held_out), sizes)
+    return bits_per_byte(trainer.losses, map(trainer.move, held_out), sizes, trainer.ranks)

@@ -27,6 +27,7 @@ from nanogen.structure import Formulas
 from nanogen.text.diagnostics import Diagnostic, Refusal, Stop
 from nanogen.text.document import Document, read_document
 from runtime.faults import Fault
+from runtime.ranks import ALONE, Joined, Ranks
 from stages.choices import at_least, setting
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from nanogen.compiler import Compiled
     from runtime.optimizer import Optimizer, Rule
     from runtime.schedule import Schedule
+    from runtime.sharded import ShardedOptimizer
 
 CHANGES = ("rates", "decays", "schedule")  # settings that give the optimizer other laws
 
@@ -170,12 +172,16 @@ class Recipe:
         """The learning rate of a group, before the schedule's multiplier."""
         return group.rate * self.rate_scale
 
-    def optimizer(self, model: nn.Module, dtype: str) -> Optimizer:
+    def optimizer(self, model: nn.Module, dtype: str, ranks: Ranks = ALONE) -> Optimizer | ShardedOptimizer:
         """The optimizer of a model's parameters; `dtype` is what Muon's iteration is computed in."""
         from runtime.optimizer import Entry, Optimizer
 
         of = {path: group.name for group in self.settled.groups for path in group.paths}
         entries = [Entry(path, of[path], tensor) for path, tensor in model.named_parameters()]
+        if isinstance(ranks, Joined):
+            from runtime.sharded import ShardedOptimizer
+
+            return ShardedOptimizer(entries, self.rules, ranks, dtype=dtype)
         return Optimizer(entries, self.rules, dtype=dtype)
 
 

@@ -188,7 +188,9 @@ def run(work: Work) -> None:
     session.measure = lambda: policy.measure(held_out) if held_out else {}
     session.told = lambda found: f"{_told(found)} of {len(held_out):,} held-out questions"
     session.train()
-    write_artefact(work.folder, compiled, dict(trainer.groups()["weights"]), artefact.tokenizer, origin)
+    if not work.ranks.leads:
+        return
+    write_artefact(work.folder, compiled, trainer.weights(), artefact.tokenizer, origin)
     sizes = {"parameters": compiled.blueprint["count"], "questions": len(questions)}
     work.finish({**sizes, "samples": settings.samples, **session.result()})
     if session.first and session.last:
@@ -261,41 +263,58 @@ class Policy:
             questions[(step * settings.questions + n) % len(questions)] for n in range(settings.questions)
         ]
         dials = draw_dials(self.artefact.compiled.blueprint["dials"], seed=self.work.seed, step=step, micro=0)
-        answers = self.answer(chosen, settings.samples, ("rollout", step), dials)
-        rewards = [[q.reward(self.read(a)) for a in rows] for q, rows in zip(chosen, answers, strict=True)]
+        mine = self.share(chosen)
+        answers = self.answer(mine, settings.samples, ("rollout", step), dials)
+        rewards = [[q.reward(self.read(a)) for a in rows] for (_, q), rows in zip(mine, answers, strict=True)]
         rollouts = [rollout for rows in answers for rollout in rows]
         flat = [reward for row in rewards for reward in row]
         advantages = [reward - sum(row) / len(row) for row in rewards for reward in row]
         batches, weights, samples = policy_batches(
             rollouts, advantages, pad=self.artefact.tokenizer.bos, micro_tokens=settings.micro_tokens
         )
-        session.noted = {
-            "reward": sum(flat) / len(flat),
-            "answer_tokens": sum(len(r.ids) for r in rollouts) / len(rollouts),
-            "cut_off": sum(r.reason == "length" for r in rollouts) / len(rollouts),
-        }
-        self.flops = sum(self._count(*inputs.shape, tuple(dials.items())) for inputs, _ in batches)
+        count, *sums, flops = self.work.ranks.total(
+            len(rollouts),
+            sum(flat),
+            sum(len(r.ids) for r in rollouts),
+            sum(r.reason == "length" for r in rollouts),
+            sum(self._count(*inputs.shape, tuple(dials.items())) for inputs, _ in batches),
+            patient=True,
+        )
+        names = ("reward", "answer_tokens", "cut_off")
+        session.noted = {name: found / count for name, found in zip(names, sums, strict=True)}
+        self.flops = int(flops)
         drawn = sum(rollout.learnt for rollout in rollouts)
 
         def holds(micro: int, rows: Sequence[int]) -> list[str]:
-            return [f"an answer to {chosen[samples[micro][row] // settings.samples].name}" for row in rows]
+            return [f"an answer to {mine[samples[micro][row] // settings.samples][1].name}" for row in rows]
 
         return trainer.learn(batches, weights, dials, tokens=drawn, start=start, holds=holds)
 
+    def share(self, questions: list[Question]) -> list[tuple[int, Question]]:
+        """The questions that this rank answers, numbered among all: by that they draw."""
+        ranks = self.work.ranks
+        return list(enumerate(questions))[ranks.rank :: ranks.count]
+
     def measure(self, questions: list[Question]) -> Figures:
         """The share of questions that are passed with one answer, and with any of several."""
-        count = self.settings.evaluate_samples
-        answers = self.answer(questions, count, ("evaluation",), {})
-        passed = [
-            [q.reward(self.read(a)) >= 1 for a in rows] for q, rows in zip(questions, answers, strict=True)
-        ]
-        found = {"pass_1": sum(sum(row) for row in passed) / (count * len(passed))}
+        count, mine = self.settings.evaluate_samples, self.share(questions)
+
+        def passed() -> tuple[float, float]:
+            answers = self.answer(mine, count, ("evaluation",), {})
+            right = [
+                [q.reward(self.read(a)) >= 1 for a in rows]
+                for (_, q), rows in zip(mine, answers, strict=True)
+            ]
+            return sum(sum(row) for row in right), sum(any(row) for row in right)
+
+        each, some = self.work.ranks.measured(passed, 2)
+        found = {"pass_1": each / (count * len(questions))}
         if count > 1:
-            found[f"pass_{count}"] = sum(any(row) for row in passed) / len(passed)
+            found[f"pass_{count}"] = some / len(questions)
         return found
 
     def answer(
-        self, questions: list[Question], samples: int, stream: tuple[str | int, ...], dials: Dials
+        self, questions: list[tuple[int, Question]], samples: int, stream: tuple[str | int, ...], dials: Dials
     ) -> list[list[Rollout]]:
         from runtime.rollouts import roll_out
 
@@ -311,7 +330,7 @@ class Policy:
                 dials,
                 form.tool,
             )
-            for number, question in enumerate(questions)
+            for number, question in questions
         ]
         return roll_out(self.engine, requests)
 

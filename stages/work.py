@@ -13,6 +13,7 @@ from runtime.capacity import Capacity, capacity
 from runtime.clock import join, split, stopped
 from runtime.manifest import to_json
 from runtime.plain_json import read_object
+from runtime.ranks import ALONE, Ranks
 from runtime.stopping import Stop
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ class Work:
         default=None, repr=False
     )  # of training: it is handed the session
     on: Capacity = field(factory=capacity)  # what the rows of a micro-batch are settled for
+    ranks: Ranks = field(
+        default=ALONE, repr=False
+    )  # who else is at work on it; the first alone leaves anything
 
     @property
     def model(self) -> Compiled:

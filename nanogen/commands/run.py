@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
 
 from nanogen.commands.faults import show
+from nanogen.commands.launch import elsewhere, options, where_of
 from nanogen.commands.stages import load_asked, show_rows
 from stages.tracking.sink import SINKS
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from stages.load import Run, Stage
     from stages.progress import Reporter
     from stages.running.choice import Choice
+    from stages.running.runner import Wishes
 
 
 @click.command("run")
@@ -52,7 +54,10 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Go on with a model that was cut off although its data is another since; this is written down.",
 )
+@options
+@click.pass_context
 def command(
+    context: click.Context,
     run: str,
     runs: Path,
     rehearse: bool,
@@ -63,12 +68,18 @@ def command(
     track: tuple[str, ...],
     offline: bool,
     allow_data_change: bool,
+    ranks: int | None,
+    on: str | None,
+    submit: bool,
 ) -> None:
     """Run RUN, a TOML file or the name of one that ships.
 
     What is done is skipped, what was cut off goes on from its last save, what changed is done again; results
     stand in runs/NAME, one folder a stage. What was made before is set aside, and brought back when it is asked for
     again.
+
+    With --ranks several processes train one model, each a share of every step; torchrun and srun start them as well.
+    With --on a hardware file of a queue, a batch file is written, and with --submit handed to it.
 
     SIGTERM, SIGUSR1 and Ctrl-C save and end, with exit code 75 (130 after Ctrl-C); the same command goes on.
 
@@ -80,29 +91,52 @@ def command(
     nanogen run my_run.toml --runs /data/runs --dry-run
     nanogen run my_run.toml --from sft
     nanogen run speedrun_h100 --rehearse
+    nanogen run speedrun_h100 --ranks 8
     """
     from runtime.faults import Fault
     from stages.data.offline import go_offline, is_offline
-    from stages.running.choice import Choice
 
     if offline or is_offline():
         go_offline()
     if begin is not None and only:
         raise Fault("`--from` and `--only` both say what to do", "give one of the two")
-    loaded = load_asked(run, runs, rehearse=rehearse)
-    show(loaded.document, list(loaded.warnings))
-    choice = Choice.of(loaded, only=only, begin=begin)
-    if dry_run:
-        _show_plan(loaded, runs, choice)
-        return
+    if not dry_run and (code := elsewhere(where_of(context), jobs)) is not None:
+        context.exit(code)
+    _run(context.params)
+
+
+def _run(given: dict[str, Any]) -> None:
+    """Do it by this process, alone or as one of several ranks."""
+    from runtime.ranks import Joined
+    from stages.running.choice import Choice
+    from stages.running.ranks import follow, joined
+    from stages.running.runner import Wishes
+
+    run, runs = given["run"], given["runs"]
+    with joined() as ranks:
+        if isinstance(ranks, Joined) and not ranks.leads:
+            follow(ranks, lambda: load_asked(run, runs, rehearse=given["rehearse"]), runs)
+            return
+        loaded = load_asked(run, runs, rehearse=given["rehearse"])
+        show(loaded.document, list(loaded.warnings))
+        choice = Choice.of(loaded, only=given["only"], begin=given["begin"])
+        if given["dry_run"]:
+            _show_plan(loaded, runs, choice)
+            return
+        wishes = Wishes(choice, given["jobs"], given["allow_data_change"], ranks)
+        _do(loaded, run, runs, wishes, given["track"])
+
+
+def _do(loaded: Run, run: str, runs: Path, wishes: Wishes, track: tuple[str, ...]) -> None:
+    """Do what is not done, from its data on."""
+    from stages.data.offline import is_offline
     from stages.preflight import refuse
     from stages.progress import Reporter
-    from stages.running.runner import Wishes, execute
+    from stages.running.runner import execute
     from stages.tracking.attach import tracking
 
     tell = Reporter()
-    wishes = Wishes(choice, jobs, allow_data_change)
-    to_do = _to_do(loaded, runs, choice)
+    to_do = _to_do(loaded, runs, wishes.choice)
     _bring_data(attrs.evolve(loaded, stages=tuple(to_do)), run, tell)
     show(loaded.document, refuse(loaded, runs / loaded.name, [stage.name for stage in to_do]))
     with tracking(runs / loaded.name, track, tell.line, offline=is_offline()):

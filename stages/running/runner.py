@@ -17,6 +17,7 @@ from nanogen.views.figures import seconds_text
 from runtime.atomic import write_bytes
 from runtime.faults import Fault
 from runtime.manifest import to_json, write_manifest
+from runtime.ranks import ALONE, Lost, Ranks
 from runtime.stopping import Stop
 from stages.checked import check_input
 from stages.code_version import code_version
@@ -30,6 +31,7 @@ from stages.running.choice import EVERYTHING, Choice
 from stages.running.identity import facts_of, identity
 from stages.running.lock import alone
 from stages.running.old import bring_back, set_aside
+from stages.running.ranks import trains
 from stages.running.reasons import Reason, model_told
 from stages.running.survey import (
     ASIDE,
@@ -58,6 +60,7 @@ class Wishes:
     choice: Choice = EVERYTHING
     jobs: int = 1  # stages at once
     data_may_change: bool = False  # go on with what was cut off although its data is another
+    ranks: Ranks = ALONE  # who trains with this process
 
 
 def execute(
@@ -168,6 +171,8 @@ class Runner:
             # a process that was started beside another, which was killed, may be saving yet
             with alone(self.folder, f".{stage.name}.lock", patience=PATIENCE):
                 self._call(found)
+        except Lost:
+            raise
         except Fault as fault:
             raise Fault(f"`{stage.name}`: {fault.message}", fault.help) from fault
         seconds = time.monotonic() - started
@@ -180,6 +185,8 @@ class Runner:
         inputs = tuple(Input(n, run.stage(n).uses, self.folder / n) for n in stage.needs)
         for given in inputs:
             check_input(given.folder, self.tell)
+        ranks = self.wishes.ranks if trains(stage) else ALONE
+        ranks.tell({"stage": stage.name})
         stage.kind.run(
             Work(
                 run.name,
@@ -192,6 +199,7 @@ class Runner:
                 stage.compiled,
                 self.stop,
                 on=here(run.hardware),
+                ranks=ranks,
             )
         )
 

@@ -97,10 +97,12 @@ class Session:
     def begin(cls, work: Work) -> Session:
         """Find out how far the stage has come: its newest whole save, and the log."""
         from runtime.checkpoint import newest_save
-        from runtime.metrics import CLOCK, METRICS, Metrics
+        from runtime.metrics import CLOCK, METRICS, Metrics, Unheard
 
-        save = newest_save(work.saves, work.tell.line)
-        settings, logs = work.settings, (Metrics(work.folder / name) for name in (METRICS, CLOCK))
+        with work.ranks.leader_first():  # one that is broken is put aside by the first
+            save = newest_save(work.saves, work.tell.line)
+        log = Metrics if work.ranks.leads else Unheard
+        settings, logs = work.settings, (log(work.folder / name) for name in (METRICS, CLOCK))
         return cls(work, settings.evaluate_every, settings.save_minutes, save, *logs)
 
     @property
@@ -179,16 +181,17 @@ class Session:
                     result = self.learn()
                     self.log(result)
                     bar.advance(trainer.step, rates(result))
-                    leaving, due = stop.now(name, trainer.step), self.due()
+                    leaving, due, asked = self.agree(stop.now(name, trainer.step))
                     if leaving or due or trainer.step == steps:
                         self.write_save()
                 if leaving:
                     self.work.tell.line(f"saved at step {trainer.step:,} of {steps:,}")
-                    raise Stopped(stop.asked)
+                    raise Stopped(asked)
                 if trainer.step < steps and self.evaluation_due():
                     self.evaluate()
         self.evaluate()
-        self.choose_weights()
+        if self.work.ranks.leads:
+            self.choose_weights()
 
     def choose_weights(self) -> None:
         """Take the weights that the evaluations found best, where the stage is to leave those."""
@@ -258,7 +261,15 @@ class Session:
         """Saves come on a clock, and always before an evaluation."""
         return self.evaluation_due() or time.monotonic() - self.saved_at > self.save_minutes * 60
 
+    def agree(self, leaving: bool) -> tuple[bool, bool, int]:
+        """Whether to leave, whether to save, and at which signal: what any rank was told, and by the clock of the first."""
+        ranks = self.work.ranks
+        due = self.due() if ranks.leads else False
+        any_leaves, any_saves, asked = ranks.most(leaving, due, self.work.stop.asked)
+        return bool(any_leaves), bool(any_saves), asked
+
     def write_save(self) -> None:
+        """The first rank writes what all of them have, as one process would; the others wait for it."""
         from runtime.checkpoint import write_save
 
         with last_save_told(self.work):
@@ -278,7 +289,10 @@ class Session:
             **({"rows": self.rows} if self.rows else {}),
         }
         best = int(self.best["step"]) if self.best else None
-        write_save(self.work.saves, self.trainer.step, self.trainer.groups(), state, best)
+        groups = self.trainer.groups()
+        if self.work.ranks.leads:
+            write_save(self.work.saves, self.trainer.step, groups, state, best)
+        self.work.ranks.meet()
         self.saved_at = time.monotonic()
 
     def evaluate(self) -> None:

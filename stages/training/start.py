@@ -29,9 +29,10 @@ def make_trainer(
     from runtime.ahead import Ahead, pays
     from runtime.training import Trainer
 
+    optimizer = recipe.optimizer(model, machine.dtype, work.ranks)
     return Trainer(
         model=model,
-        optimizer=recipe.optimizer(model, machine.dtype),
+        optimizer=optimizer,
         schedule=recipe.schedule,
         loader=Ahead(loader) if loader is not None and pays(machine.device) else loader,
         accumulation=accumulation,
@@ -43,4 +44,5 @@ def make_trainer(
         draws=compiled.blueprint["draws"],
         ending=compiled.blueprint["ending"],
         seed=work.seed,
+        ranks=work.ranks,
     )

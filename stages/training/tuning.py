@@ -161,7 +161,9 @@ def tune(work: Work, before: tuple[str, ...]) -> None:
     session.measure = lambda: _measure(held_out, tokenizer, trainer) if held_out else {}
     session.told = _told
     session.train()
-    write_artefact(work.folder, compiled, dict(trainer.groups()["weights"]), tokenizer, origin)
+    if not work.ranks.leads:
+        return
+    write_artefact(work.folder, compiled, trainer.weights(), tokenizer, origin)
     sizes = {
         **attrs.asdict(plan),
         "parameters": compiled.blueprint["count"],
@@ -194,13 +196,14 @@ def _loader(
     def named(number: int) -> str:
         return make_mixture(tasks, seed=work.seed).name(number)
 
-    if is_written(folder, row_tokens=length + 1):
-        found = read_conversations(folder)
-    else:
-        mixture = make_mixture(tasks, seed=work.seed)
-        with work.tell.bar(f"rendering {name}", len(mixture)) as bar:
-            rendered = _rendered(mixture, tokenizer, settings.learn == "all", bar)
-            found = write_conversations(folder, rendered, row_tokens=length + 1)
+    with work.ranks.leader_first():
+        if is_written(folder, row_tokens=length + 1):
+            found = read_conversations(folder)
+        else:
+            mixture = make_mixture(tasks, seed=work.seed)
+            with work.tell.bar(f"rendering {name}", len(mixture)) as bar:
+                rendered = _rendered(mixture, tokenizer, settings.learn == "all", bar)
+                found = write_conversations(folder, rendered, row_tokens=length + 1)
     work.tell.line(
         f"{name}: {len(found):,} conversations, {len(found.ids):,} tokens, {found.supervised:,} of them learnt"
     )
@@ -229,7 +232,7 @@ def _measure(held_out: ConversationLoader, tokenizer: Tokenizer, trainer: Traine
     from runtime.losses import measure
 
     sizes = torch.tensor(tokenizer.token_bytes(), device=trainer.device)
-    found = measure(trainer.losses, map(trainer.move, held_out.once()), sizes)
+    found = measure(trainer.losses, map(trainer.move, held_out.once()), sizes, trainer.ranks)
     return {"loss": found.nats_per_token, "bits_per_byte": found.bits_per_byte}
 
 

@@ -1,6 +1,6 @@
 """The log: appended, cut back to a save, read past a torn last line, joined with what a clock measured."""
 
-from runtime.metrics import CLOCK, METRICS, Metrics, read_log, read_metrics
+from runtime.metrics import CLOCK, METRICS, Metrics, Unheard, read_log, read_metrics
 
 
 def test_a_log_is_cut_back_and_goes_on(tmp_path):
@@ -53,3 +53,12 @@ def test_events_are_joined_with_their_times(tmp_path):
 def test_a_log_that_holds_its_times_itself_is_read_as_it_is(tmp_path):
     (tmp_path / METRICS).write_text('{"kind": "step", "step": 0, "seconds": 2.0}\n')
     assert read_log(tmp_path) == [{"kind": "step", "step": 0, "seconds": 2.0}]
+
+
+def test_a_rank_that_does_not_lead_leaves_no_log(tmp_path):
+    log = Unheard(tmp_path / "metrics.jsonl")
+    log.cut(0)
+    log.log(kind="step", step=1)
+    log.sync()
+    assert log.size == 0
+    assert not log.path.exists()

@@ -1,0 +1,139 @@
+"""What a rank does in tests: train small models of the shipped specs, save, resume; `python -m tests.runtime.ranked FOLDER`.
+
+Started without ranks in its environment, it is the one process that they are held against.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nanogen.compiler import Compiled, compile_file
+from nanogen.shelf import find
+from runtime.checkpoint import newest_save, write_save
+from runtime.device import be_deterministic
+from runtime.model import build, initialize
+from runtime.ranks import Joined, Ranks, join
+from runtime.sharded import ShardedOptimizer
+from runtime.training import IGNORED, Trainer
+from stages.pretrain import Settings
+from stages.recipe import settle
+
+STEPS, SAVED, ROWS, LENGTH, MICROS = 30, 15, 2, 16, 3
+GROUPS = ("weights", "optimizer", "loader")
+MODELS: dict[str, dict[str, Any]] = {
+    "nanochat_2025": {"depth": 1, "vocab": 96, "context": LENGTH},
+    "saint_iberis_tiny": {"depth": 2, "width": 64, "vocab": 96, "context": LENGTH},
+    "looped": {"size": 1, "head_dim": 16, "recur_layers": 1, "vocab": 96, "context": LENGTH},
+}
+
+
+class Counted:
+    """Batches that depend on their number alone, with more targets ignored in some than in others."""
+
+    def __init__(self, vocab: int) -> None:
+        self.vocab, self.place = vocab, 0
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return self
+
+    def __next__(self) -> tuple[Tensor, Tensor]:
+        draw = torch.Generator().manual_seed(self.place)
+        ids = torch.randint(self.vocab // 4, (ROWS, LENGTH + 1), generator=draw)
+        targets = ids[:, 1:].clone()
+        targets[:, : self.place % 5] = IGNORED
+        self.place += 1
+        return ids[:, :-1], targets
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {"place": np.array([self.place])}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        self.place = int(state["place"][0])
+
+    def sources(self) -> list[list[int]]:
+        return [[self.place] for _ in range(ROWS)]
+
+    def names(self, sources: Sequence[int]) -> list[str]:
+        return [f"batch {source}" for source in sources]
+
+
+def compiled_of(name: str) -> Compiled:
+    return compile_file(find(name, "model"), MODELS[name])
+
+
+def trainer_of(name: str, ranks: Ranks) -> Trainer:
+    compiled = compiled_of(name)
+    model = build(compiled.source, compiled.blueprint)
+    initialize(model, compiled.blueprint, seed=1)
+    recipe = settle(Settings(steps=STEPS, batch_tokens=MICROS * ROWS * LENGTH), compiled)  # pyright: ignore[reportArgumentType]
+    return Trainer(
+        model=model,
+        optimizer=recipe.optimizer(model, "float32", ranks),
+        schedule=recipe.schedule,
+        loader=Counted(MODELS[name]["vocab"]),
+        accumulation=MICROS,
+        dtype=torch.float32,
+        device="cpu",
+        compiled=False,
+        dials=compiled.blueprint["dials"],
+        draws=compiled.blueprint["draws"],
+        seed=5,
+        ranks=ranks,
+    )
+
+
+def train(trainer: Trainer, steps: range, saves: Path | None = None) -> list[dict[str, Any]]:
+    """The steps, with a save in their middle."""
+    found = []
+    for step in steps:
+        if step == SAVED and saves is not None:
+            groups = trainer.groups()
+            if trainer.ranks.leads:
+                write_save(saves, step, groups, {})
+        result = trainer.run_step()
+        found.append({"loss": result.loss, "tokens": result.tokens, "dials": list(result.dials)})
+    return found
+
+
+def resume(name: str, ranks: Ranks, saves: Path) -> list[dict[str, Any]]:
+    """The steps after a save."""
+    save = newest_save(saves, print)
+    assert save is not None
+    trainer = trainer_of(name, ranks)
+    trainer.restore(save.step, {group: save.tensors(group) for group in GROUPS})
+    return train(trainer, range(save.step, STEPS))
+
+
+def state_bytes(trainer: Trainer) -> int:
+    if isinstance(trainer.optimizer, ShardedOptimizer):
+        return trainer.optimizer.bytes_of_state
+    return sum(tensor.nbytes for tensor in trainer.optimizer.state().values())
+
+
+def main(folder: Path) -> None:
+    """Train each model from its start, and from the save of another number of ranks where there is one."""
+    be_deterministic()
+    ranks, found = join(), {}
+    for name in MODELS:
+        trainer = trainer_of(name, ranks)
+        found[name] = {
+            "steps": train(trainer, range(STEPS), folder / f"of_{ranks.count}" / name),
+            "bytes": state_bytes(trainer),
+        }
+        if (other := folder / "of_1" / name).is_dir() and ranks.count > 1:
+            found[name]["resumed"] = resume(name, ranks, other)
+    (folder / f"rank_{ranks.rank}_of_{ranks.count}.json").write_text(json.dumps(found))
+    if isinstance(ranks, Joined):
+        ranks.leave()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
