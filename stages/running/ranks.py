@@ -25,6 +25,7 @@ from stages.work import Input, Work
 
 if TYPE_CHECKING:
     from stages.load import Run, Stage
+from stages.machine import here
 
 
 def trains(stage: Stage) -> bool:
@@ -91,7 +92,8 @@ def follow(ranks: Joined, load: Callable[[], Run], runs: Path, stop: Stop | None
                 silent,
                 stage.compiled,
                 stop,
-                ranks,
+                on=here(run.hardware),
+                ranks=ranks,
             )
             try:
                 stage.kind.run(work)
