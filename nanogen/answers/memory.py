@@ -55,9 +55,17 @@ class Ledger:
     @property
     def total(self) -> int:
         """Bytes at the peak."""
-        computing = self.casts + self.activations + self.ending + max(self.logits, self.passing)
-        computing += self.gradients * self.accumulates
-        return self.weights + self.optimizer + max(computing, self.gradients + self.workspace)
+        return self.weights + self.optimizer + max(self.computing, self.gradients + self.workspace)
+
+    @property
+    def computing(self) -> int:
+        """Bytes beside weights and the optimizer's state as backward begins."""
+        return self.casts + self.activations + self.loss + self.gradients * self.accumulates
+
+    @property
+    def loss(self) -> int:
+        """Bytes of logits and of all that comes with them."""
+        return self.ending + max(self.logits, self.passing)
 
 
 def ledger(

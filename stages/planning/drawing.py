@@ -18,7 +18,7 @@ TERMS = {  # of the ledger, and what each is
     "optimizer": "optimizer state",
     "casts": "casts of weights",
     "activations": "activations",
-    "logits": "logits and loss",
+    "loss": "logits and loss",
     "workspace": "optimizer's workspace",
 }
 SUFFIXES = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
@@ -214,9 +214,8 @@ def _cell(key: str, training: Training) -> str:
 
 def _absent(ledger: Ledger) -> tuple[str, ...]:
     """The terms that are not there at the peak: that is as backward begins, or as the weights are moved."""
-    computing = ledger.casts + ledger.activations + ledger.logits + ledger.gradients * ledger.accumulates
-    if ledger.gradients + ledger.workspace > computing:
-        return ("casts", "activations", "logits")
+    if ledger.gradients + ledger.workspace > ledger.computing:
+        return ("casts", "activations", "loss")
     return ("workspace",) if ledger.accumulates else ("workspace", "gradients")
 
 
@@ -236,7 +235,7 @@ def _reasons(training: Training, plan: Plan) -> Iterator[str]:
     yield f"{rows_text(step.load.rows)}: {why(step)}; {times} a step"
     following = training.next_ledger
     if following is not None:
-        most = max(("activations", "logits", "workspace"), key=lambda key: getattr(following, key))
+        most = max(("activations", "loss", "workspace"), key=lambda key: getattr(following, key))
         yield (
             f"{rows_text(training.next_rows or 0)} would take {bytes_text(following.total)}, of it "
             f"{bytes_text(getattr(following, most))} for {TERMS[most]}; a step may take {NEAR:.0%}, "

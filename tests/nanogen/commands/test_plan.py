@@ -32,7 +32,7 @@ def test_what_does_not_fit_comes_with_what_does(call):
     code, out, _ = call("plan", "speedrun_nanochat_2025", "--on", "rtx4090", "--memory", "12G")
     assert code == 0
     assert "warning: `base` does not fit even at 1 row of 2,048" in out
-    assert "= help: write `length = 1024` in `[stage.base.with]`" in out
+    assert "= help: write `length = 512` in `[stage.base.with]`" in out
     assert re.search(r"or write `depth = 1\d` in `\[set\]`", out)
 
 

@@ -15,7 +15,7 @@ from stages.planning.target import target
 @pytest.fixture(scope="module")
 def plan() -> Plan:
     run = load_run(find("speedrun_nanochat_2025", "run"), looking=False)
-    return make_plan(run, target(run, "rtx4090"))
+    return make_plan(run, target(run, "rtx4090", 20 * 10**9))
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_what_is_not_there_at_the_peak_stands_in_brackets(plan: Plan):
     workspace = next(line for line in drawn(plan).split("\n") if "workspace" in line)
     assert workspace.count("(") == 3
     counted = ledger.total - ledger.weights - ledger.optimizer
-    assert counted == ledger.casts + ledger.activations + ledger.logits + ledger.gradients
+    assert counted == ledger.casts + ledger.activations + ledger.loss + ledger.gradients
 
 
 def test_bounds_are_marked_and_summed_apart(plan: Plan):

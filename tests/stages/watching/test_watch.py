@@ -64,9 +64,9 @@ def test_a_stage_at_work_has_its_block_and_those_that_are_done_a_line(tmp_path):
 
 def test_a_share_of_the_peak_is_told_where_the_peak_is_known_and_never_as_zero(tmp_path):
     make_open(tmp_path / "a", "base", steps=9, gpu=H100, flops=10**14)
-    assert "200 TFLOP/s · MFU 20.2% of h100x8" in seen(tmp_path / "a")
+    assert "200 TFLOP/s · MFU 20.2% of h100" in seen(tmp_path / "a")
     make_open(tmp_path / "b", "base", steps=9, gpu=H100, flops=10**7)
-    assert "MFU 2.02e-06% of h100x8" in seen(tmp_path / "b")
+    assert "MFU 2.02e-06% of h100" in seen(tmp_path / "b")
     make_open(tmp_path / "c", "base", steps=9)
     assert "2 TFLOP/s" in seen(tmp_path / "c")
     assert "MFU" not in seen(tmp_path / "c")
