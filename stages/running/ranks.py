@@ -7,6 +7,7 @@ is left.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,6 +46,7 @@ def joined() -> Iterator[Ranks]:
         if ranks.leads:
             ranks.tell(None)
         ranks.leave()
+        _end_at_once()
     except Lost as lost:
         _end_by_others(ranks, lost)
     except Stopped as stopped:
@@ -59,6 +61,13 @@ def joined() -> Iterator[Ranks]:
         if fault is None or ranks.leads:
             raise
         raise Fault(f"rank {ranks.rank} of {ranks.count}: {fault.message}", fault.help) from error
+
+
+def _end_at_once() -> None:
+    """End without what Python does last: threads of the group that are not gone yet would have C++ abort it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _end_by_others(ranks: Joined, lost: Lost) -> None:
