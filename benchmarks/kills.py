@@ -94,12 +94,13 @@ class Kills:
         if self.rng.random() < 0.5:
             at = time.monotonic() + self.rng.uniform(0, LONGEST)
             return lambda: time.monotonic() > at
-        stage = self.rng.choice(coming)
+        stage = min(coming, key=lambda s: (self.met(s.uses), self.rng.random()))  # where it was met least
         self.aimed[stage.name] += 1
         saves, work = folder / stage.name / SAVES, folder / stage.name / WORK
         if stage.uses in TRAINING and self.rng.random() < 0.7:
             return lambda: saves.is_dir() and any(p.name.endswith(".partial") for p in saves.iterdir())
-        until = self.rng.choice([0.0, self.rng.uniform(0, 0.1), self.rng.uniform(0, 0.5)])  # seconds into it
+        # seconds into it; a tokenizer's are over in a tenth of one
+        until = self.rng.uniform(0, 0.5) if self.met(stage.uses) else 0.0
         begun: list[float] = []
 
         def within() -> bool:
@@ -108,6 +109,10 @@ class Kills:
             return bool(begun) and time.monotonic() > begun[0] + until
 
         return within
+
+    def met(self, kind: str) -> int:
+        """Kills in stages of a kind so far."""
+        return sum(count for where, count in self.places.items() if where.split(",")[0] == kind)
 
 
 def start(run: Run, runs: Path, steps: Path) -> subprocess.Popen:

@@ -16,7 +16,7 @@ from attrs import define
 from runtime.atomic import write_bytes
 from runtime.manifest import to_json
 from runtime.stopping import Stop
-from stages.load import Run, load_run
+from stages.load import Run, Stage, load_run
 from stages.progress import Reporter
 from stages.running.runner import execute
 from stages.training.session import SessionSettings
@@ -41,14 +41,18 @@ class Killing(Stop):
 
 
 def saving_often(run: Run) -> Run:
-    """The run with a save after every step, which changes no result."""
+    """The run with a save after every step, and in float32 where its file leaves the dtype open."""
     stages = [
-        attrs.evolve(stage, settings=attrs.evolve(stage.settings, save_minutes=NOW))
+        attrs.evolve(stage, settings=attrs.evolve(stage.settings, save_minutes=NOW, dtype=_dtype(stage)))
         if isinstance(stage.settings, SessionSettings)
         else stage
         for stage in run.stages
     ]
     return attrs.evolve(run, stages=tuple(stages))
+
+
+def _dtype(stage: Stage) -> str:
+    return "float32" if stage.settings.dtype == "auto" else stage.settings.dtype
 
 
 def order_of(run: Run, runs: Path, *, full: bool, kill: tuple[str, int] | None = None) -> dict[str, Any]:
