@@ -6,32 +6,30 @@ By default every token counts, the user's too, and the rates stay up for four fi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from nanogen.structure import Count, Formulas
 from stages.choices import one_of, positive, setting
-from stages.footprint import Footprint, MicroBatch, of_training
-from stages.tasks.mixture import needs_of_tasks
 from stages.training.tuning import (
     Tuning,
-    check_tuning,
-    horizon_of,
-    micro_batch_of,
-    outside_tuning,
-    small_tuning,
+    check,
+    disk,
+    horizon,
+    idle,
+    micro_batch,
+    needs,
+    outside,
+    rehearsal,
     tune,
 )
-from stages.unread import Idle, idle_of_length
 
 if TYPE_CHECKING:
-    from nanogen.compiler import Compiled
-    from nanogen.optimizer.settle import Horizon
-    from runtime.capacity import Capacity
-    from stages.data.needs import Wish
-    from stages.rehearsal import Small
     from stages.work import Work
+
+# what a kind of stage offers, and is alike for all that learn from conversations
+__all__ = ["check", "disk", "horizon", "idle", "micro_batch", "needs", "outside", "rehearsal"]
 
 BEFORE = ("pretrain",)
 READS = (BEFORE,)
@@ -51,38 +49,6 @@ class Settings(Tuning):
     schedule: Formulas | None = setting(
         "other laws of the optimizer's schedule, by their names there", default=None, kw_only=True
     )
-
-
-def idle(settings: Settings) -> Idle:
-    return idle_of_length(settings)
-
-
-def check(settings: Settings, compiled: Compiled | None) -> None:
-    check_tuning(settings, compiled)
-
-
-def rehearsal(settings: Settings, small: Small) -> Settings:
-    return small_tuning(settings, small)
-
-
-def horizon(settings: Settings, compiled: Compiled) -> Horizon:
-    return horizon_of(settings, compiled)
-
-
-def micro_batch(settings: Settings, compiled: Compiled, on: Capacity) -> MicroBatch:
-    return micro_batch_of(settings, compiled, on)
-
-
-def disk(settings: Settings, compiled: Compiled) -> Footprint:
-    return of_training(compiled)
-
-
-def needs(settings: Settings) -> list[Wish]:
-    return needs_of_tasks((*settings.tasks, *settings.validation))
-
-
-def outside(settings: Settings) -> dict[str, Any]:
-    return outside_tuning(settings)
 
 
 def run(work: Work) -> None:

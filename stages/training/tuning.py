@@ -1,7 +1,8 @@
 """Train a model on conversations: what midtraining and supervised fine-tuning have in common.
 
 The mixture is rendered once into the stage's saves, packed whole into rows, and learnt from for so many epochs or
-steps. What is held out for validation is a mixture of its own.
+steps. What is held out for validation is a mixture of its own. What a kind of stage offers (stages/catalogue.py) stands
+here for both, but for what they read and run.
 """
 
 from __future__ import annotations
@@ -19,13 +20,22 @@ from runtime.streams import seed_of
 from stages import recipe
 from stages.artefact import read_artefact, write_artefact
 from stages.choices import at_least, one_of, positive, quiet, setting
-from stages.footprint import MicroBatch
+from stages.footprint import Footprint, MicroBatch, of_training
 from stages.model_origin import origin_of, task_data
-from stages.tasks.mixture import NAME_SOME, Mixture, TaskSetting, check_tasks, make_mixture, outside_tasks
+from stages.tasks.mixture import (
+    NAME_SOME,
+    Mixture,
+    TaskSetting,
+    check_tasks,
+    make_mixture,
+    needs_of_tasks,
+    outside_tasks,
+)
 from stages.training import fitting
 from stages.training.pace import Pace, check_cut, row_length
 from stages.training.session import Figures, Session, SessionSettings, falling, flops_of_steps
 from stages.training.start import make_trainer
+from stages.unread import Idle, idle_of_length
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
@@ -34,6 +44,7 @@ if TYPE_CHECKING:
     from runtime.conversations import ConversationLoader
     from runtime.tokenizer import Tokenizer
     from runtime.training import Trainer
+    from stages.data.needs import Wish
     from stages.progress import Bar
     from stages.rehearsal import Small
     from stages.work import Work
@@ -78,12 +89,12 @@ class Tuning(SessionSettings):
             raise OutOfBounds("`tasks` is empty: there is nothing to learn from", NAME_SOME)
 
 
-def horizon_of(settings: Tuning, compiled: Compiled, steps: int | None = None) -> Horizon:
+def horizon(settings: Tuning, compiled: Compiled, steps: int | None = None) -> Horizon:
     """How long the stage is; before its mixture is rendered and where its steps are not said, one step stands for it."""
     return recipe.fixed(steps or settings.steps or 1, settings.batch_tokens, compiled)
 
 
-def micro_batch_of(settings: Tuning, compiled: Compiled, on: Capacity) -> MicroBatch:
+def micro_batch(settings: Tuning, compiled: Compiled, on: Capacity) -> MicroBatch:
     """What a step computes at once."""
     return fitting.micro_batch(
         compiled,
@@ -98,17 +109,17 @@ def micro_batch_of(settings: Tuning, compiled: Compiled, on: Capacity) -> MicroB
 AnyTuning = TypeVar("AnyTuning", bound=Tuning)
 
 
-def check_tuning(settings: Tuning, compiled: Compiled | None) -> None:
+def check(settings: Tuning, compiled: Compiled | None) -> None:
     """Refuse what could not be trained; the mixtures say for themselves what is missing."""
     if compiled is not None:
         length = row_length(settings.length, compiled.graph.context)
         check_cut(settings.batch_tokens, length, settings.rows)
-        recipe.settle(settings, compiled, horizon_of(settings, compiled))
+        recipe.settle(settings, compiled, horizon(settings, compiled))
     check_tasks(settings.tasks)
     check_tasks(settings.validation, setting="validation")
 
 
-def small_tuning(settings: AnyTuning, small: Small) -> AnyTuning:
+def rehearsal(settings: AnyTuning, small: Small) -> AnyTuning:
     """A few small steps on a few rows of each task, with a save and an evaluation between them."""
     steps = small.steps(settings.steps)
     return attrs.evolve(
@@ -124,10 +135,23 @@ def small_tuning(settings: AnyTuning, small: Small) -> AnyTuning:
     )
 
 
-def outside_tuning(settings: Tuning) -> dict[str, Any]:
+def outside(settings: Tuning) -> dict[str, Any]:
     """What the optimizer's file says, and the files of the tasks."""
     data = outside_tasks((*settings.tasks, *settings.validation))
     return {"optimizer": recipe.digest(settings), "data": data}
+
+
+def idle(settings: Tuning) -> Idle:
+    return idle_of_length(settings)
+
+
+def disk(settings: Tuning, compiled: Compiled) -> Footprint:
+    return of_training(compiled)
+
+
+def needs(settings: Tuning) -> list[Wish]:
+    """The named data of both mixtures."""
+    return needs_of_tasks((*settings.tasks, *settings.validation))
 
 
 def tune(work: Work, before: tuple[str, ...]) -> None:
@@ -138,7 +162,7 @@ def tune(work: Work, before: tuple[str, ...]) -> None:
     artefact = read_artefact(work.input(*before).folder, device=machine.device)
     compiled, tokenizer = artefact.compiled, artefact.tokenizer
     origin = origin_of(work, task_data(settings.tasks))
-    step = session.cut_as_begun(micro_batch_of(settings, compiled, work.on))
+    step = session.cut_as_begun(micro_batch(settings, compiled, work.on))
     rows, length, accumulation = step.load.rows, step.load.tokens, step.accumulation or 1
     loader = _loader(work, "train", settings.tasks, tokenizer, rows, length)
     held_out = None
@@ -147,7 +171,7 @@ def tune(work: Work, before: tuple[str, ...]) -> None:
     epoch_steps = loader.epoch_rows / (rows * accumulation)
     steps = settings.steps or max(1, round(settings.epochs * epoch_steps))
     plan = Pace(steps, length, rows, accumulation)
-    made = recipe.settle(settings, compiled, horizon_of(settings, compiled, steps))
+    made = recipe.settle(settings, compiled, horizon(settings, compiled, steps))
     trainer = make_trainer(
         work, compiled, artefact.model, machine, made, loader=loader, accumulation=accumulation
     )
