@@ -43,7 +43,8 @@ def explain(error: Exception) -> int:
     """Print an error and return its exit code: faults are told, bugs are shown."""
     if isinstance(error, Refusal):
         show(error.document, error.diagnostics)
-        click.echo(f"\n{tally(error.diagnostics)}: nothing was compiled", err=True)
+        undone = "run" if error.document.data.get("kind") == "run" else "compiled"
+        click.echo(f"\n{tally(error.diagnostics)}: nothing was {undone}", err=True)
         click.echo(more(error.diagnostics), err=True)
         return USER
     if isinstance(error, Fault):

@@ -202,6 +202,7 @@ def test_a_run_file_is_checked_as_one(nanogen, tmp_path):
     code, _, err = nanogen("check", str(path))
     assert code == 1
     assert "error[NG701]" in err
+    assert "1 error: nothing was run\n" in nanogen("run", str(path))[2]
     code, _, err = nanogen("flops", str(path))
     assert code == 1
     assert "`nanogen run` takes it" in err
