@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import sys
 from typing import Any
 
 VARIABLE = "NANOGEN_OFFLINE"
 _OTHERS = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
-_LOOPBACK = ("127.", "::1", "localhost")
-_hooked: list[
-    bool
-] = []  # a hook of the interpreter stays for good: it is put there once, and obeys the switch
+# a hook of the interpreter stays for good: it is put there once, and obeys the switch
+_hooked: list[bool] = []
 
 
 def is_offline() -> bool:
@@ -38,5 +37,13 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
     host = address[0] if isinstance(address, tuple) else address  # a path or bytes: of this machine alone
     named = event == "socket.getaddrinfo" or isinstance(address, tuple)
     text = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host or "localhost")
-    if named and not text.startswith(_LOOPBACK):
+    if named and not _is_here(text):
         raise OSError(errno.ENETUNREACH, f"{VARIABLE} is set: `{text}` is not asked")
+
+
+def _is_here(host: str) -> bool:
+    """Whether a name or an address is this machine's own; `localhost.example.org` is not."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
