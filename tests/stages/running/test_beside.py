@@ -7,7 +7,7 @@ from stages.running.choice import Choice
 from stages.running.comparison import differences
 from stages.running.runner import Wishes, execute
 from tests.stages.running.test_runner import states
-from tests.stages.running.test_stopping import begin, until
+from tests.stages.running.test_stopping import begin, until_a_step
 
 TWO = (
     "[stage.report]",
@@ -48,7 +48,7 @@ def test_a_child_saves_and_ends_when_its_parent_is_killed(write_run, told, tmp_p
     straight = execute(run, tmp_path / "straight", told[0])
     process = begin(run.path, tmp_path / "runs", "--jobs", "2")
     folder = tmp_path / "runs" / run.name
-    until(process, folder / "base" / "metrics.jsonl")
+    until_a_step(process, folder / "base")
     process.kill()
     process.communicate()
     again = begin(run.path, tmp_path / "runs", "--jobs", "2")

@@ -22,9 +22,10 @@ def begin(path: Path, runs: Path, *more: str) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def until(process: subprocess.Popen, there: Path) -> None:
-    deadline = time.monotonic() + 120
-    while not there.exists():
+def until_a_step(process: subprocess.Popen, folder: Path) -> None:
+    """Until the stage in a folder has logged its first step, which is behind its first evaluation."""
+    log, deadline = folder / "metrics.jsonl", time.monotonic() + 120
+    while not (log.is_file() and '"kind": "step"' in log.read_text()):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -37,8 +38,7 @@ def test_a_signal_saves_and_ends_and_the_same_command_goes_on(write_run, told, t
     run = write_run(("steps = 6", "steps = 300"), ("evaluate_every = 3", "evaluate_every = 0"))
     process = begin(run.path, tmp_path / "runs")
     folder = tmp_path / "runs" / run.name
-    until(process, folder / "base" / "metrics.jsonl")
-    time.sleep(0.5)
+    until_a_step(process, folder / "base")
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == code, out + err
