@@ -23,7 +23,7 @@ from stages.training.fitting import fits
 from stages.training.pace import sizes
 
 LEAST = 64  # tokens of a row that is worth proposing
-GROWTH = ("depth", "size")  # dims by which specs grow
+GROWTH = {"depth": 1, "size": 1, "width": 64}  # dims by which specs grow, the first that can; and in what steps
 
 
 SHARED = ("set",)  # the run's own dims
@@ -67,12 +67,14 @@ def joined(found: list[tuple[Stage, list[Change]]], on: Capacity) -> Change | No
     if not needed:
         return None
     least = min((change for _, _, change in needed), key=lambda change: change.value)
+    shorter = any(change.setting == "length" for _, own, _ in needed for change in own)
     names = ", ".join(f"`{stage.name}`" for stage, _, _ in needed)
     fit = "fits" if len(needed) == 1 else "fit"
     for stage, own, change in needed:
         own.remove(change)
         own += _beside(stage, {least.setting: least.value}, on)
-    return attrs.evolve(least, note=f"the largest model of this spec at which {names} {fit}")
+    instead = "; then no `length` is needed" if shorter else ""
+    return attrs.evolve(least, note=f"the largest model of this spec at which {names} {fit}{instead}")
 
 
 def _beside(stage: Stage, size: dict[str, int], on: Capacity) -> Iterator[Change]:
@@ -145,13 +147,19 @@ def _smaller(stage: Stage, on: Capacity, own: bool) -> Iterator[Change]:
     """The largest model at which a row fits, by the dim that its spec grows by."""
     compiled = stage.compiled
     dims = compiled.document.data.get("dims", {}) if compiled is not None else {}
-    dim = next((name for name in GROWTH if type(dims.get(name)) is int), None)
-    if compiled is None or dim is None:
+    if compiled is None:
         return
-    found = largest(lambda n: _size_fits(stage, {dim: n}, on), compiled.graph.dims[dim] - 1)
-    if found is not None:
-        table = ("stage", stage.name, "set") if own else SHARED
-        yield Change(dim, found, table, "the largest model of this spec that fits")
+    for dim, step in GROWTH.items():
+        if type(dims.get(dim)) is not int:
+            continue
+        found = largest(
+            lambda n, dim=dim, step=step: _size_fits(stage, {dim: n * step}, on),
+            (compiled.graph.dims[dim] - 1) // step,
+        )
+        if found is not None:
+            table = ("stage", stage.name, "set") if own else SHARED
+            yield Change(dim, found * step, table, "the largest model of this spec that fits")
+            return
 
 
 def _size_fits(stage: Stage, size: dict[str, int], on: Capacity) -> bool | None:
