@@ -87,9 +87,7 @@ def _wrapped(text: str, indent: str = "") -> Iterator[str]:
     """Lines of `WIDTH` columns, those after the first deeper by two."""
     deeper = f"{indent}  "
     return iter(
-        textwrap.wrap(
-            text, WIDTH, initial_indent=indent, subsequent_indent=deeper, break_on_hyphens=False
-        )
+        textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=deeper, break_on_hyphens=False)
     )
 
 

@@ -23,7 +23,11 @@ from stages.training.fitting import fits
 from stages.training.pace import sizes
 
 LEAST = 64  # tokens of a row that is worth proposing
-GROWTH = {"depth": 1, "size": 1, "width": 64}  # dims by which specs grow, the first that can; and in what steps
+GROWTH = {
+    "depth": 1,
+    "size": 1,
+    "width": 64,
+}  # dims by which specs grow, the first that can; and in what steps
 
 
 SHARED = ("set",)  # the run's own dims
@@ -144,13 +148,15 @@ def _shorter(stage: Stage, on: Capacity) -> Iterator[Change]:
 
 
 def _smaller(stage: Stage, on: Capacity, own: bool) -> Iterator[Change]:
-    """The largest model at which a row fits, by the dim that its spec grows by."""
+    """The largest model at which a row fits, by the dim that its spec grows by: one, for others follow from it.
+
+    Where layers are listed by number no other depth compiles, and the width is what is left.
+    """
     compiled = stage.compiled
-    dims = compiled.document.data.get("dims", {}) if compiled is not None else {}
     if compiled is None:
         return
     for dim, step in GROWTH.items():
-        if type(dims.get(dim)) is not int:
+        if type(compiled.graph.dims.get(dim)) is not int:  # the spec has none of that name
             continue
         found = largest(
             lambda n, dim=dim, step=step: _size_fits(stage, {dim: n * step}, on),

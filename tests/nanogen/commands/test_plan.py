@@ -17,14 +17,14 @@ def test_a_plan_says_what_a_run_takes(call):
     )
     assert "of which 43 % are assumed\n24.00 dollars an hour, 5.6 kW" in out
     base = next(line for line in out.split("\n") if line.startswith("base "))
-    assert re.search(
-        r"pretrain +3\.7e19 +12\.\dB +21,400 +\d+ x \d+ x 8 +3\.\d h +\$\d+\.\d\d", base
-    )
+    assert re.search(r"pretrain +3\.7e19 +12\.\dB +21,400 +\d+ x \d+ x 8 +3\.\d h +\$\d+\.\d\d", base)
     assert re.search(r"optimizer state, 1/8 +348 MiB", out)
     assert re.search(r"at the peak +[\d.]+ GiB", out)
     assert re.search(r"of 79.1 GiB +\d+%", out)
     assert "left out of the sums" in out
-    assert re.search(r"^mid +midtrain +<\S+ +<\S+ +<\d,\d+", out, re.MULTILINE)  # how many rows it has is known
+    assert re.search(
+        r"^mid +midtrain +<\S+ +<\S+ +<\d,\d+", out, re.MULTILINE
+    )  # how many rows it has is known
     assert "data: 256 files, 256 to fetch" in out
 
 

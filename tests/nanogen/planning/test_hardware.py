@@ -71,7 +71,12 @@ def test_every_file_that_ships_is_tried_above():
     assert shipped("hardware") == [one[0] for one in SHIPPED]
 
 
-INSTEAD = {"a100x8": 600e9, "b200x8": 1.8e12, "h100x8": 900e9, "mi300x8": 896e9}  # of vendors, both directions
+INSTEAD = {
+    "a100x8": 600e9,
+    "b200x8": 1.8e12,
+    "h100x8": 900e9,
+    "mi300x8": 896e9,
+}  # of vendors, both directions
 
 
 @pytest.mark.parametrize(("name", "both"), INSTEAD.items())

@@ -68,9 +68,7 @@ def test_a_network_that_a_step_waits_for_is_told(tmp_path):
     slow = find("h100x8", "hardware").read_text().replace("450e9", "1.25e8")
     (tmp_path / "slow.toml").write_text(slow)
     run = load_run(find("speedrun_nanochat_2025", "run"), looking=False)
-    fast, waiting = (
-        make_plan(run, target(run, name)) for name in ("h100x8", str(tmp_path / "slow.toml"))
-    )
+    fast, waiting = (make_plan(run, target(run, name)) for name in ("h100x8", str(tmp_path / "slow.toml")))
     assert "the network is what a step waits for" in " ".join(drawn(waiting).split())
     assert "the network is" not in " ".join(drawn(fast).split())
     base, later = (next(s for s in plan.stages if s.name == "base") for plan in (fast, waiting))

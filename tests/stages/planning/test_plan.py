@@ -103,7 +103,7 @@ def rewritten(run: Run, plan: Plan, folder: Path) -> Run:
     chosen = [c for c in chosen if plan.of_all is None or c.setting != "length"]
     text = run.document.text
     for change in [*chosen, *([plan.of_all] if plan.of_all else [])]:
-        *above, last = change.table
+        above = change.table[:-1]
         if above:
             start = text.index(f"[{'.'.join(above)}]")
             end = text.find("\n[", start) if "\n[" in text[start:] else len(text)
