@@ -6,16 +6,19 @@ All sizes are those of the ledger of `nanogen/answers/memory.py`. Knows nothing 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
-from nanogen.answers.memory import Ledger, ledger
+from nanogen.answers.memory import WIDE, Ledger, ledger, state
+from nanogen.answers.parameters import count
 from nanogen.load import Load
 from runtime import optimizer_memory
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
+    from nanogen.graph import Graph
 
 SAID, BEGUN, BATCH, RESULTS, MEMORY, NOTHING = "said", "begun", "batch", "results", "memory", "nothing"
 SAVES = 4  # the two that are kept, the best, and the one that is being written
@@ -37,10 +40,14 @@ class MicroBatch:
 
     def ledger(self, compiled: Compiled, run_bytes: int) -> Ledger:
         """Bytes of a step on one device, term by term."""
-        found = ledger(
-            compiled.graph, self.load, run_bytes, optimizer_memory, accumulates=self.accumulation != 1
-        )
+        load, accumulates = self.load, self.accumulation != 1
+        found = _ledger(compiled.graph, load.rows, load.tokens, run_bytes, accumulates)
         return evolve(found, optimizer=-(-found.optimizer // self.devices))
+
+
+@lru_cache(maxsize=256)  # a plan asks for the same step when it settles rows, shows them and proposes others
+def _ledger(graph: Graph, rows: int, tokens: int, run_bytes: int, accumulates: bool) -> Ledger:
+    return ledger(graph, Load(rows, tokens), run_bytes, optimizer_memory, accumulates=accumulates)
 
 
 @frozen
@@ -53,8 +60,8 @@ class Footprint:
 
 def of_training(compiled: Compiled) -> Footprint:
     """A trained model, and the saves before it: weights with all that the optimizer keeps."""
-    found = MicroBatch(Load(1, 1), 1).ledger(compiled, 4)
-    return Footprint(found.weights, SAVES * (found.weights + found.optimizer))
+    weights, kept = WIDE * count(compiled.graph), state(compiled.graph, optimizer_memory)
+    return Footprint(weights, SAVES * (weights + kept))
 
 
 def together(stages: Iterable[Footprint]) -> Footprint:

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from nanogen.answers.memory import most_rows
 from nanogen.load import Load
-from runtime import optimizer_memory
+from nanogen.planning.search import largest
 from runtime.capacity import Capacity
 from stages.footprint import BATCH, BEGUN, MEMORY, NOTHING, RESULTS, SAID, MicroBatch
 from stages.training.pace import MOST_ROWS, accumulation_of, rows_of_batch, sizes
@@ -47,11 +46,10 @@ def micro_batch(
     ]
     if fits(compiled, tried[-1], dtype, on):
         return tried[-1]
-    shared = evolve(tried[-1], devices=1).ledger(compiled, on.bytes_of(dtype)).optimizer if devices > 1 else 0
-    lent = shared - shared // devices  # what other devices keep of the optimizer
-    held = most_rows(compiled.graph, length, on.bytes_of(dtype), optimizer_memory, room(on) + lent)
-    fitting = [step for step in tried[:-1] if step.load.rows <= held]
-    return evolve(fitting[-1], bound=MEMORY) if fitting else evolve(tried[0], bound=NOTHING)
+    fitting = largest(lambda place: fits(compiled, tried[place - 1], dtype, on), len(tried) - 1)
+    if fitting is None:
+        return evolve(tried[0], bound=NOTHING)
+    return evolve(tried[fitting - 1], bound=MEMORY)
 
 
 def fits(compiled: Compiled, step: MicroBatch, dtype: str, on: Capacity) -> bool:
