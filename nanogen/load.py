@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import prod
+from typing import Protocol
 
 from attrs import field, frozen
 
@@ -49,6 +50,23 @@ class Value:
         return Value(tuple(axes), self.dtype, self.timed)
 
 
+class KeptPairs(Protocol):
+    """What attention keeps of a row: numbers a query head, by dtype, and positions of keys and of values."""
+
+    @property
+    def run(self) -> int: ...
+    @property
+    def wide(self) -> int: ...
+    @property
+    def keys(self) -> int: ...
+
+
+class Attention(Protocol):
+    """How a device attends; `runtime.attention_memory.Blocks` is one."""
+
+    def kept(self, tokens: int, window: int | None, narrow: bool) -> KeptPairs | None: ...
+
+
 @frozen
 class Load:
     """`rows` sequences, each with `tokens` new positions after `past` earlier ones.
@@ -57,7 +75,8 @@ class Load:
     `square` counts attention as the 6N + 12LHQT convention does: every query against all `tokens` keys, or
     the window's, its own position apart; otherwise exactly, each query against the keys that it sees.
     `dials` are the dials that do not stand at their defaults. `reached` leaves out the turns of a loop that
-    gradients do not reach.
+    gradients do not reach. Where memory is counted, `attention` is how the device attends, if it keeps more for that
+    than a kernel does, and `narrow` says that the run's dtype is less than float32.
     """
 
     rows: int = 1
@@ -66,6 +85,8 @@ class Load:
     square: bool = False
     dials: Mapping[str, int] = field(factory=dict, hash=False)
     reached: bool = False
+    attention: Attention | None = field(default=None, eq=False, repr=False)
+    narrow: bool = field(default=False, eq=False, repr=False)
 
     def dial(self, dial: Dial) -> int:
         return self.dials.get(dial.name, dial.default)

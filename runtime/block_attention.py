@@ -10,14 +10,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-BLOCK = 64  # queries
-LONGEST = 512  # positions of a row
+from runtime.attention_memory import blocks, in_blocks
 
 
 def pays(q: Tensor) -> bool:
     """Whether attention of queries (B, T, H, D) with all that came before is faster so."""
-    on_cpu = torch.compiler.is_compiling() and q.device.type == "cpu"
-    return on_cpu and BLOCK <= q.shape[1] <= LONGEST
+    return in_blocks(q.shape[1], q.device.type, torch.compiler.is_compiling())
 
 
 def attend_in_blocks(
@@ -29,9 +27,7 @@ def attend_in_blocks(
     keys, values = k.transpose(1, 2), v.transpose(1, 2)  # B, G, T, D
     factor: float = q.shape[-1] ** -0.5 if scale is None else scale
     mixed = []
-    for start in range(0, tokens, BLOCK):
-        end = min(start + BLOCK, tokens)
-        first = 0 if window is None else max(0, start - window + 1)
+    for start, end, first in blocks(tokens, window):
         scores = by_group[..., start:end, :].flatten(2, 3) @ keys[:, :, first:end].mT
         query = torch.arange(start, end, device=q.device)[:, None]
         key = torch.arange(first, end, device=q.device)[None]

@@ -30,6 +30,10 @@ class Capacity:
     devices: int = 1  # that share the rows of a step
     name: str = ""  # of the device, as torch gives it; empty where that is not known
 
+    def compiles(self, asked: str) -> bool:
+        """Whether a stage computes by compiled code: "auto" is where that works."""
+        return asked == "yes" or (asked == "auto" and self.compiler)
+
     def bytes_of(self, dtype: str) -> int:
         """Bytes of a number in what a stage is to compute in: "auto" is what is good here."""
         return 2 if dtype == "bfloat16" or (dtype == "auto" and self.bfloat16) else 4

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-MEASURED = frozenset({"seconds", "tokens_per_second", "bytes_per_second"})
+MEASURED = frozenset({"seconds", "tokens_per_second", "waited", "bytes_per_second"})
 PREFIX = "clock."  # of the files that hold nothing else
 
 

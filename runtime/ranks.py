@@ -89,6 +89,8 @@ class Joined(Ranks):
     store: Any = field(default=None, repr=False)
     quick: Any = field(default=None, repr=False)  # gloo groups: what all come to at about one time,
     slow: Any = field(default=None, repr=False)  # and what may take long
+    # whether who started all is gone, and with it the place where they leave word
+    orphaned: Callable[[], bool] = lambda: False
 
     def total(self, *numbers: float, patient: bool = False) -> list[float]:
         return self._reduced("SUM", numbers, float, patient)
@@ -166,6 +168,8 @@ class Joined(Ranks):
         help = (
             "what was saved before is intact: the same command goes on from there, with any number of ranks"
         )
+        if self.orphaned():
+            return Lost("whoever started the ranks is gone", help, speaks=False)
         try:
             told, here = self._roll_call()
         except RuntimeError:  # the first rank kept the store

@@ -24,9 +24,11 @@ def attend_alone(q: Tensor, k: Tensor, v: Tensor, window: int | None, scale: flo
         return attend_in_blocks(q, k, v, window, scale)
     if window is not None and window < q.shape[1]:
         return attend_in_parts(q, k, v, window, scale)
-    heads_first = (t.transpose(1, 2) for t in (q, k, v))
+    queries, keys, values = (t.transpose(1, 2) for t in (q, k, v))
     shared = q.shape[2] != k.shape[2]
-    mixed = F.scaled_dot_product_attention(*heads_first, is_causal=True, scale=scale, enable_gqa=shared)
+    mixed = F.scaled_dot_product_attention(
+        queries, keys, values, is_causal=True, scale=scale, enable_gqa=shared
+    )
     return mixed.transpose(1, 2)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from torch import Tensor, nn
 
 from runtime.ahead import Ahead
@@ -56,6 +56,7 @@ class StepResult:
     seconds: float
     rate: float  # multiplier of the learning rates
     dials: tuple[Dials, ...]  # where they stood, by micro-batch
+    waited: float = 0.0  # seconds of those above, for batches of the loader
 
 
 @define
@@ -105,6 +106,7 @@ class Trainer:
         for _ in range(self.accumulation):  # every rank reads them all: they are what one process would read
             batches.append(next(loader))
             held.append(loader.sources())
+        waited = time.perf_counter() - start
         share = self._share(len(batches[0][0]))
         mine = [(batches[micro][0][rows], batches[micro][1][rows]) for micro, rows in share.items()]
         kept = [held[micro][rows] for micro, rows in share.items()]
@@ -112,7 +114,7 @@ class Trainer:
         def holds(micro: int, rows: Sequence[int]) -> list[str]:
             return loader.names([source for row in rows for source in kept[micro][row]])
 
-        return self.learn(mine, start=start, holds=holds, micros=list(share))
+        return evolve(self.learn(mine, start=start, holds=holds, micros=list(share)), waited=waited)
 
     def _share(self, rows: int) -> dict[int, slice]:
         """Which rows of which micro-batches this rank computes; where the model draws, by rows, none is taken apart."""

@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from nanogen.answers.memory import WIDE, Ledger, ledger, state
 from nanogen.answers.parameters import count
-from nanogen.load import Load
+from nanogen.load import Attention, Load
 from runtime import optimizer_memory
 
 if TYPE_CHECKING:
@@ -41,13 +41,16 @@ class MicroBatch:
     def ledger(self, compiled: Compiled, run_bytes: int) -> Ledger:
         """Bytes of a step on one device, term by term."""
         load, accumulates = self.load, self.accumulation != 1
-        found = _ledger(compiled.graph, load.rows, load.tokens, run_bytes, accumulates)
+        found = _ledger(compiled.graph, load.rows, load.tokens, load.attention, run_bytes, accumulates)
         return evolve(found, optimizer=-(-found.optimizer // self.devices))
 
 
 @lru_cache(maxsize=256)  # a plan asks for the same step when it settles rows, shows them and proposes others
-def _ledger(graph: Graph, rows: int, tokens: int, run_bytes: int, accumulates: bool) -> Ledger:
-    return ledger(graph, Load(rows, tokens), run_bytes, optimizer_memory, accumulates=accumulates)
+def _ledger(
+    graph: Graph, rows: int, tokens: int, attention: Attention | None, run_bytes: int, accumulates: bool
+) -> Ledger:
+    load = Load(rows, tokens, attention=attention)
+    return ledger(graph, load, run_bytes, optimizer_memory, accumulates=accumulates)
 
 
 @frozen

@@ -120,6 +120,7 @@ def micro_batch(settings: Settings, compiled: Compiled, on: Capacity) -> MicroBa
         rows=settings.rows,
         dtype=settings.dtype,
         on=on,
+        compile=settings.compile,
     )
 
 

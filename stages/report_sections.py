@@ -49,13 +49,20 @@ def training(found: Input, *, alone: bool = True) -> Section:
         ("tokens", f"{result['tokens']:,} learnt from in {result['steps']:,} steps"),
         ("tokens a parameter", f"{result['tokens'] / result['parameters']:.2f}"),
         ("training FLOPs", f"{result['flops']:.3e}, {result['flops'] / result['seconds']:.3e} a second"),
-        ("time", f"{seconds_text(result['seconds'])}, {result['tokens_per_second']:,.0f} tokens/s"),
+        ("time", _time(result)),
     )
     groups = [("group", "tensors", "parameters", "rate")]
     groups += [
         (g["name"], f"{g['tensors']:,}", f"{g['parameters']:,}", f"{g['rate']:.4g}") for g in result["groups"]
     ]
     return Section(title, facts=facts, text=columns(groups), picture=picture)
+
+
+def _time(result: dict[str, Any]) -> str:
+    told = f"{seconds_text(result['seconds'])}, {result['tokens_per_second']:,.0f} tokens/s"
+    if "waited" not in result:  # it was not measured before
+        return told
+    return f"{told}; {result['waited'] / max(result['seconds'], 1e-9):.1%} of it waiting for batches"
 
 
 def _change(found: dict[str, float], form: str) -> str:

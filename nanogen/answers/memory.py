@@ -3,7 +3,8 @@
 The peak is one of two moments. As backward begins, all activations are there, and the gradients of earlier
 micro-batches; as the optimizer moves the weights, all gradients and its workspace. Masters are float32. Not
 counted: what is small beside these (rotary tables, masks, one layer's passing values), and what a device's
-allocator wastes. A compiled step needs less.
+allocator wastes. A compiled step needs less; but what it keeps of attention, where the load says that it does that in
+blocks, is counted.
 
 Where a model's ending comes apart by position, backward begins with the last chunk of the loss: the layers'
 activations are there, the logits of that chunk, and the gradients that the chunks before it left.
@@ -21,7 +22,7 @@ from nanogen.answers.ending import Ending, crossing, ending, front
 from nanogen.answers.parameters import parameters
 from nanogen.answers.saved import saved
 from nanogen.graph import Apply, Call, Graph, Unit
-from nanogen.load import Load
+from nanogen.load import Attention, Load
 
 WIDE = 4  # bytes of a float32
 PASSING = 3  # values of the widest shape that are there at once as the gradient of one is made
@@ -146,12 +147,20 @@ def casts(unit: Unit, load: Load) -> int:
     return total
 
 
-def most_rows(graph: Graph, tokens: int, run_bytes: int, optimizer: Optimizer, memory: int) -> int:
+def most_rows(
+    graph: Graph,
+    tokens: int,
+    run_bytes: int,
+    optimizer: Optimizer,
+    memory: int,
+    attention: Attention | None = None,
+) -> int:
     """Rows of the largest micro-batch whose step fits `memory` bytes, gradients accumulated; 0 if none does."""
     least, most = 0, 1
 
     def fits(rows: int) -> bool:
-        return ledger(graph, Load(rows, tokens), run_bytes, optimizer).total <= memory
+        load = Load(rows, tokens, attention=attention)
+        return ledger(graph, load, run_bytes, optimizer).total <= memory
 
     while fits(most):
         least, most = most, 2 * most

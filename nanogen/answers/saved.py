@@ -2,7 +2,8 @@
 
 Not counted: weights and what is computed from them alone, rotary tables, and the mask of a window.
 What enters the first turn that gradients reach is counted as if it wanted a gradient of its own.
-Attention is counted as a fused kernel keeps it; where PyTorch has none, it keeps all scores as well.
+Attention is counted as a fused kernel keeps it, or as the load says that the device does; where PyTorch has no kernel, it
+keeps all scores as well.
 """
 
 from __future__ import annotations
@@ -212,6 +213,6 @@ def saved(graph: Graph, load: Load, *, narrow: bool = False) -> Kept:
 
     `narrow` says that the run's dtype is less than float32: norms and softmax then keep wide copies.
     """
-    walk = _Walk(graph.model, load, narrow, {}).run()
+    walk = _Walk(graph.model, evolve(load, narrow=narrow), narrow, {}).run()
     given = {k: v for k, v in walk.kept.items() if isinstance(k, str)}
     return sum((walk.of(v) for v in given.values()), walk.total)

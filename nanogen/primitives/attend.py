@@ -74,6 +74,14 @@ class Attend(Primitive):
         )
 
     def saved(self, load: Load, out: Value, q: Value, k: Value, v: Value, *sinks: Value) -> Saved:
+        plain = self.softcap is None and not sinks
+        pairs = (
+            load.attention.kept(load.tokens, self.window, load.narrow) if load.attention and plain else None
+        )
+        if pairs is not None:  # queries, keys and values are kept block by block
+            sides = q.width * load.tokens + (k.width + v.width) * pairs.keys
+            run, wide = pairs.run * q.axes[0] + sides, pairs.wide * q.axes[0]
+            return Saved(output=True, run=load.rows * run, wide=load.rows * wide)
         parts = load.rows * out.width * load.tokens if self.in_parts(load) else 0  # beside the whole
         sums = load.rows * load.tokens * q.axes[0]  # of exponentials
         return Saved(inputs=(0, 1, 2), output=True, run=parts, wide=sums)

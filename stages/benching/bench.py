@@ -26,6 +26,7 @@ from nanogen.planning.hardware import Hardware
 from nanogen.shelf import find
 from nanogen.text.diagnostics import Refusal
 from runtime import optimizer_memory
+from runtime.attention_memory import attention
 from runtime.capacity import Capacity
 from runtime.faults import Fault
 from stages.benching.order import KINDS, OPTIMIZERS, OUT_OF_MEMORY, Model, Order, Sizes
@@ -166,7 +167,10 @@ class Bench:
         named, hardware = self._hardware(found)
         read = hardware.bandwidth if hardware is not None else found["bandwidth"]
         figures, notes = {}, [_limit_text(read, named)]
-        for batch, rates in found["rates"].items():
+        for batch in map(str, order.sizes.batches):
+            if (rates := found["rates"].get(batch)) is None:
+                notes.append(f"batch {batch}: left out, its time is over")
+                continue
             if not rates:
                 notes.append(f"batch {batch}: {OUT_OF_MEMORY}")
                 continue
@@ -226,8 +230,10 @@ class Bench:
                 text=True,
                 timeout=None if math.isinf(left) else left,
             )
-        except subprocess.TimeoutExpired:
-            raise LeftOut(what) from None
+        except subprocess.TimeoutExpired as late:
+            if (found := _so_far(late.stdout)) is None:
+                raise LeftOut(what) from None
+            return found
         if done.returncode < 0:  # by a signal: what the system does where memory is short
             return {"fault": OUT_OF_MEMORY}
         if done.returncode:
@@ -254,6 +260,13 @@ class Bench:
             "sizes": _sizes(what, order),
         }
         return Record(told, figures, notes)
+
+
+def _so_far(output: bytes | str | None) -> dict[str, Any] | None:
+    """The last whole line of a process whose time was over."""
+    text = output.decode() if isinstance(output, bytes) else output or ""
+    lines = text.split("\n")[:-1]
+    return json.loads(lines[-1]) if lines else None
 
 
 def _sizes(what: str, order: Order | None) -> dict[str, Any]:
@@ -283,7 +296,8 @@ def _compiled(model: Model) -> Compiled:
 def _rows(compiled: Compiled, length: int, on: Capacity, most: int) -> int:
     """The largest power of two that fits, up to `most`."""
     width = 2 if on.bfloat16 else 4
-    fit = most_rows(compiled.graph, length, width, optimizer_memory, int(ROOM * on.memory))
+    attends = attention(on.device, on.compiles("auto"))
+    fit = most_rows(compiled.graph, length, width, optimizer_memory, int(ROOM * on.memory), attends)
     return 1 << (max(1, min(fit, most)).bit_length() - 1)
 
 

@@ -1,5 +1,7 @@
 """The process of one measurement: `python -m stages.benching.child`, an order on its input, JSON as its last line.
 
+Lines before it are what was measured so far, for whoever has no time to wait for the rest.
+
 A process each, so that compiled code is found in the cache alone, that the most memory held is that of one
 measurement, and that what does not fit ends nothing else.
 """
@@ -46,7 +48,7 @@ def train(order: Order, compiled: Compiled) -> dict[str, Any]:
     ready_to_train()  # as stages train
     chosen = machine(dtype=order.dtype, compiled=order.compiled)
     held = _held(chosen)
-    trainer = _trainer(order, compiled, chosen)
+    trainer = trainer_of(order, compiled, chosen)
     draws = torch.Generator().manual_seed(0)
     ids = torch.randint(compiled.graph.vocab, (order.rows, order.length + 1), generator=draws)
     batch = ids[:, :-1].contiguous(), ids[:, 1:].contiguous()
@@ -66,7 +68,7 @@ def train(order: Order, compiled: Compiled) -> dict[str, Any]:
     return {**_facts(chosen, describe()), "first": first, "steps": samples, "peak": peak}
 
 
-def _trainer(order: Order, compiled: Compiled, chosen: Machine) -> Trainer:
+def trainer_of(order: Order, compiled: Compiled, chosen: Machine) -> Trainer:
     from runtime.model import build, initialize
     from stages import recipe
     from stages.pretrain import Settings
@@ -102,7 +104,7 @@ def decode(order: Order, compiled: Compiled) -> dict[str, Any]:
     read = bandwidth(chosen.device)
     model = living(compiled, device=chosen.device)
     prepare(model, chosen.torch_dtype)
-    rates, first, sizes = {}, {}, order.sizes
+    found, rates, first, sizes = {}, {}, {}, order.sizes
     for batch in sizes.batches:
         draws = torch.Generator().manual_seed(batch)
         prompts = torch.randint(compiled.graph.vocab, (batch, sizes.prompt), generator=draws).tolist()
@@ -124,7 +126,9 @@ def decode(order: Order, compiled: Compiled) -> dict[str, Any]:
                 raise
             rates[str(batch)] = []  # larger ones may not fit either, and say so themselves
         del engine
-    return {**_facts(chosen, describe()), "rates": rates, "first": first, "bandwidth": read}
+        found = {**_facts(chosen, describe()), "rates": rates, "first": first, "bandwidth": read}
+        print(json.dumps(found), flush=True)
+    return found
 
 
 # -- the device

@@ -16,18 +16,23 @@ READ = {"cpu": 2**28, "cuda": 2**32}  # bytes: far more than caches hold
 
 def living(compiled: Compiled, *, device: str = "cpu") -> nn.Module:
     """A model as it is initialized, and noise on all of it: zeros would make all tokens alike."""
-    import torch
-
     from runtime.model import build, initialize
 
     model = build(compiled.source, compiled.blueprint, device=device).eval()
     initialize(model, compiled.blueprint, seed=0)
+    enliven(model, device)
+    return model
+
+
+def enliven(model: nn.Module, device: str) -> None:
+    """Noise on all weights."""
+    import torch
+
     noise = torch.Generator(device).manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():
             drawn = torch.randn(parameter.shape, generator=noise, device=device)
-            parameter.add_(drawn * 0.3 * parameter.shape[-1] ** -0.5)
-    return model
+            parameter.add_(drawn * 0.3 * (parameter.shape or (1,))[-1] ** -0.5)
 
 
 def engine_rate(engine: Engine, prompts: list[list[int]], new: int) -> float:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
-import threading
 import traceback
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ from runtime.stopping import Stop, Stopped
 from stages.load import load_run
 from stages.progress import Reporter
 from stages.running.choice import Choice
+from stages.running.parent import gone, telling, watch
 from stages.running.runner import Runner, Wishes
 from stages.running.survey import survey
 from stages.running.trouble import as_fault
@@ -28,6 +26,8 @@ def main(order: dict[str, Any]) -> int:
         _do(order, folder)
         return 0
     except Stopped as stopped:
+        if gone():
+            return stopped.exit_code  # nobody would read why
         told, code = {"stopped": stopped.signal}, stopped.exit_code
     except Exception as error:
         fault = as_fault(error, folder) if not isinstance(error, Refusal) else None
@@ -45,15 +45,9 @@ def _do(order: dict[str, Any], folder: Path) -> None:
     choice = Choice(begin=order["begin"], follow=again, again=again)
     tell, stop = Reporter(log=Path(log) if log is not None else None, name=name), Stop()
     runner = Runner(run, folder, tell, stop, Wishes(choice, data_may_change=order["data_may_change"]))
-    with stop.listening():
-        threading.Thread(target=_watch_parent, daemon=True).start()
+    with telling(tell), stop.listening():
+        watch(speaks=True)
         runner.do(next(found for found in survey(run, folder) if found.stage.name == name))
-
-
-def _watch_parent() -> None:
-    """Once whoever started this process is no more, save and end."""
-    os.read(sys.stdin.fileno(), 1)  # nothing is ever written there: it ends
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

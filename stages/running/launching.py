@@ -1,7 +1,7 @@
 """Start the ranks of a run on this machine, and see how they end: each a process of its own, all told of one address.
 
 A signal is handed to all of them, which save together and end. When one ends that should not, the others notice by
-themselves and say so; those that do not are ended.
+themselves and say so; those that do not are ended. All of them end when this process does, however it ends.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from runtime.faults import Fault
 from runtime.ranks import TIMEOUT
 from runtime.stopping import SIGNALS
 from stages.running.beside import LOOKED_EVERY, THREADS
+from stages.running.parent import HELD
 
 LEFT = TIMEOUT.total_seconds() + 5  # seconds in which those that are left notice that one is gone, and say so
 SOON = 15.0  # seconds in which the others end once one has ended by itself, which they see at once unless they hang
@@ -34,12 +35,16 @@ class Launcher:
 
     processes: list[subprocess.Popen] = field(factory=list)
     asked: int = 0
+    held: int | None = None  # an end of a pipe that nobody else has: with it the input of all ranks ends
 
     def start(self, command: Sequence[str], count: int, port: int) -> None:
+        theirs, self.held = os.pipe()
         for rank in range(count):
             environment = _environment(rank, count, port)
             # what a terminal sends goes to this process alone, which hands it on once
-            self.processes.append(subprocess.Popen(command, env=environment, start_new_session=True))
+            process = subprocess.Popen(command, env=environment, stdin=theirs, start_new_session=True)
+            self.processes.append(process)
+        os.close(theirs)
 
     def wait(self) -> int:
         """Until all have ended; returns the exit code for all of them. Raises Fault where none could say why."""
@@ -85,6 +90,9 @@ class Launcher:
             if process.poll() is None:
                 process.kill()
                 process.wait()
+        if self.held is not None:
+            os.close(self.held)
+            self.held = None
 
     @contextmanager
     def handing_on(self) -> Iterator[None]:
@@ -141,5 +149,6 @@ def _environment(rank: int, count: int, port: int) -> dict[str, str]:
         "LOCAL_WORLD_SIZE": str(count),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
+        HELD: "1",
         "TORCHELASTIC_USE_AGENT_STORE": "True",  # as torch's own launcher says that it keeps the store
     }

@@ -1,7 +1,7 @@
 """A run on several ranks: the first walks the stages as ever, the others train with it and wait while it does the rest.
 
 Whatever ends one of them ends all, and is told once: by the rank that it befell, or where that was killed, by one that
-is left.
+is left. Where whoever started them was killed, each sees that for itself, and the first has told it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,9 @@ from rich.console import Console
 
 from runtime.faults import Fault
 from runtime.ranks import Joined, Lost, Ranks, join
-from runtime.stopping import Stop, Stopped
+from runtime.stopping import AGAIN, Stop, Stopped
 from stages.progress import Reporter
+from stages.running.parent import HELD, gone, watch
 from stages.running.trouble import as_fault
 from stages.training.session import SessionSettings
 from stages.work import Input, Work
@@ -37,10 +38,19 @@ def trains(stage: Stage) -> bool:
 @contextmanager
 def joined() -> Iterator[Ranks]:
     """Be one of the ranks that the environment says; the others hear of whatever ends this one."""
+    if HELD in os.environ:
+        watch(speaks=os.environ.get("RANK") == "0")
     ranks = join()
     if not isinstance(ranks, Joined):
         yield ranks
         return
+    ranks.orphaned = gone
+    with _among(ranks), _ending_with_parent():
+        yield ranks
+
+
+@contextmanager
+def _among(ranks: Joined) -> Iterator[Ranks]:
     try:
         yield ranks
         if ranks.leads:
@@ -63,11 +73,23 @@ def joined() -> Iterator[Ranks]:
         raise Fault(f"rank {ranks.rank} of {ranks.count}: {fault.message}", fault.help) from error
 
 
-def _end_at_once() -> None:
+@contextmanager
+def _ending_with_parent() -> Iterator[None]:
+    """Whatever ends a rank because whoever started it is gone, has been told."""
+    try:
+        yield
+    except BaseException:
+        if gone():
+            _end_at_once(AGAIN)
+        raise
+
+
+def _end_at_once(code: int = 0) -> None:
     """End without what Python does last: threads of the group that are not gone yet would have C++ abort it."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def _end_by_others(ranks: Joined, lost: Lost) -> None:

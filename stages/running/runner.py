@@ -31,6 +31,7 @@ from stages.running.choice import EVERYTHING, Choice
 from stages.running.identity import facts_of, identity
 from stages.running.lock import alone
 from stages.running.old import bring_back, set_aside
+from stages.running.parent import SOON, telling
 from stages.running.ranks import trains
 from stages.running.reasons import Reason, model_told
 from stages.running.survey import (
@@ -78,7 +79,9 @@ def execute(
     wishes, stop, folder = wishes or Wishes(), stop or Stop(), runs / run.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with alone(folder), stop.listening():
+        # ranks whose launcher was killed may be saving yet
+        patience = SOON if wishes.ranks.count > 1 else 0.0
+        with alone(folder, patience=patience), telling(tell), stop.listening():
             wishes = evolve(wishes, choice=less_done(wishes.choice, folder))
             _execute(run, folder, Runner(run, folder, tell, stop, wishes), begin)
             forget(folder)

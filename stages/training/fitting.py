@@ -15,6 +15,7 @@ from attrs import evolve
 
 from nanogen.load import Load
 from nanogen.planning.search import largest
+from runtime.attention_memory import attention
 from runtime.capacity import Capacity
 from stages.footprint import BATCH, BEGUN, MEMORY, NOTHING, RESULTS, SAID, MicroBatch
 from stages.training.pace import MOST_ROWS, accumulation_of, rows_of_batch, sizes
@@ -26,22 +27,31 @@ NEAR = 0.9  # of the memory: what a step takes beside what is counted has to fit
 
 
 def micro_batch(
-    compiled: Compiled, *, batch_tokens: int, length: int, rows: int | None, dtype: str, on: Capacity
+    compiled: Compiled,
+    *,
+    batch_tokens: int,
+    length: int,
+    rows: int | None,
+    dtype: str,
+    on: Capacity,
+    compile: str = "no",
 ) -> MicroBatch:
     """How one device cuts its part of a step; raises Fault where the batch does not split so.
 
     `rows` is what the run file says of it; unsaid, it is the most that divides the batch and fits. As many devices
     share a step as have equal parts of it.
     """
+    attends = attention(on.device, on.compiles(compile))
     all_rows = rows_of_batch(batch_tokens, length)
     devices = sizes(all_rows, on.devices)[-1]
     own = all_rows // devices
     if rows is not None:
         rows = min(rows, own) if devices > 1 else rows
-        return MicroBatch(Load(rows, length), accumulation_of(own, rows), devices, SAID)
+        load = Load(rows, length, attention=attends)
+        return MicroBatch(load, accumulation_of(own, rows), devices, SAID)
     most = None if on.device == "cuda" else MOST_ROWS
     tried = [
-        MicroBatch(Load(n, length), own // n, devices, BATCH if n == own else RESULTS)
+        MicroBatch(Load(n, length, attention=attends), own // n, devices, BATCH if n == own else RESULTS)
         for n in sizes(own, most)
     ]
     if fits(compiled, tried[-1], dtype, on):

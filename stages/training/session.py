@@ -23,6 +23,7 @@ from stages.footprint import BEGUN, MEMORY, NOTHING, SAID, MicroBatch
 from stages.recipe import Tuned
 from stages.training.bad_step import last_save_told
 from stages.training.pace import MOST_ROWS, sizes
+from stages.training.waiting import Waiting, advice
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
@@ -84,6 +85,7 @@ class Session:
     told: Callable[[Figures], str] = field(init=False)  # the same in words
     count: Callable[[StepResult], int] = field(init=False)  # FLOPs of a step
     seconds: float = field(default=0.0, init=False)  # of training steps, over all parts of the run
+    waiting: Waiting = field(factory=Waiting, init=False)  # of those seconds
     flops: int = field(default=0, init=False)
     tokens: int = field(default=0, init=False)  # supervised ones that were learnt from
     noted: Figures = field(factory=dict, init=False)  # what else the log says of a step
@@ -151,6 +153,7 @@ class Session:
         self.metrics.cut(state["metrics_bytes"])
         self.clock.cut(state.get("clock_bytes", 0))  # saves of before had no clock
         self.seconds, self.flops, self.tokens = state["seconds"], state["flops"], state["tokens"]
+        self.waiting = Waiting(state.get("waited", 0.0))
         self.first, self.last, self.best = state["first"], state["last"], state["best"]
         self.work.tell.line(f"going on from the save at step {self.save.step:,} of {self.steps:,}")
 
@@ -212,6 +215,8 @@ class Session:
 
     def log(self, result: StepResult) -> None:
         self.seconds += result.seconds
+        if (share := self.waiting.add(result.waited, result.seconds)) is not None:
+            self.work.tell.line(advice(share, self.trainer.loader))
         self.tokens += result.tokens
         self.flops += self.count(result)
         if result.step % self.logged_every == 0 or result.step == self.steps - 1:
@@ -225,7 +230,8 @@ class Session:
                 **{name: round(value, 6) for name, value in self.noted.items()},
                 **({"dials": mean_dials(result.dials)} if result.dials[0] else {}),
             )
-            self.log_time("step", result.step, tokens_per_second=round(result.tokens / result.seconds, 1))
+            per_second = round(result.tokens / result.seconds, 1)
+            self.log_time("step", result.step, tokens_per_second=per_second, **self.waited())
 
     def log_begin(self) -> None:
         """What the log is of, for whoever watches it grow; said once, and not again by a run that goes on."""
@@ -254,6 +260,10 @@ class Session:
         at = round(time.time(), 3)
         self.clock.log(kind=kind, step=step, seconds=round(self.seconds, 3), at=at, **measured)
 
+    def waited(self) -> dict[str, float]:
+        """Seconds of the training steps that went to waiting for batches, where a loader makes them."""
+        return {} if self.trainer.loader is None else {"waited": round(self.waiting.seconds, 3)}
+
     def evaluation_due(self) -> bool:
         return bool(self.evaluate_every) and self.trainer.step % self.evaluate_every == 0
 
@@ -281,6 +291,7 @@ class Session:
             "metrics_bytes": self.metrics.size,
             "clock_bytes": self.clock.size,
             "seconds": self.seconds,
+            "waited": self.waiting.seconds,
             "flops": self.flops,
             "tokens": self.tokens,
             "first": self.first,
@@ -335,6 +346,7 @@ class Session:
             "tokens": self.tokens,
             "flops": self.flops,
             "seconds": round(self.seconds, 2),
+            **self.waited(),
             "tokens_per_second": round(self.tokens / max(self.seconds, 1e-9), 1),
             "groups": [attrs.asdict(g) for g in self.trainer.optimizer.groups],
             "environment": {**describe(), "device": self.on.device, "dtype": self.on.dtype},

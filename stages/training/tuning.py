@@ -103,6 +103,7 @@ def micro_batch(settings: Tuning, compiled: Compiled, on: Capacity) -> MicroBatc
         rows=settings.rows,
         dtype=settings.dtype,
         on=on,
+        compile=settings.compile,
     )
 
 

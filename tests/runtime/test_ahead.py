@@ -119,6 +119,24 @@ def test_a_restored_one_goes_on_behind_the_batch_that_was_taken(made):
     other.close()
 
 
+def test_a_save_goes_on_with_or_without_reading_ahead(made):
+    """As where a run is cut off on one machine, and goes on on another."""
+    plain, reading = made(), Ahead(made())
+    for _ in range(7):
+        next(plain)
+        next(reading)
+    from_ahead, from_plain = made(), Ahead(made())
+    from_ahead.restore(reading.state())
+    from_plain.restore(plain.state())
+    for _ in range(100):  # more than an epoch
+        wanted, one, other = next(plain), next(from_ahead), next(from_plain)
+        assert torch.equal(one[0], wanted[0])
+        assert torch.equal(other[0], wanted[0])
+        assert equal(from_ahead.state(), from_plain.state())
+    reading.close()
+    from_plain.close()
+
+
 def test_a_closed_one_leaves_its_loader_behind_the_batch_that_was_taken(made):
     plain, loader = made(), made()
     reading = Ahead(loader)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from runtime import block_attention
-from runtime.block_attention import BLOCK, LONGEST, attend_in_blocks, pays
+from runtime.attention_memory import BLOCK, LONGEST
+from runtime.block_attention import attend_in_blocks, pays
 from runtime.primitives import Now, attend
 
 CASES = [

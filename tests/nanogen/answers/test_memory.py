@@ -9,10 +9,12 @@ import pytest
 import torch
 from attrs import frozen
 
+from benchmarks.memory import kept_compiled
 from nanogen.answers.memory import Ledger, ledger, most_rows
 from nanogen.compiler import Compiled, compile_text
 from nanogen.load import Load
 from runtime import optimizer_memory
+from runtime.attention_memory import attention
 from runtime.losses import token_losses
 from runtime.model import build, initialize
 from runtime.optimizer import Entry, Optimizer
@@ -22,6 +24,7 @@ from tests.rules import rules
 SPECS = Path(__file__).parents[3] / "specs"
 SMALL = {"width": 64, "heads": 2, "vocab": 300, "context": 256}
 NAMES = ("nanochat_2025", "saint_iberis_d20", "saint_iberis_jp")
+TWO_LAYERS = re.sub(r"depth +=.*", "depth = 2", (SPECS / "nanochat_2025.toml").read_text())
 DTYPES = (torch.float32, torch.bfloat16)
 
 
@@ -140,6 +143,18 @@ def test_the_total_is_the_measured_peak(name: str, dtype: torch.dtype, rows, tok
     found = counted(compiled, dtype, rows, tokens, accumulates=micro_batches > 1)
     real = measure(compiled, dtype, rows, tokens, micro_batches)
     assert found.total == pytest.approx(real.peak, rel=0.02)
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")
+def test_what_compiled_layers_keep_where_attention_is_in_blocks():
+    """In float32: in bfloat16 a compiler makes again what norms keep in eager code."""
+    compiled, rows = compile_text(TWO_LAYERS, {**SMALL, "context": 192}), 8
+    load = Load(rows, 192, attention=attention("cpu", compiled=True))
+    found = ledger(compiled.graph, load, 4, optimizer_memory)
+    assert found.activations == pytest.approx(kept_compiled(compiled, torch.float32, rows), rel=0.02)
+    assert found.activations > 1.2 * counted(compiled, torch.float32, rows, 192).activations
+    held = most_rows(compiled.graph, 192, 4, optimizer_memory, found.total, load.attention)
+    assert held == rows < most_rows(compiled.graph, 192, 4, optimizer_memory, found.total)
 
 
 @pytest.mark.parametrize("run_bytes", [2, 4])

@@ -1,5 +1,7 @@
 """What figures are made of what processes hand back; the processes are stood in for."""
 
+import json
+
 import attrs
 import pytest
 
@@ -148,6 +150,19 @@ def test_a_process_that_takes_too_long_is_ended(monkeypatch):
         one._child(
             one._order("train", MODEL, compile_file(find("nanochat_2025", "model"), SMALL)), "", "training"
         )
+
+
+def test_what_a_process_had_measured_when_its_time_was_over_is_kept(monkeypatch):
+    one = Bench(Asked((MODEL,), SIZES, kinds=("decode",), seconds=3), HERE)
+    so_far = json.dumps({**DECODED, "rates": {"1": [100.0, 120.0]}})
+    code = f"print({so_far!r}); print('{{\"rates', end='', flush=True); import time; time.sleep(60)"
+    real = benching.subprocess.run
+    monkeypatch.setattr(
+        benching.subprocess, "run", lambda _, **more: real([benching.sys.executable, "-c", code], **more)
+    )
+    (record,) = one.records()
+    assert record.figures["batch 1"].median == 110
+    assert record.notes[1:] == ("batch 8: left out, its time is over",)
 
 
 def test_unsaid_as_many_rows_are_taken_as_fit():

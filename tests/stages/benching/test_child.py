@@ -73,7 +73,7 @@ def test_memory_that_is_too_small_is_an_answer(told, monkeypatch):
     def too_much(*_):
         raise MemoryError
 
-    monkeypatch.setattr(child, "_trainer", too_much)
+    monkeypatch.setattr(child, "trainer_of", too_much)
     assert told(order("train")) == {"fault": OUT_OF_MEMORY}
 
 
@@ -81,6 +81,6 @@ def test_any_other_error_is_ours(told, monkeypatch):
     def broken(*_):
         raise RuntimeError("shapes differ")
 
-    monkeypatch.setattr(child, "_trainer", broken)
+    monkeypatch.setattr(child, "trainer_of", broken)
     with pytest.raises(RuntimeError, match="shapes differ"):
         told(order("train"))

@@ -57,6 +57,26 @@ def test_off_a_gpu_results_do_not_hang_on_the_memory():
     assert mac.load.rows == MOST_ROWS
 
 
+def test_compiled_code_on_a_cpu_keeps_more_of_attention():
+    """So where memory is short it has fewer rows, and nothing changes on a GPU, or where nothing compiles."""
+
+    def total(on: Capacity, compile: str) -> int:
+        step = micro_batch(
+            COMPILED, batch_tokens=BATCH_TOKENS, length=512, rows=8, dtype="auto", on=on, compile=compile
+        )
+        return step.ledger(COMPILED, on.bytes_of("auto")).total
+
+    more = total(CPU, "auto")
+    assert more > 1.1 * total(CPU, "no")
+    assert total(evolve(CPU, compiler=False), "auto") == total(CPU, "no")
+    assert total(evolve(CPU, compiler=False), "yes") == more
+    assert total(GPU, "auto") == total(GPU, "no")
+    tight = evolve(CPU, memory=int(total(CPU, "no") / 0.9) + 1)
+    given = {"batch_tokens": BATCH_TOKENS, "length": 512, "rows": None, "dtype": "auto", "on": tight}
+    assert micro_batch(COMPILED, **given).load.rows == MOST_ROWS
+    assert micro_batch(COMPILED, **given, compile="auto").load.rows < MOST_ROWS
+
+
 def test_off_a_gpu_memory_may_force_fewer_rows():
     step = settled(CPU)
     on = evolve(CPU, memory=int(needed(step, CPU, 4) / 0.9) + 1)
