@@ -36,6 +36,7 @@ class Effort:
     dtype: str = "auto"
     at_most: bool = True
     shared: bool = False  # by all devices; else one of them does it
+    float8: float = 0.0  # the share of the FLOPs that is multiplied in 8 bits
     moved: float = 0.0  # numbers that decoding reads from memory, step after step
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from nanogen.answers.flops import training
 from nanogen.answers.memory import Ledger
@@ -33,6 +33,7 @@ from stages.planning.effort import (
 from stages.planning.proposals import GROWTH, Change, changes
 from stages.planning.target import Target
 from stages.training.fitting import room
+from stages.training.float8 import Planned, planned
 from stages.training.pace import sizes
 
 
@@ -50,6 +51,7 @@ class Training:
     next_rows: int | None = None  # what would come next, did it fit
     next_ledger: Ledger | None = None
     changes: tuple[Change, ...] = ()
+    float8: Planned = field(factory=Planned)
 
     @property
     def length(self) -> int:
@@ -140,7 +142,7 @@ def _hours(effort: Effort, target: Target) -> float | None:
     """By matmuls, or by what decoding reads of the memory where that takes longer."""
     dtype = target.dtype(effort.dtype)
     devices = target.on.devices if effort.shared else 1
-    computing = target.hours(effort.flops, dtype, devices)
+    computing = target.hours(effort.flops, dtype, devices, effort.float8)
     if computing is None or target.hardware is None:
         return None
     width = 2 if dtype == "bfloat16" else 4
@@ -159,7 +161,13 @@ def _efforts(stage: Stage, found: Training | None) -> tuple[tuple[Effort, ...], 
         tokens = found.steps * found.batch_tokens
         what = f"{found.steps:,} steps of {found.batch_tokens:,} tokens"
         own = Effort(
-            what, found.steps * found.step_flops, tokens, stage.settings.dtype, found.at_most, shared=True
+            what,
+            found.steps * found.step_flops,
+            tokens,
+            stage.settings.dtype,
+            found.at_most,
+            shared=True,
+            float8=found.float8.share,
         )
         return (own, *beside.efforts), beside.left_out
     if stage.uses == "evaluate_base":
@@ -189,6 +197,7 @@ def _training(run: Run, stage: Stage, target: Target) -> Training:
         ledger,
         _step_flops(stage, step),
         ledger.total <= room(target.on),
+        float8=planned(stage.name, settings, target.on, compiled.graph, step.load.tokens),
     )
     if step.bound == MEMORY:
         rows = next(n for n in sizes(step.own_rows) if n > step.load.rows)

@@ -24,11 +24,11 @@ class Target:
     hardware: Hardware | None
     assumed: str  # where speed, watts and price come from, as a sentence
 
-    def hours(self, flops: float, dtype: str, devices: int) -> float | None:
-        """What matmuls take at the assumed utilisation."""
+    def hours(self, flops: float, dtype: str, devices: int, float8: float = 0.0) -> float | None:
+        """What matmuls take at the assumed utilisation, a share of them in float8."""
         if self.hardware is None:
             return None
-        peak = self.hardware.peak.of(dtype)
+        peak = self.hardware.peak.mixed(dtype, float8)
         return flops / (devices * peak * self.hardware.mfu) / 3600
 
     def dtype(self, asked: str) -> str:
