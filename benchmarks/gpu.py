@@ -3,7 +3,8 @@
     python -m benchmarks.gpu FOLDER [--minutes 7.5] [--small]
 
 In FOLDER stand `doctor.jsonl` and what `nanogen bench` keeps: `train.jsonl`, `decode.jsonl`, `compile.jsonl`,
-`start.jsonl`. Training and decoding at 12 and 20 layers come first; what there is no time for is named. `--small`
+`start.jsonl`. Training and decoding at 12 and 20 layers come first, then training in float8 beside that in bfloat16,
+where the device has it; what there is no time for is named. `--small`
 goes the same way with the small preset, for a machine without a GPU.
 """
 

@@ -69,9 +69,8 @@ def passed(found: nn.Module, x: Tensor, up: Tensor, switch: Switch) -> tuple[Ten
 
 def spread(found: Tensor, wanted: Tensor) -> float:
     """How far numbers are off, as a share of how large they are: both as the root of the mean square."""
-    return float(
-        (found.double() - wanted.double()).square().mean().sqrt() / wanted.double().square().mean().sqrt()
-    )
+    found, wanted = found.detach().double(), wanted.detach().double()
+    return float((found - wanted).square().mean().sqrt() / wanted.square().mean().sqrt())
 
 
 def close(found: Tensor, wanted: Tensor, *, share: float = 2 * MADE) -> None:
