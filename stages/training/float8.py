@@ -95,7 +95,7 @@ def planned(stage: str, settings: SessionSettings, on: Capacity, graph: Graph, l
     if not on.float8:
         return Planned(why="off, there is none" if asked == AUTO else "")
     if asked == NO:
-        return Planned(why='off, as nothing is said; `float8 = "auto"` lets a probe on the device decide')
+        return Planned(why='off; `float8 = "auto"` lets a probe on the device decide')
     share = share_of(graph, length)
     if not share:
         return Planned(why="off, no linear map of the model is large enough")

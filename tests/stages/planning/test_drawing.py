@@ -75,7 +75,7 @@ def test_programs_get_what_people_see(plan: Plan):
 
 def test_why_float8_is_off_or_on_is_told_once(plan: Plan):
     """Of all four stages nothing was asked; at what utilisation it is reckoned is told where it is on."""
-    assert drawn(plan).count("float8: off, as nothing is said") == 1
+    assert drawn(plan).count('float8: off; `float8 = "auto"` lets a probe on the device decide') == 1
     first = plan.trained[0]
     assert first.training is not None
     on = evolve(first.training, float8=Planned(0.7, "on, as asked: 70% of the matmuls of a step"))

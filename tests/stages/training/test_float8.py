@@ -29,7 +29,7 @@ from stages.pretrain import Settings
 from stages.progress import Reporter
 from stages.running.comparison import differences
 from stages.running.runner import execute
-from stages.training.float8 import ENOUGH, choose, planned, refusal, settle, share_of
+from stages.training.float8 import ENOUGH, WORDS, choose, planned, refusal, settle, share_of
 from stages.training.start import make_trainer
 from stages.work import Work
 
@@ -126,6 +126,20 @@ def test_a_stage_says_what_it_does(write_run, told, tmp_path):
     assert events[0]["float8"] == round(share, 4)
     assert result["environment"]["float8"] == f"{share:.0%} of the matmuls"
     assert 0.5 < share < 1
+
+
+def test_flops_are_those_of_a_run_in_bfloat16(write_run, told, tmp_path):
+    """They are the graph's, whatever its maps are multiplied by."""
+    narrow = execute(write_run(WIDE, ASKED), tmp_path / "narrow", told[0])
+    plain = execute(write_run(WIDE, ('dtype = "float32"', 'dtype = "bfloat16"')), tmp_path / "plain", told[0])
+    assert of(narrow)[1]["flops"] == of(plain)[1]["flops"] > 0
+
+
+@pytest.mark.parametrize("word", WORDS.keywords["enum"])
+def test_every_word_of_the_setting_trains(write_run, told, tmp_path, word):
+    asked = ('dtype = "float32"', f'dtype = "bfloat16", float8 = "{word}"')
+    events, _ = of(execute(write_run(asked, ("steps = 6", "steps = 1")), tmp_path / "runs", told[0]))
+    assert events[-1]["kind"] == "validation"
 
 
 class Cut(Exception):
@@ -290,7 +304,7 @@ def test_a_plan_says_why(compiled):
     assert found("yes", H100) == (share, f"on, as asked: {share:.0%} of the matmuls of a step")
     assert found("auto", H100)[0] == 0
     assert "a probe on the device decides" in found("auto", H100)[1]
-    assert found("no", H100)[1].startswith("off, as nothing is said")
+    assert found("no", H100)[1].startswith("off; ")
     assert found("no", A100) == (0, "")
     assert found("auto", A100) == (0, "off, there is none")
     assert found("yes", H100, "no") == (0, "on, as asked, and not compiled: reckoned as bfloat16")
