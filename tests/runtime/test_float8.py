@@ -215,12 +215,13 @@ class Two(nn.Module):
 
 def test_parameters_stay_where_and_what_they_are():
     model = Two()
-    before = dict(model.named_parameters())
+    before, modules = dict(model.named_parameters()), dict(model.named_modules())
     to_float8(model, ["up", "down"], "cpu")
     assert [type(m) for m in (model.up, model.gate, model.down)] == [Float8Linear, Linear, Float8Linear]
     after = dict(model.named_parameters())
     assert list(after) == list(before)
     assert all(after[name] is before[name] for name in before)
+    assert all(module is modules[path] for path, module in model.named_modules())
 
 
 def test_compiled_code_turns_with_the_switch_and_computes_the_same():
