@@ -57,8 +57,14 @@ def a_map(bias: bool = False, spread: float = 0.1) -> Float8Linear:
     return found
 
 
-def passed(found: nn.Module, x: Tensor, up: Tensor, switch: Switch) -> tuple[Tensor, Tensor, Tensor]:
-    """y, and the gradients of x and of the weight."""
+def rounded(x: Tensor, kind: torch.dtype) -> Tensor:
+    """A tensor as its 8-bit numbers say it."""
+    found, scale = scaled(x, kind)
+    return found.double() * scale.double()
+
+
+def passed(found: nn.Module, x: Tensor, up: Tensor, switch: Switch) -> tuple[Tensor, ...]:
+    """y, and the gradients of x and of the weights."""
     x = x.detach().requires_grad_()
     weights = [p for name, p in found.named_parameters() if name.endswith("weight")]
     with switch.turned_on():
@@ -122,10 +128,8 @@ def test_the_largest_number_is_found_without_waiting_for_a_device():
 def test_products_are_those_of_the_rounded_numbers():
     """Against float64, with the same numbers in 8 bits: only the sums and the results' dtype are left to differ."""
     found, x, up = a_map(), drawn(32, INPUTS), drawn(32, OUTPUTS, seed=3)
-    x_8, w_8 = (
-        q.double() * s.double() for q, s in (scaled(t, STANDARD.values) for t in (x, found.weight.detach()))
-    )
-    g_8 = (lambda q, s: q.double() * s.double())(*scaled(up, STANDARD.gradients))
+    x_8, w_8 = rounded(x, STANDARD.values), rounded(found.weight.detach(), STANDARD.values)
+    g_8 = rounded(up, STANDARD.gradients)
     wanted = x_8 @ w_8.T, g_8 @ w_8, g_8.T @ x_8
     for made, exact in zip(passed(found, x, up, found.switch), wanted, strict=True):
         close(made, exact, share=1e-5)
@@ -154,7 +158,7 @@ def test_gradients_point_where_the_loss_falls():
     assert gradient is not None
     before, step = float(loss().detach()), 1e-3  # in float32, its switch off
     with torch.no_grad():
-        found.weight -= step * gradient
+        found.weight.sub_(step * gradient)
     assert before - float(loss().detach()) == pytest.approx(step * float(gradient.square().sum()), rel=0.05)
 
 
