@@ -16,7 +16,11 @@ from attrs import frozen
 
 FAST_BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # instructions of CPUs that multiply it natively
 AMPERE = 8  # the major version of GPUs from which bfloat16 is native
+ADA = (8, 9)  # the version from which 8-bit floats are multiplied
+MAJOR, MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, _MINOR
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # of a container
+
+Version = tuple[int, int]
 
 
 @frozen
@@ -29,6 +33,7 @@ class Capacity:
     compiler: bool  # whether there is a C++ compiler, which a CPU's compiled code needs
     devices: int = 1  # that share the rows of a step
     name: str = ""  # of the device, as torch gives it; empty where that is not known
+    float8: bool = False  # whether it multiplies 8-bit floats
 
     def compiles(self, asked: str) -> bool:
         """Whether a stage computes by compiled code: "auto" is where that works."""
@@ -44,7 +49,7 @@ def capacity() -> Capacity:
     gpu, compiler = _gpu(), cpp_compiler() is not None
     if gpu is not None:
         memory, version, name = gpu
-        return Capacity("cuda", memory, version >= AMPERE, compiler, name=name)
+        return Capacity("cuda", memory, version[0] >= AMPERE, compiler, name=name, float8=version >= ADA)
     return Capacity("cpu", memory_of_machine(), bool(cpu_flags() & FAST_BFLOAT16), compiler)
 
 
@@ -79,8 +84,8 @@ def _limit(file: str) -> int | None:
         return None
 
 
-def _gpu() -> tuple[int, int, str] | None:
-    """Memory, major version and name of the first GPU that CUDA shows; None where torch would find none."""
+def _gpu() -> tuple[int, Version, str] | None:
+    """Memory, version and name of the first GPU that CUDA shows; None where torch would find none."""
     from importlib import metadata  # slow to import, and asked of this machine alone
 
     try:
@@ -91,20 +96,21 @@ def _gpu() -> tuple[int, int, str] | None:
         return None
 
 
-def ask_driver(driver: ctypes.CDLL) -> tuple[int, int, str] | None:
-    """Ask CUDA's driver for memory, major version and name of its first device; None where it has none."""
-    count, device, version, memory = ctypes.c_int(), ctypes.c_int(), ctypes.c_int(), ctypes.c_size_t()
+def ask_driver(driver: ctypes.CDLL) -> tuple[int, Version, str] | None:
+    """Ask CUDA's driver for memory, version and name of its first device; None where it has none."""
+    count, device, memory = ctypes.c_int(), ctypes.c_int(), ctypes.c_size_t()
+    major, minor = ctypes.c_int(), ctypes.c_int()
     name = ctypes.create_string_buffer(256)
-    major = 75  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR
     steps: tuple[Callable[[], int], ...] = (
         lambda: driver.cuInit(0),
         lambda: driver.cuDeviceGetCount(ctypes.byref(count)),
         lambda: 0 if count.value else 1,
         lambda: driver.cuDeviceGet(ctypes.byref(device), 0),
         lambda: driver.cuDeviceTotalMem_v2(ctypes.byref(memory), device),
-        lambda: driver.cuDeviceGetAttribute(ctypes.byref(version), major, device),
+        lambda: driver.cuDeviceGetAttribute(ctypes.byref(major), MAJOR, device),
+        lambda: driver.cuDeviceGetAttribute(ctypes.byref(minor), MINOR, device),
         lambda: driver.cuDeviceGetName(name, len(name), device),
     )
     if any(step() for step in steps):  # each says 0 where it went well
         return None
-    return memory.value, version.value, name.value.decode(errors="replace")
+    return memory.value, (major.value, minor.value), name.value.decode(errors="replace")

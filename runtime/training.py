@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,6 +21,7 @@ from runtime.batches import IGNORED, Batch
 from runtime.dials import Declared, Dials, draw_dials
 from runtime.faults import Fault
 from runtime.finite import Holds, bad_gradient, bad_loss, bad_rows, bad_weights, first_not_finite
+from runtime.float8 import Switch, to_float8
 from runtime.losses import TokenLosses, token_losses
 from runtime.optimizer import Optimizer
 from runtime.ranks import ALONE, Ranks
@@ -72,6 +74,7 @@ class Trainer:
     device: str
     compiled: bool
     regions: Sequence[str] = ()  # paths of the modules that are compiled each by itself
+    large: Sequence[str] = ()  # paths of the linear maps that may multiply in 8 bits
     dials: Declared = field(factory=dict)
     draws: bool = False  # whether the model draws random numbers: each micro-batch has a seed of its own
     ending: dict[str, Any] | None = None  # of the model, where it comes apart by position
@@ -81,6 +84,7 @@ class Trainer:
         ALONE  # each computes its share of a step, and all have the weights that follow from all of it
     )
     losses: TokenLosses = field(init=False)
+    float8: Switch | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         if self.compiled:
@@ -88,6 +92,10 @@ class Trainer:
             self.losses = token_losses(self.model, self.dtype, compiled, ending=self.ending)
         else:
             self.losses = token_losses(self.model, self.dtype, ending=self.ending)
+
+    def use_float8(self) -> None:
+        """Multiply large linear maps in 8 bits from now on, in training steps and nowhere else."""
+        self.float8 = to_float8(self.model, self.large, self.device)
 
     def move(self, batch: Batch) -> Batch:
         return batch[0].to(self.device), batch[1].to(self.device)
@@ -156,7 +164,8 @@ class Trainer:
             share = torch.full(targets.shape, 1 / max(tokens, 1), device=targets.device)
             if weights is not None:
                 share = share * weights[at].to(self.device)
-            losses = self.losses(inputs, targets, *self.seeds(numbers[at]), dials=stand, weights=share)
+            with self.float8.turned_on() if self.float8 is not None else nullcontext():
+                losses = self.losses(inputs, targets, *self.seeds(numbers[at]), dials=stand, weights=share)
             if several is not None and at == len(moved) - 1:
                 several.overlap()
             losses.sum().backward()

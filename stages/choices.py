@@ -8,7 +8,7 @@ import attrs
 
 from nanogen.bounds import at_least, one_of, positive, share
 
-__all__ = ["at_least", "one_of", "place", "positive", "quiet", "setting", "share"]
+__all__ = ["at_least", "later", "one_of", "place", "positive", "quiet", "setting", "share"]
 
 
 def setting(help: str, **kw: Any) -> Any:
@@ -19,6 +19,11 @@ def setting(help: str, **kw: Any) -> Any:
 def quiet(help: str, **kw: Any) -> Any:
     """A setting that changes how a stage works, not what comes out."""
     return attrs.field(metadata={"help": help, "result": False}, **kw)
+
+
+def later(help: str, **kw: Any) -> Any:
+    """A setting that came after results were made: at its default it says what they were made by, and is no part of them."""
+    return attrs.field(metadata={"help": help, "later": True}, **kw)
 
 
 def place(help: str, **kw: Any) -> Any:

@@ -25,4 +25,5 @@ def of_hardware(hardware: Hardware) -> Capacity:
         compiler=True,
         devices=hardware.devices,
         name=hardware.names[0] if hardware.names else "",
+        float8=hardware.peak.float8 is not None,
     )

@@ -25,6 +25,7 @@ from stages.machine import here
 from stages.planning.proposals import changes
 from stages.preflight_data import check_data
 from stages.training.fitting import fits
+from stages.training.float8 import refusal
 from stages.work import SAVES
 
 SPARE = 2**26  # bytes of a disk that logs, reports and corpora's lists take
@@ -66,6 +67,7 @@ def preflight(
         findings.extend(_disk(chosen, folder, free))
     for stage in trained:
         findings.extend(_compiler(stage, on))
+        findings.extend(_float8(stage, on))
     for stage in chosen:
         findings.extend(check_data(run, stage, folder))
     return findings.all
@@ -166,3 +168,9 @@ def _compiler(stage: Stage, on: Capacity) -> Iterator[Diagnostic]:
         message = f"`{stage.name}` is to be compiled, and this machine has no C++ compiler"
         help = 'install one, such as `g++`, or leave `compile` at "auto"'
         yield Diagnostic("NG705", message, _at(stage, "compile"), help=help)
+
+
+def _float8(stage: Stage, on: Capacity) -> Iterator[Diagnostic]:
+    fault = refusal(stage.name, stage.settings.float8, on)
+    if fault is not None:
+        yield Diagnostic("NG705", fault.message, _at(stage, "float8"), help=fault.help)

@@ -92,6 +92,7 @@ def rehearsal(settings: Settings, small: Small) -> Settings:
         rows=small.rows,
         evaluate_every=settings.evaluate_every and steps // 2,
         evaluate_tokens=small.batch_tokens,
+        float8="no",
         compile="no",
     )
 
@@ -153,7 +154,7 @@ def run(work: Work) -> None:
     trainer = make_trainer(
         work, compiled, model, machine, made, loader=loader, accumulation=plan.accumulation
     )
-    session.prepare(trainer, machine, plan.steps)
+    session.prepare(trainer, machine, plan.steps, compiled)
     work.tell.line(
         f"{plan.steps:,} steps of {plan.step_tokens:,} tokens, "
         f"{plan.accumulation} x {plan.rows} rows of {plan.length:,}; {plan.steps * plan.step_tokens:,} tokens in all"

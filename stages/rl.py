@@ -134,6 +134,7 @@ def rehearsal(settings: Settings, small: Small) -> Settings:
         steps=steps,
         evaluate_every=settings.evaluate_every and steps // 2,
         evaluate_samples=min(settings.evaluate_samples, 2),
+        float8="no",
     )
 
 
@@ -178,7 +179,7 @@ def run(work: Work) -> None:
     steps = settings.steps or max(1, int(settings.epochs * len(questions)) // settings.questions)
     made = recipe.settle(settings, compiled, horizon(settings, compiled, steps))
     trainer = make_trainer(work, compiled, artefact.model, machine, made, loader=None)
-    session.prepare(trainer, machine, steps)
+    session.prepare(trainer, machine, steps, compiled)
     work.tell.line(
         f"{steps:,} steps of {settings.questions} questions of {len(questions):,}, {settings.samples} answers each"
     )

@@ -26,9 +26,18 @@ LISTED: dict[int, tuple[str, tuple[str, ...] | str]] = {
     ),
     2: (
         "FLOPs are counted from modules, which fp8 replaces",
-        "no fp8 yet, and FLOPs are counted from the graph",
+        (
+            f"{S}/training/test_float8.py::test_what_is_multiplied_in_8_bits_is_what_was_counted",
+            f"{S}/training/test_float8.py::test_flops_are_those_of_a_run_in_bfloat16",
+        ),
     ),
-    3: ("an fp8 recipe is offered that always raises", "no fp8 yet"),
+    3: (
+        "an fp8 recipe is offered that always raises",
+        (
+            f"{S}/training/test_float8.py::test_every_word_of_the_setting_trains",
+            f"{S}/test_preflight.py::test_float8_is_asked_of_a_device_that_has_it",
+        ),
+    ),
     4: (
         "a forward pass over one token is refused",
         ("tests/specs/test_decoding.py::test_a_token_alone_is_the_begin_of_a_longer_text",),

@@ -6,7 +6,7 @@ that a stack's last layer or a loop's last turn leaves beside its result, where 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from attrs import evolve, field, frozen
 
@@ -15,6 +15,7 @@ from nanogen.load import Flops, Load
 
 TIMES = 2  # a matmul forward, and twice backward: gradients of the weights and of the inputs
 
+Only = Callable[[Apply], bool]  # which primitives are counted
 Wanted = set[tuple[str, int | None]]  # results of a call, or of one of its layers, that have a gradient
 
 
@@ -50,9 +51,9 @@ class Gradients:
         return self.calls.get(call) or tuple(Reached(unit, frozenset()) for unit in called(call))
 
 
-def backward(graph: Graph, load: Load) -> Flops:
+def backward(graph: Graph, load: Load, only: Only | None = None) -> Flops:
     """Matmul FLOPs of the backward pass."""
-    return Backward(load).of_unit(Reached.whole(graph)).flops
+    return Backward(load, only).of_unit(Reached.whole(graph)).flops
 
 
 @frozen
@@ -60,6 +61,7 @@ class Backward:
     """Units walked from their results to their inputs."""
 
     load: Load
+    only: Only | None = None
     memo: dict[Reached, Gradients] = field(factory=dict)
 
     def of_unit(self, reached: Reached) -> Gradients:
@@ -98,7 +100,8 @@ class Backward:
     ) -> tuple[Flops, list[Node]]:
         """FLOPs of a node that has a gradient, and the nodes that get one through it."""
         if isinstance(node, Apply):
-            found = node.primitive.flops(self.load, node.value, *node.values)
+            counted = self.only is None or self.only(node)
+            found = node.primitive.flops(self.load, node.value, *node.values) if counted else Flops()
             return Flops(found.weights, found.pairs).times(TIMES), list(parts(node))
         assert isinstance(node, Call)
         wanted = results or {(_first(node), -1 if isinstance(node, Climb) else None)}

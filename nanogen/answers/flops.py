@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
-from nanogen.answers.backward import TIMES, backward
+from nanogen.answers.backward import TIMES, Only, backward
 from nanogen.graph import Apply, Call, Climb, Graph, Unit
 from nanogen.load import Flops, Load
 from nanogen.primitives import Parameter
@@ -22,29 +22,30 @@ from nanogen.primitives.lookup import Bare, Embedding
 Dials = Mapping[str, int]
 
 
-def forward(graph: Graph, load: Load) -> Flops:
+def forward(graph: Graph, load: Load, only: Only | None = None) -> Flops:
     """FLOPs of one forward pass; with `load.reached`, of the part that gradients reach."""
-    return of_unit(graph.model, load)
+    return of_unit(graph.model, load, only=only)
 
 
-def of_unit(unit: Unit, load: Load, memo: dict[Unit, Flops] | None = None) -> Flops:
+def of_unit(unit: Unit, load: Load, memo: dict[Unit, Flops] | None = None, only: Only | None = None) -> Flops:
     """FLOPs of one module, layer or turn; alike units are counted once and multiplied."""
     memo = {} if memo is None else memo
     if unit not in memo:
         total = Flops()
         for node in unit.nodes:
             if isinstance(node, Apply):
-                total += node.primitive.flops(load, node.value, *node.values)
+                if only is None or only(node):
+                    total += node.primitive.flops(load, node.value, *node.values)
             elif isinstance(node, Call):
-                inner = sum((of_unit(member, load, memo) for _, member in node.members), Flops())
+                inner = sum((of_unit(member, load, memo, only) for _, member in node.members), Flops())
                 total += inner.times(node.turns(load))
         memo[unit] = total
     return memo[unit]
 
 
-def training(graph: Graph, load: Load) -> Flops:
-    """Exact FLOPs of a forward pass and of its backward, which ends where gradients do."""
-    return forward(graph, load) + backward(graph, load)
+def training(graph: Graph, load: Load, only: Only | None = None) -> Flops:
+    """Exact FLOPs of a forward pass and of its backward, which ends where gradients do; of `only` some, if given."""
+    return forward(graph, load, only) + backward(graph, load, only)
 
 
 def training_per_token(graph: Graph, tokens: int, dials: Dials | None = None) -> float:

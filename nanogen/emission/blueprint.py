@@ -8,6 +8,7 @@ from attrs import asdict
 
 from nanogen.answers.draws import draws
 from nanogen.answers.ending import Ending, ending
+from nanogen.answers.float8 import float8_maps
 from nanogen.answers.parameters import count, parameters
 from nanogen.answers.regions import regions
 from nanogen.answers.state import Turns, state
@@ -34,6 +35,7 @@ def blueprint(graph: Graph) -> dict[str, Any]:
         ],
         "state": _tree(state(graph)),
         "regions": regions(graph),
+        "float8": float8_maps(graph),
         "dials": {name: asdict(dial) for name, dial in graph.dials.items()},
         "draws": draws(graph.model),
         "ending": _ending(graph),

@@ -31,6 +31,12 @@ class Peak:
         """FLOP/s in a dtype; what is not native is computed as float32."""
         return getattr(self, dtype, None) or self.float32
 
+    def mixed(self, dtype: str, share: float) -> float:
+        """FLOP/s where a share of the products is in float8, and the rest in a dtype: each at its peak, one after the other."""
+        if not share:
+            return self.of(dtype)
+        return 1 / (share / self.of("float8") + (1 - share) / self.of(dtype))
+
 
 @frozen(kw_only=True)
 class Hardware:

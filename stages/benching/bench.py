@@ -33,6 +33,7 @@ from stages.benching.order import KINDS, OPTIMIZERS, OUT_OF_MEMORY, Model, Order
 from stages.benching.records import Record, facts, machine_facts
 from stages.benching.samples import Figure
 from stages.benching.starting import environment, timed
+from stages.training.float8 import share_of
 from stages.watching.peak import fitting
 
 STARTS = 5  # calls of a command
@@ -59,6 +60,16 @@ class Asked:
     seconds: float = math.inf  # for all of it
 
 
+@frozen
+class Trained:
+    """A model whose training was measured."""
+
+    model: Model
+    compiled: Compiled
+    order: Order
+    record: Record
+
+
 @define
 class Bench:
     """Measures what was asked. `tell` is told what is about to be measured."""
@@ -68,6 +79,7 @@ class Bench:
     tell: Callable[[str], None] = lambda _: None
     begun: float = field(factory=time.monotonic, init=False)
     failed: int = field(default=0, init=False)  # measurements that were given up so that others are made
+    trained: list[Trained] = field(factory=list, init=False)
 
     def records(self) -> Iterator[Record]:
         """A record as soon as it is there; raises Fault for what cannot be measured at all."""
@@ -76,6 +88,8 @@ class Bench:
             with tempfile.TemporaryDirectory() as cache:
                 for measure in self._measures():
                     yield from self._unless_late(model, measure(model, compiled, cache))
+        for one in self.trained if self.capacity.float8 else ():
+            yield from self._unless_late(one.model, self._float8(one))
         for model, compiled in opened if "start" in self.asked.kinds else ():
             yield from self._unless_late(model, self._start(model, compiled))
 
@@ -114,7 +128,24 @@ class Bench:
                 self.tell(f"{model.spec}: {left} left out, its time is over")
             yield self._compile_record(model, compiled, order, first, runs)
         if "train" in kinds:
-            yield self._train_record(model, compiled, order, runs)
+            record = self._train_record(model, compiled, order, runs)
+            self.trained.append(Trained(model, compiled, order, record))
+            yield record
+
+    def _float8(self, plain: Trained) -> Iterator[Record]:
+        """The same steps with large linear maps in 8 bits, where the model has some."""
+        model, compiled, order = plain.model, plain.compiled, evolve(plain.order, float8=True)
+        if not compiled.blueprint["float8"]:
+            return self.tell(f"{model.spec}: no linear map is large enough for float8")
+        with tempfile.TemporaryDirectory() as cache:
+            found = self._child(order, cache, f"training in float8, {order.rows} rows of {order.length:,}")
+        if "fault" in found:
+            return self.tell(f"{model.spec}: training in float8, {found['fault']}")
+        record = self._train_record(model, compiled, order, [found])
+        times = record.figures["tokens"].median / plain.record.figures["tokens"].median
+        note = f"float8: {times:.2f} times the tokens/s of {plain.record.facts['dtype']}"
+        facts = {**record.facts, "dtype": "float8"}
+        yield evolve(record, facts=facts, notes=(*record.notes, note))
 
     def _compile_record(
         self, model: Model, compiled: Compiled, order: Order, first: float, runs: list[dict[str, Any]]
@@ -137,11 +168,12 @@ class Bench:
             "flops": Figure.of(rates, "FLOP/s"),
         }
         named, hardware = self._hardware(runs[0])
-        peak = _peak(hardware, runs[0]["dtype"])
+        peak = _peak(hardware, runs[0]["dtype"], share_of(compiled.graph, order.length) * order.float8)
         if peak is not None:
             figures["mfu"] = Figure.of([rate / peak for rate in rates], "of the peak")
         figures["memory"] = Figure.of([runs[-1]["peak"]], "bytes", more_is_better=False)
-        notes = () if peak is None else (f"share: of the peak of {named}",)
+        parts = ", each product of its own" if order.float8 else ""
+        notes = () if peak is None else (f"share: of the peak of {named}{parts}",)
         return self._record("train", model, compiled, order, runs[0], figures, notes)
 
     def _fitting(self, order: Order, cache: str, what: str) -> tuple[Order, dict[str, Any]]:
@@ -283,10 +315,11 @@ def _limit_text(read: float, named: str) -> str:
     return f"share: of what {read / 1e9:,.0f} GB/s allow, {where}"
 
 
-def _peak(hardware: Hardware | None, dtype: str) -> float | None:
-    if hardware is None:
+def _peak(hardware: Hardware | None, dtype: str, float8: float) -> float | None:
+    """FLOP/s; None where nobody says them. A share is in float8."""
+    if hardware is None or (dtype == "bfloat16" and hardware.peak.bfloat16 is None):
         return None
-    return hardware.peak.bfloat16 if dtype == "bfloat16" else hardware.peak.float32
+    return hardware.peak.mixed(dtype, float8)
 
 
 def _compiled(model: Model) -> Compiled:

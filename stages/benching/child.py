@@ -49,6 +49,8 @@ def train(order: Order, compiled: Compiled) -> dict[str, Any]:
     chosen = machine(dtype=order.dtype, compiled=order.compiled)
     held = _held(chosen)
     trainer = trainer_of(order, compiled, chosen)
+    if order.float8:
+        trainer.use_float8()
     draws = torch.Generator().manual_seed(0)
     ids = torch.randint(compiled.graph.vocab, (order.rows, order.length + 1), generator=draws)
     batch = ids[:, :-1].contiguous(), ids[:, 1:].contiguous()

@@ -84,6 +84,7 @@ class Order:
     optimizer: str
     compiled: str = "auto"
     dtype: str = "auto"
+    float8: bool = False  # of training: large linear maps in 8 bits
 
     def plain(self) -> dict[str, Any]:
         return asdict(self)

@@ -19,6 +19,8 @@ def accelerators() -> Iterator[Finding]:
     """Driver, build and devices; imports torch, which is there."""
     import torch
 
+    from runtime.float8 import lacking
+
     seen = driver_sees()
     yield build(torch.__version__, torch.version.cuda, getattr(torch.version, "hip", None))
     if torch.cuda.is_available():
@@ -29,6 +31,7 @@ def accelerators() -> Iterator[Finding]:
         yield ok("driver", driver_version() or "its version is not told")
         yield from native(torch.cuda.get_device_capability(), torch.cuda.get_arch_list())
         yield dtype(torch.cuda.get_device_capability()[0])
+        yield float8(lacking("cuda"))
     elif seen is not None:
         help = f"install torch with CUDA: `pip install torch --index-url {INDEX}/cu128`"
         told = f"a GPU with {bytes_text(seen[0])} is here, and this torch cannot use it"
@@ -47,8 +50,8 @@ def build(version: str, cuda: str | None, hip: str | None) -> Finding:
     return ok("torch", f"{version}, built {made}")
 
 
-def driver_sees() -> tuple[int, int] | None:
-    """Memory and major version of the first GPU that CUDA's driver shows, whatever torch is built for."""
+def driver_sees() -> tuple[int, tuple[int, int]] | None:
+    """Memory and version of the first GPU that CUDA's driver shows, whatever torch is built for."""
     try:
         found = ask_driver(ctypes.CDLL("libcuda.so.1"))
         return found[:2] if found is not None else None
@@ -89,3 +92,12 @@ def dtype(major: int) -> Finding:
         return ok("dtype", "bfloat16 is native here, and is what training computes in")
     help = "expect half the memory's worth of rows, and less speed; nothing is to be set"
     return warning("dtype", "this GPU has no fast bfloat16: training computes in float32", help)
+
+
+def float8(lack: str) -> Finding:
+    """What is not multiplied in 8 bits is no fault of a GPU: nothing asks for it by itself."""
+    if lack:
+        return ok("float8", f"{lack}, and training does not unless asked")
+    return ok(
+        "float8", 'large linear maps may be multiplied in 8 bits: `float8 = "auto"` lets a probe decide'
+    )

@@ -263,7 +263,9 @@ def _sending(training: Training, plan: Plan) -> str:
     """What devices hand to one another in a step; the longer of both is what is reckoned with."""
     sent = f"a device sends {bytes_text(training.sent)} of gradients and weights a step"
     target, devices = plan.target, training.step.devices
-    computing = target.hours(training.step_flops, target.dtype(training.dtype), devices)
+    computing = target.hours(
+        training.step_flops, target.dtype(training.dtype), devices, training.float8.share
+    )
     if target.hardware is None or target.hardware.interconnect is None or computing is None:
         return sent
     sending = target.sending(training.sent)
@@ -313,6 +315,7 @@ def _notes(plan: Plan) -> str:
     """What numbers mean, and what the run reads from outside."""
     notes = [
         *_data(plan),
+        *_float8(plan),
         "a step: rows at once x micro-batches x devices; `rl` takes tokens of answers at once",
         "disk: what stays of a stage, with its saves while it works; in all: the most at once",
     ]
@@ -329,6 +332,24 @@ def _notes(plan: Plan) -> str:
         )
     notes.append("FLOPs are matmuls, forward and backward; memory is that of a step that is not compiled")
     return "\n".join(click.style(line, dim=True) for note in notes for line in _wrapped(note))
+
+
+def _float8(plan: Plan) -> Iterator[str]:
+    """Why 8-bit products are reckoned with or not: what is alike is told once."""
+    alike: dict[str, list[str]] = {}
+    for stage in plan.trained:
+        if stage.training is not None and stage.training.float8.why:
+            alike.setdefault(stage.training.float8.why, []).append(stage.name)
+    for reason, names in alike.items():
+        about = "" if len(alike) == 1 else f"{', '.join(names)}: "
+        yield f"float8: {about}{reason}{_at_peak(plan) if reason.startswith('on, as asked:') else ''}"
+
+
+def _at_peak(plan: Plan) -> str:
+    hardware = plan.target.hardware
+    if hardware is None:
+        return ""
+    return f", at {100 * hardware.mfu:g} % of {hardware.peak.of('float8') / 1e12:,.4g} TFLOP/s as well"
 
 
 def _data(plan: Plan) -> Iterable[str]:
@@ -395,6 +416,7 @@ def _training_record(training: Training, plan: Plan) -> dict[str, Any]:
         "memory": {**{key: getattr(ledger, key) for key in TERMS}, "peak": ledger.total},
         "room": room(plan.target.on),
         "fits": training.fits,
+        "float8": {"share": training.float8.share, "why": training.float8.why},
         "changes": [_change_record(change) for change in training.changes],
     }
 

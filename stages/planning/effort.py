@@ -57,6 +57,7 @@ class Effort:
     parts: int | None = 1  # that devices can share out; None: as many as there are devices
     writing: Writing | None = None
     sent: float = 0.0  # bytes that a device hands to others meanwhile
+    float8: float = 0.0  # the share of the FLOPs that is multiplied in 8 bits
 
     def share(self, devices: int) -> float:
         """What the device with most of it computes, of all."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from nanogen.answers.flops import training
 from nanogen.answers.memory import Ledger
@@ -33,6 +33,7 @@ from stages.planning.effort import (
 from stages.planning.proposals import GROWTH, Change, changes, joined
 from stages.planning.target import Target
 from stages.training.fitting import room
+from stages.training.float8 import Planned, planned
 from stages.training.pace import sizes
 
 
@@ -51,6 +52,7 @@ class Training:
     next_rows: int | None = None  # what would come next, did it fit
     next_ledger: Ledger | None = None
     changes: tuple[Change, ...] = ()
+    float8: Planned = field(factory=Planned)
 
     @property
     def length(self) -> int:
@@ -179,6 +181,7 @@ def _efforts(stage: Stage, found: Training | None) -> tuple[tuple[Effort, ...], 
             found.at_most,
             parts=stage.settings.questions if found.step.accumulation is None else None,
             sent=found.steps * found.sent,
+            float8=found.float8.share,
         )
         return (own, *beside.efforts), beside.left_out
     if stage.uses == "evaluate_base":
@@ -209,6 +212,7 @@ def _training(run: Run, stage: Stage, target: Target) -> Training:
         _step_flops(stage, step),
         settings.dtype,
         ledger.total <= room(target.on),
+        float8=planned(stage.name, settings, target.on, compiled.graph, step.load.tokens),
     )
     if step.bound == MEMORY:
         rows = next(n for n in sizes(step.own_rows) if n > step.load.rows)

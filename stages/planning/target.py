@@ -26,11 +26,11 @@ class Target:
     hardware: Hardware | None
     assumed: str  # where speed, watts and price come from, as a sentence
 
-    def hours(self, flops: float, dtype: str, devices: int) -> float | None:
-        """What matmuls take at the assumed utilisation."""
+    def hours(self, flops: float, dtype: str, devices: int, float8: float = 0.0) -> float | None:
+        """What matmuls take at the assumed utilisation, a share of them in float8."""
         if self.hardware is None:
             return None
-        peak = self.hardware.peak.of(dtype)
+        peak = self.hardware.peak.mixed(dtype, float8)
         return flops / (devices * peak * self.hardware.mfu) / 3600
 
     def sending(self, sent: float) -> float:
@@ -41,7 +41,7 @@ class Target:
     def taken(self, effort: Effort, devices: int) -> float | None:
         """Hours of an effort: of its matmuls, or of what is read or sent meanwhile, where that takes longer."""
         dtype = self.dtype(effort.dtype)
-        computing = self.hours(effort.flops * effort.share(devices), dtype, 1)
+        computing = self.hours(effort.flops * effort.share(devices), dtype, 1, effort.float8)
         if computing is None or self.hardware is None:
             return None
         numbers = effort.writing.moved(devices if effort.parts != 1 else 1) if effort.writing else 0.0

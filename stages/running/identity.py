@@ -42,7 +42,12 @@ def identity(facts: Facts) -> str:
 def result_settings(settings: Any) -> dict[str, Any]:
     """The settings that can change a result, as plain values."""
     kept = [f for f in attrs.fields(type(settings)) if f.metadata.get("result", True)]
-    return {f.name: _plain(getattr(settings, f.name)) for f in kept}
+    values = {f.name: (getattr(settings, f.name), f) for f in kept}
+    return {
+        name: _plain(value)
+        for name, (value, f) in values.items()
+        if not (f.metadata.get("later") and value == f.default)
+    }
 
 
 def _plain(value: Any) -> Any:

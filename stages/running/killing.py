@@ -52,7 +52,8 @@ def saving_often(run: Run) -> Run:
 
 
 def _dtype(stage: Stage) -> str:
-    return "float32" if stage.settings.dtype == "auto" else stage.settings.dtype
+    settings = stage.settings
+    return "float32" if settings.dtype == "auto" and settings.float8 == "no" else settings.dtype
 
 
 def order_of(run: Run, runs: Path, *, full: bool, kill: tuple[str, int] | None = None) -> dict[str, Any]:

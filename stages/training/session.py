@@ -18,10 +18,11 @@ from nanogen.answers.flops import training
 from nanogen.load import Load
 from runtime.faults import is_out_of_memory
 from runtime.stopping import Stopped
-from stages.choices import at_least, one_of, positive, quiet, setting
+from stages.choices import at_least, later, one_of, positive, quiet, setting
 from stages.footprint import BEGUN, MEMORY, NOTHING, SAID, MicroBatch
 from stages.recipe import Tuned
 from stages.training.bad_step import last_save_told
+from stages.training.float8 import NO, WORDS, Choice, settle
 from stages.training.pace import MOST_ROWS, sizes
 from stages.training.waiting import Waiting, advice
 
@@ -59,6 +60,12 @@ class SessionSettings(Tuned):
         validator=one_of("auto", "float32", "bfloat16"),
         kw_only=True,
     )
+    float8: str = later(
+        "multiply large linear maps in 8-bit floats; auto is where a probe on the device finds it faster",
+        default=NO,
+        validator=WORDS,
+        kw_only=True,
+    )
 
 
 def falling() -> dict[str, float]:
@@ -92,6 +99,8 @@ class Session:
     first: Figures = field(factory=dict, init=False)
     last: Figures = field(factory=dict, init=False)
     rows: int | None = field(default=None, init=False)  # of a micro-batch, where those are all alike
+    load: Load | None = field(default=None, init=False)  # of a micro-batch, where those are all alike
+    float8: Choice = field(default=Choice(), init=False)
     best: Figures = field(factory=dict, init=False)  # its step, and what was judged by
     saved_at: float = field(factory=time.monotonic, init=False)
 
@@ -138,12 +147,14 @@ class Session:
             elif step.own_rows % rows == 0:
                 load, accumulation = evolve(step.load, rows=rows), step.own_rows // rows
                 step = evolve(step, load=load, accumulation=accumulation, bound=BEGUN)
-        self.rows = step.load.rows
+        self.rows, self.load = step.load.rows, step.load
         return step
 
-    def prepare(self, trainer: Trainer, machine: Machine, steps: int) -> None:
+    def prepare(self, trainer: Trainer, machine: Machine, steps: int, compiled: Compiled) -> None:
         """Take a trainer as new, and bring it to where the save was made."""
         self.trainer, self.steps, self.on = trainer, steps, machine
+        begun = self.save.state.get("float8", False) if self.save else None
+        self.float8 = settle(self.work, trainer, compiled, begun=begun, load=self.load)
         if self.save is None:
             self.metrics.cut(0)
             self.clock.cut(0)
@@ -245,6 +256,7 @@ class Session:
             device=self.on.device,
             gpu=describe().get("gpu") if self.on.device == "cuda" else None,
             dtype=self.on.dtype,
+            **self.float8.logged,
         )
 
     def step_flops(self) -> int | None:
@@ -298,6 +310,7 @@ class Session:
             "last": self.last,
             "best": self.best,
             **({"rows": self.rows} if self.rows else {}),
+            **self.float8.saved,
         }
         best = int(self.best["step"]) if self.best else None
         groups = self.trainer.groups()
@@ -349,7 +362,8 @@ class Session:
             **self.waited(),
             "tokens_per_second": round(self.tokens / max(self.seconds, 1e-9), 1),
             "groups": [attrs.asdict(g) for g in self.trainer.optimizer.groups],
-            "environment": {**describe(), "device": self.on.device, "dtype": self.on.dtype},
+            "environment": {**describe(), "device": self.on.device, "dtype": self.on.dtype}
+            | self.float8.told,
             **({"best_step": int(self.best["step"])} if self.best else {}),
             **{
                 name: {"start": self.first.get(name, value), "end": value}

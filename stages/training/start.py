@@ -40,6 +40,7 @@ def make_trainer(
         device=machine.device,
         compiled=machine.compiles,
         regions=compiled.blueprint["regions"],
+        large=compiled.blueprint["float8"],
         dials=compiled.blueprint["dials"],
         draws=compiled.blueprint["draws"],
         ending=compiled.blueprint["ending"],

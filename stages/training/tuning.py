@@ -132,6 +132,7 @@ def rehearsal(settings: AnyTuning, small: Small) -> AnyTuning:
         length=None,
         rows=small.rows,
         evaluate_every=settings.evaluate_every and steps // 2,
+        float8="no",
         compile="no",
     )
 
@@ -176,7 +177,7 @@ def tune(work: Work, before: tuple[str, ...]) -> None:
     trainer = make_trainer(
         work, compiled, artefact.model, machine, made, loader=loader, accumulation=accumulation
     )
-    session.prepare(trainer, machine, steps)
+    session.prepare(trainer, machine, steps, compiled)
     work.tell.line(
         f"{steps:,} steps of {plan.step_rows:,} rows of {length:,}, {accumulation} x {rows}: "
         f"{steps / epoch_steps:.2f} epochs of {loader.epoch_rows:,} rows"

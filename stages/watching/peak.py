@@ -19,10 +19,13 @@ class Peak:
 
 
 @cache
-def peak(gpu: str | None, dtype: str, asked: str | None) -> Peak | None:
-    """None where nobody knows: a share of a made-up peak says nothing. `gpu` is as torch names it, with a count."""
+def peak(gpu: str | None, dtype: str, asked: str | None, float8: float = 0.0) -> Peak | None:
+    """None where nobody knows: a share of a made-up peak says nothing. `gpu` is as torch names it, with a count.
+
+    `float8` is the share of the matmuls that are in 8 bits, whose peak is another.
+    """
     named, hardware = fitting(gpu, asked)
-    speed = _speed(hardware, dtype) if hardware is not None else None
+    speed = _speed(hardware, dtype, float8) if hardware is not None else None
     return Peak(speed, named) if speed is not None else None
 
 
@@ -40,5 +43,7 @@ def fitting(gpu: str | None, asked: str | None) -> tuple[str, Hardware | None]:
     return next(iter(listed), ("", None))
 
 
-def _speed(hardware: Hardware, dtype: str) -> float | None:
-    return hardware.peak.bfloat16 if dtype == "bfloat16" else hardware.peak.float32
+def _speed(hardware: Hardware, dtype: str, float8: float) -> float | None:
+    if dtype == "bfloat16" and hardware.peak.bfloat16 is None:
+        return None
+    return hardware.peak.mixed(dtype, float8)

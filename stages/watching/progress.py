@@ -27,6 +27,7 @@ class Progress:
     device: str
     gpu: str | None
     dtype: str
+    float8: float  # the share of a step's matmuls that is in 8 bits
     shown: str  # the figure of a step that is looked at
     values: tuple[float, ...]  # of it
     validation: tuple[int, dict[str, float]] | None  # the step of the last evaluation, and what it found
@@ -55,6 +56,7 @@ def progress(events: Sequence[Event]) -> Progress:
         device=str(begin.get("device", "")),
         gpu=begin.get("gpu"),
         dtype=str(begin.get("dtype", "")),
+        float8=begin.get("float8", 0.0),
         shown=shown,
         values=tuple(_numbers(steps, shown)),
         validation=(checks[-1].get("step", 0), _found(checks[-1])) if checks else None,

@@ -119,7 +119,8 @@ def _open(stage: Open, width: int, *, working: bool) -> Iterator[RenderableType]
 def _facts(found: Progress) -> str:
     size = "" if found.parameters is None else f"{_short(found.parameters)} parameters"
     device = found.gpu.partition(" x ")[2] if found.gpu else found.device
-    return " · ".join(printable(part) for part in (size, device, found.dtype) if part)
+    narrow = f"{found.float8:.0%} of the matmuls in float8" if found.float8 else ""
+    return " · ".join(printable(part) for part in (size, device, found.dtype, narrow) if part)
 
 
 def _bar(found: Progress, width: int, *, working: bool) -> Text:

@@ -101,7 +101,7 @@ class Watch:
         if not stage.logged:
             return Open(stage.name, None, None, seconds)
         found = progress(self._logs.setdefault(stage.name, LogTail(stage.folder)).read())
-        return Open(stage.name, found, peak(found.gpu, found.dtype, self.hardware), seconds)
+        return Open(stage.name, found, peak(found.gpu, found.dtype, self.hardware, found.float8), seconds)
 
     def _sample(self, finished: list[StageFolder]) -> tuple[str, str, str] | None:
         """The last sample of the stage that was done last of those that left any."""

@@ -37,8 +37,7 @@ class Driver:
         return self.said("cuDeviceTotalMem_v2")
 
     def cuDeviceGetAttribute(self, value, attribute, device):
-        assert attribute == 75
-        value._obj.value = 9
+        value._obj.value = {75: 9, 76: 0}[attribute]
         return self.said("cuDeviceGetAttribute")
 
     def cuDeviceGetName(self, name, size, device):
@@ -47,7 +46,7 @@ class Driver:
 
 
 def test_the_driver_is_asked_for_memory_version_and_name():
-    assert capacity.ask_driver(Driver()) == (80 * 2**30, 9, "NVIDIA H100 80GB HBM3")  # pyright: ignore[reportArgumentType]
+    assert capacity.ask_driver(Driver()) == (80 * 2**30, (9, 0), "NVIDIA H100 80GB HBM3")  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(
@@ -66,6 +65,16 @@ def test_a_gpu_is_told_with_its_memory(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda _: Driver())
     found = capacity.capacity()
     assert (found.device, found.memory, found.bfloat16) == ("cuda", 80 * 2**30, True)
+    assert found.float8
+
+
+@pytest.mark.parametrize(
+    ("version", "float8"), [((8, 0), False), ((8, 6), False), ((8, 9), True), ((12, 1), True)]
+)
+def test_8_bit_floats_came_with_ada(monkeypatch, version, float8):
+    monkeypatch.setattr(capacity, "_gpu", lambda: (24 * 10**9, version, "a GPU"))
+    found = capacity.capacity()
+    assert (found.bfloat16, found.float8) == (True, float8)
 
 
 def test_a_torch_without_cuda_uses_no_gpu(monkeypatch):

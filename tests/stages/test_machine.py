@@ -4,7 +4,7 @@ import pytest
 from attrs import evolve
 
 from nanogen.planning.hardware import load_hardware
-from nanogen.shelf import find
+from nanogen.shelf import find, shipped
 from runtime.capacity import Capacity
 from stages import machine
 from stages.machine import here, of_hardware
@@ -33,3 +33,6 @@ def test_a_file_promises_its_devices():
     assert (found.device, found.memory, found.devices, found.bfloat16) == ("cuda", 84_900_000_000, 16, True)
     assert found.name == "NVIDIA H100 80GB HBM3"
     assert not of_hardware(hardware("cpu")).bfloat16
+    with_float8 = {name for name in shipped("hardware") if of_hardware(hardware(name)).float8}
+    assert {"h100", "rtx4090", "b200x8"} <= with_float8
+    assert not {"a100x8", "rtx3090", "apple_m", "cpu"} & with_float8

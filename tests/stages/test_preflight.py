@@ -152,3 +152,13 @@ def test_the_stages_that_are_not_done(trained_run, write_run, tmp_path):
     run = write_run()
     assert undone(run, tmp_path / "runs" / "small") == [stage.name for stage in run.stages]
     assert undone(run, trained_run / "runs" / "small") == []
+
+
+def test_float8_is_asked_of_a_device_that_has_it(held):
+    asked = ('dtype = "float32"', 'float8 = "yes"')
+    [(code, line, message, help)] = held(asked)
+    assert (code, "float8 =" in line) == ("NG705", True)
+    assert message == "`base` is to multiply in float8, and CPU does not"
+    assert '"auto"' in help
+    assert held(asked, on=evolve(MACHINE, device="cuda", float8=True)) == []
+    assert held(('dtype = "float32"', 'float8 = "auto"')) == []

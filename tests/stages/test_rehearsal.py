@@ -12,6 +12,7 @@ from nanogen.shelf import find, shipped
 from stages.data.stand_in import folder_of, write_stand_ins
 from stages.load import Run, load_run
 from stages.progress import Reporter
+from stages.rehearsal import Small, rehearsed
 from stages.running.runner import execute
 from stages.tasks.catalogue import TASKS
 from stages.tasks.mixture import TaskSetting
@@ -114,3 +115,13 @@ def test_a_run_without_a_model_can_be_rehearsed(tmp_path: Path, stand_ins: Path)
     )
     [stage] = load_run(path, stand_ins=stand_ins).stages
     assert attrs.asdict(stage.settings)["characters"] == 1_000_000
+
+
+def test_a_rehearsal_multiplies_as_any_machine_can(stand_ins: Path):
+    """What is asked of a GPU is rehearsed on a laptop."""
+    run = load_run(find("speedrun_nanochat_2025", "run"), looking=False)
+    asked = [
+        (s.kind, attrs.evolve(s.settings, float8="yes")) for s in run.stages if hasattr(s.settings, "float8")
+    ]
+    made = [rehearsed(kind, settings, Small(64, stand_ins)) for kind, settings in asked]
+    assert [settings.float8 for settings in made] == ["no"] * 4  # pretrain, midtrain, sft, rl

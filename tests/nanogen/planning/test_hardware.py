@@ -106,6 +106,14 @@ def test_a_dtype_that_is_not_native_is_computed_in_float32():
     assert (h100.peak.of("float8"), h100.peak.of("float32")) == (1978.9e12, 66.9e12)
 
 
+def test_products_of_two_dtypes_take_the_time_of_both():
+    peak = load_hardware(find("h100", "hardware")).peak
+    assert peak.mixed("bfloat16", 0.0) == peak.of("bfloat16")
+    assert peak.mixed("bfloat16", 1.0) == peak.of("float8")
+    seconds = 0.75 * 1e15 / peak.of("float8") + 0.25 * 1e15 / peak.of("bfloat16")
+    assert peak.mixed("bfloat16", 0.75) == pytest.approx(1e15 / seconds)
+
+
 def test_machines_and_their_devices_count():
     hardware, faults = read(GOOD + 'count = 8\nmachines = 4\nlauncher = "slurm"\n')
     assert not faults

@@ -15,6 +15,7 @@ from runtime.faults import Fault
 from stages.benching import bench as benching
 from stages.benching.bench import Asked, Bench, Broken, LeftOut
 from stages.benching.order import OUT_OF_MEMORY, Model, Order, Sizes
+from stages.training.float8 import share_of
 
 SMALL = {"depth": 2, "width": 64, "heads": 1, "vocab": 64, "context": 256}
 MODEL = Model("nanochat_2025", SMALL)
@@ -73,6 +74,30 @@ def test_without_a_peak_no_share_of_it_is_told(bench):
     (record,) = bench({"train": [TRAINED]}, kinds=("train",), on="h100x8").records()
     assert record.figures["mfu"].median == pytest.approx(record.figures["flops"].median / 989.4e12)
     assert record.notes == ("share: of the peak of h100x8",)
+
+
+def test_where_the_device_has_it_float8_is_held_against_bfloat16(bench):
+    narrow = {**TRAINED, "steps": [0.25, 0.25]}
+    wide = {**SMALL, "width": 128}
+    one = bench({"train": [TRAINED, narrow], "decode": [DECODED]}, kinds=("train", "decode"), on="h100")
+    one.asked = attrs.evolve(one.asked, models=(Model("nanochat_2025", wide),))
+    one.capacity = attrs.evolve(HERE, float8=True)
+    plain, decoded, other = one.records()
+    assert [order.float8 for order in bench.orders] == [False, False, True]
+    assert [r.facts["dtype"] for r in (plain, decoded, other)] == ["bfloat16", "float32", "float8"]
+    assert plain.key != other.key
+    assert other.notes[-1] == "float8: 2.00 times the tokens/s of bfloat16"
+    share = share_of(compile_file(find("nanochat_2025", "model"), wide).graph, 32)
+    peak = 1 / (share / 1978.9e12 + (1 - share) / 989.4e12)
+    assert other.figures["mfu"].median == pytest.approx(other.figures["flops"].median / peak)
+    assert plain.figures["mfu"].median == pytest.approx(plain.figures["flops"].median / 989.4e12)
+
+
+def test_a_model_without_large_maps_is_not_trained_in_float8(bench):
+    one = bench({"train": [TRAINED]}, kinds=("train",))
+    one.capacity = attrs.evolve(HERE, float8=True)
+    assert len(list(one.records())) == 1
+    assert bench.told[-1] == "nanochat_2025: no linear map is large enough for float8"
 
 
 def test_the_device_is_found_by_its_name(bench):

@@ -3,6 +3,7 @@
 import io
 import json
 
+import attrs
 import pytest
 
 from nanogen.shelf import find
@@ -48,6 +49,17 @@ def test_training_gives_samples_of_steps(told):
     assert (found["device"], found["dtype"], found["compiled"]) == ("cpu", "float32", False)
     assert found["peak"] >= 0
     assert found["environment"]["torch"]
+
+
+def test_training_in_8_bits_is_what_was_asked(told, monkeypatch):
+    from runtime.training import Trainer
+
+    plain, used = Trainer.use_float8, []
+    monkeypatch.setattr(Trainer, "use_float8", lambda trainer: used.append(1) or plain(trainer))
+    narrow = attrs.evolve(order("train", dims={**SMALL, "width": 128}), dtype="bfloat16", float8=True)
+    assert len(told(narrow)["steps"]) == SIZES.repeats
+    told(attrs.evolve(narrow, float8=False))
+    assert used == [1]
 
 
 def test_it_is_trained_as_stages_train(told, monkeypatch):

@@ -56,7 +56,7 @@ def test_the_driver_is_read(tmp_path):
 
 @pytest.mark.skipif(torch.cuda.is_available() or torch.backends.mps.is_available(), reason="of CPUs alone")
 def test_a_gpu_that_torch_cannot_use_is_told(monkeypatch):
-    monkeypatch.setattr(looking, "driver_sees", lambda: (80 << 30, 9))
+    monkeypatch.setattr(looking, "driver_sees", lambda: (80 << 30, (9, 0)))
     told = {one.about: one for one in accelerators()}["device"]
     assert told.state == "warning"
     assert "80 GiB" in told.said
@@ -81,5 +81,12 @@ def test_a_gpu_has_its_lines(monkeypatch):
     assert [one.said for one in found if one.about == "device"] == [
         f"cuda:{n}, NVIDIA H100 80GB HBM3, 80 GiB, sm_90" for n in (0, 1)
     ]
-    assert {one.about for one in found} == {"torch", "device", "driver", "kernels", "dtype"}
+    assert {one.about for one in found} == {"torch", "device", "driver", "kernels", "dtype", "float8"}
     assert all(one.state == "ok" for one in found)
+    assert "lets a probe decide" in found[-1].said
+
+
+def test_a_gpu_without_8_bit_floats_lacks_nothing():
+    told = looking.float8("this GPU does not multiply 8-bit floats")
+    assert told.state == "ok"
+    assert told.said.startswith("this GPU does not")

@@ -4,12 +4,14 @@ import re
 
 import click
 import pytest
+from attrs import evolve
 
 from nanogen.shelf import find, shipped
 from stages.load import load_run
 from stages.planning.drawing import TERMS, WIDTH, amount, drawn, flops_text, record, time_text
 from stages.planning.plan import Plan, make_plan
 from stages.planning.target import target
+from stages.training.float8 import Planned
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +122,17 @@ def test_programs_get_what_people_see(plan: Plan):
     assert found["change_of_all"] is None
     assert found["dollars"] == {"counted": None, "at_most": None}
     assert found["kilowatt_hours"]["counted"] > 0
+
+
+def test_why_float8_is_off_or_on_is_told_once(plan: Plan):
+    """Of all four stages nothing was asked; at what utilisation it is reckoned is told where it is on."""
+    assert drawn(plan).count('float8: off; `float8 = "auto"` lets a probe on the device decide') == 1
+    first = plan.trained[0]
+    assert first.training is not None
+    on = evolve(first.training, float8=Planned(0.7, "on, as asked: 70% of the matmuls of a step"))
+    stages = tuple(evolve(s, training=on) if s is first else s for s in plan.stages)
+    text = drawn(evolve(plan, stages=stages))
+    assert (
+        "float8: base: on, as asked: 70% of the matmuls of a step, at 40 % of 330.3 TFLOP/s as well" in text
+    )
+    assert "float8: mid, sft, rl: off" in text

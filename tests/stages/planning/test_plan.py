@@ -12,6 +12,7 @@ from nanogen.compiler import Compiled, compile_document
 from nanogen.shelf import find, shipped
 from nanogen.text.diagnostics import Refusal
 from runtime.capacity import Capacity
+from runtime.faults import Fault
 from stages import recipe
 from stages.load import Run, load_run
 from stages.planning.drawing import drawn, record
@@ -263,3 +264,51 @@ def test_batches_that_do_not_split_over_all_devices_are_told(write_run):
     plan = planned(run, "h100x8")
     told = dict(plan.warnings)
     assert re.search(r"3 of 8 devices share a step of `base`", told["base"])
+
+
+# -- 8-bit products
+
+
+def asking(folder: Path, asked: str) -> Run:
+    path = folder / f"{asked}.toml"
+    text = find(SPEEDRUN, "run").read_text()
+    path.write_text(text.replace("with  = { optimizer", f'with  = {{ float8 = "{asked}", optimizer'))
+    return load_run(path, looking=False)
+
+
+def hours(plan: Plan) -> float:
+    found = plan.trained[0].hours
+    assert found is not None
+    return found
+
+
+def test_products_in_float8_are_reckoned_at_their_own_peak(tmp_path: Path):
+    """And at no other memory: that is reckoned in bfloat16, which takes more."""
+    plain, narrow = (planned(asking(tmp_path, asked), "h100x8") for asked in ("no", "yes"))
+    base, other = plain.trained[0].training, narrow.trained[0].training
+    assert base is not None
+    assert other is not None
+    assert base.step == other.step
+    assert base.ledger == other.ledger
+    assert 0.6 < other.float8.share < 0.9
+    steps = [one.trained[0].efforts[0] for one in (plain, narrow)]
+    assert [e.float8 for e in steps] == [0, other.float8.share]
+    rest = hours(plain) - plain.target.hours(steps[0].flops, "bfloat16", 8)  # pyright: ignore[reportOperatorIssue]
+    wanted = plain.target.hours(steps[0].flops, "bfloat16", 8)
+    assert wanted is not None
+    twice = 1978.9 / 989.4
+    assert hours(narrow) - rest == pytest.approx(wanted * (1 - other.float8.share * (1 - 1 / twice)))
+    told = next(stage for stage in record(narrow)["stages"] if stage["stage"] == "base")
+    assert told["training"]["float8"]["share"] == other.float8.share
+
+
+def test_a_plan_does_not_reckon_with_what_a_probe_may_find(tmp_path: Path):
+    plain, left = (planned(asking(tmp_path, asked), "h100x8") for asked in ("no", "auto"))
+    assert hours(plain) == hours(left)
+    assert "a probe on the device decides" in drawn(left)
+
+
+def test_float8_where_there_is_none_is_one_fault(tmp_path: Path):
+    with pytest.raises(Fault, match="`base` is to multiply in float8, and NVIDIA GeForce RTX 3090 does not"):
+        planned(asking(tmp_path, "yes"), "rtx3090")
+    assert "float8: base: off, there is none" not in drawn(planned(asking(tmp_path, "no"), "rtx3090"))

@@ -24,6 +24,7 @@ def make_open(
     flops: int = 10**12,
     drop: float = 0.0,
     reward: float | None = None,
+    float8: float | None = None,
 ) -> Path:
     """A stage that has made so many steps of half a second."""
     stage = run / name
@@ -38,6 +39,7 @@ def make_open(
         device="cuda" if gpu else "cpu",
         gpu=gpu,
         dtype="bfloat16",
+        **({} if float8 is None else {"float8": float8}),
     )
     metrics.log(kind="validation", step=0, tokens=0, flops=0, bits_per_byte=4.5 - drop)
     clock.log(kind="validation", step=0, seconds=0.0, at=1000.0)

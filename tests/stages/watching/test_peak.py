@@ -16,3 +16,9 @@ def test_of_an_unknown_device_no_peak_is_made_up():
 def test_a_file_may_be_asked_for():
     assert peak(None, "float32", "cpu") == Peak(768e9, "cpu")
     assert peak(None, "bfloat16", "cpu") is None  # that it does not compute in
+
+
+def test_what_is_multiplied_in_8_bits_has_a_peak_of_its_own():
+    half = peak("1 x NVIDIA H100 80GB HBM3", "bfloat16", None, 0.5)
+    assert half is not None
+    assert half.flops_per_second == 1 / (0.5 / 1978.9e12 + 0.5 / 989.4e12)

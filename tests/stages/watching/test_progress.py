@@ -25,6 +25,8 @@ def test_a_log_that_has_only_begun_tells_what_it_is_of():
     assert (found.steps, found.step, found.parameters, found.dtype) == (100, 0, 7, "float32")
     assert (found.left, found.tokens_per_second, found.flops_per_second) == (None, None, None)
     assert progress([]).steps is None
+    assert found.float8 == 0
+    assert progress([{**BEGIN, "float8": 0.7}]).float8 == 0.7
 
 
 def test_speed_and_time_left_are_those_of_recent_steps():

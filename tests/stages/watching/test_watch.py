@@ -74,6 +74,15 @@ def test_a_share_of_the_peak_is_told_where_the_peak_is_known_and_never_as_zero(t
     assert "MFU 1.6% of dgx_spark" in seen(tmp_path / "c", hardware="dgx_spark")
 
 
+def test_products_in_8_bits_are_told_and_held_against_their_own_peak(tmp_path):
+    make_open(tmp_path / "a", "base", steps=9, gpu=H100, flops=10**14, float8=0.75)
+    text = seen(tmp_path / "a")
+    assert "bfloat16 · 75% of the matmuls in float8" in text
+    assert "200 TFLOP/s · MFU 12.6% of h100" in text
+    make_open(tmp_path / "b", "base", steps=9, gpu=H100, float8=0.0)
+    assert "float8" not in seen(tmp_path / "b")
+
+
 def test_a_run_that_was_cut_off_is_not_at_work(tmp_path):
     make_open(tmp_path / "run", "base", steps=50)
     text = seen(tmp_path / "run")
