@@ -243,7 +243,7 @@ def _totals(one: Graph, other: Graph, tokens: int) -> list[Total]:
     ]
 
 
-def _tensors(ours: list[Placed], theirs: list[Placed]) -> Tensors:
+def _tensors(ours: tuple[Placed, ...], theirs: tuple[Placed, ...]) -> Tensors:
     before, after = ({p.path: p for p in placed} for placed in (ours, theirs))
     both = [(before[p.path], p) for p in theirs if p.path in before]
 
