@@ -78,8 +78,9 @@ def to_float8(model: nn.Module, paths: Iterable[str], device: str) -> Switch:
         raise Fault(why, "go on where the run began, or leave `float8` out")
     switch = Switch(formats(device))
     for path in paths:
-        linear: Any = model.get_submodule(path)
-        assert isinstance(linear, Linear), path
+        found = model.get_submodule(path)
+        assert isinstance(found, Linear), path
+        linear: Any = found
         linear.__class__ = Float8Linear  # not another module: who shards a model keeps hold of its modules
         linear.switch = switch
     return switch

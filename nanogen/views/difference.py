@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 from attrs import asdict, frozen
@@ -244,7 +243,7 @@ def _totals(one: Graph, other: Graph, tokens: int) -> list[Total]:
     ]
 
 
-def _tensors(ours: Sequence[Placed], theirs: Sequence[Placed]) -> Tensors:
+def _tensors(ours: tuple[Placed, ...], theirs: tuple[Placed, ...]) -> Tensors:
     before, after = ({p.path: p for p in placed} for placed in (ours, theirs))
     both = [(before[p.path], p) for p in theirs if p.path in before]
 

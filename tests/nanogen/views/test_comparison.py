@@ -78,9 +78,9 @@ def test_what_a_budget_buys_says_what_was_assumed():
         "12,589,151,334",
         "22.4",
         "24,011",
-        "3.509",
-        "84.23",
-        "40 % are assumed",
+        "3.265",
+        "78.35",
+        "43 % are assumed",
         "bfloat16",
     ):
         assert wanted in shown, wanted

@@ -75,6 +75,7 @@ def test_a_network_that_a_step_waits_for_is_told(tmp_path):
     assert "the network is" not in " ".join(drawn(fast).split())
     base, later = (next(s for s in plan.stages if s.name == "base") for plan in (fast, waiting))
     assert base.training is not None
+    assert base.training.steps is not None
     assert base.hours is not None
     assert later.hours is not None
     assert later.hours > base.training.steps * base.training.sent / 1.25e8 / 3600 > 10 * base.hours
