@@ -6,8 +6,8 @@ Four specs, made small. A trace follows every storage of a tensor from its makin
 micro-batches are made, eagerly: at its highest that is the peak; what forward leaves for backward (and of the loss its gradients, which it makes at once), and what the
 optimizer keeps, are read off between. Predicted are the lines of the ledger by which `nanogen plan` settles rows.
 The aims: the peak within 10%, each part within 5%. "kept, compiled" is what layers leave for backward where torch's
-compiler cuts one from the other and attention is in blocks: in bfloat16 less than predicted, for the compiler makes
-wide copies again that eager code keeps.
+compiler cuts one from the other and attention is in blocks: no more than predicted, and less where the compiler makes
+again what eager code keeps, as wide copies in bfloat16 and products of convolutions.
 """
 
 from __future__ import annotations
@@ -57,10 +57,15 @@ class Part:
     predicted: float
     measured: float
     aim: float
+    bound: bool = False  # more may be predicted
 
     @property
     def ratio(self) -> float:
         return self.predicted / self.measured
+
+    @property
+    def missed(self) -> bool:
+        return abs(self.ratio - 1) > self.aim and not (self.bound and self.ratio > 1)
 
 
 def main() -> None:
@@ -71,7 +76,7 @@ def main() -> None:
         compiled = compile_file(find(name, "model"), dims)
         for dtype in (torch.float32, torch.bfloat16):
             for part in parts(compiled, optimizer, dtype):
-                kept = "" if abs(part.ratio - 1) <= part.aim else "  missed"
+                kept = "  missed" if part.missed else ""
                 print(
                     f"{name:<18} {str(dtype)[6:]:<9} {part.name:<16} {part.predicted:>13,.0f} "
                     f"{part.measured:>13,.0f} {part.ratio:>7.3f} {part.aim:>5.0%}{kept}",
@@ -92,7 +97,7 @@ def parts(compiled: Compiled, optimizer: str, dtype: torch.dtype) -> list[Part]:
         Part("optimizer state", found.optimizer, real.optimizer, 0.05),
         Part("activations", left, real.forward, 0.05),
         Part("peak", found.total, real.peak, 0.10),
-        Part("kept, compiled", _in_blocks(compiled, dtype), kept_compiled(compiled, dtype, ROWS), 0.05),
+        Part("kept, compiled", _in_blocks(compiled, dtype), kept_compiled(compiled, dtype, ROWS), 0.05, True),
     ]
 
 

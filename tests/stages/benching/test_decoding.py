@@ -29,7 +29,7 @@ def test_a_parameter_that_is_one_number_lives_too():
     asleep = build(compiled.source, compiled.blueprint)
     initialize(asleep, compiled.blueprint, seed=0)
     assert numbers
-    assert all(float(p) != float(asleep.get_parameter(name)) for name, p in numbers.items())
+    assert all(p.item() != asleep.get_parameter(name).item() for name, p in numbers.items())
 
 
 def test_all_that_was_asked_is_written_and_the_engine_is_free():
