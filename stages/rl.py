@@ -235,8 +235,8 @@ def ways_of_answers(policy: Policy, trainer: Trainer, questions: list[Question])
         return micro_tokens // 2 if policy.widest > 1 else None
 
     return {
-        SAMPLING: Way(answer, "answers written at once"),
-        STEP: Way(learn, "tokens that gradients are taken on at once", smaller, load),
+        SAMPLING: Way(answer, "answers written at once", "one answer"),
+        STEP: Way(learn, "tokens that gradients are taken on at once", "one answer", smaller, load),
     }
 
 

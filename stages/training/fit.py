@@ -44,6 +44,7 @@ class Way:
 
     attempt: Callable[[int], None]
     unit: str  # of the size
+    least: str  # the smallest size in words
     smaller: Callable[[int], int | None] = halved
     load: Callable[[int], Load] | None = None  # of a step on one rank
 
@@ -62,6 +63,7 @@ def ways_of_rows(session: Session, compiled: Compiled, length: int, *, evaluates
         STEP: Way(
             lambda _: try_step(trainer, length=length, vocab=vocab),
             "rows at once",
+            "one row",
             lambda _: trainer.smaller(),
             load,
         )
@@ -70,6 +72,7 @@ def ways_of_rows(session: Session, compiled: Compiled, length: int, *, evaluates
         found[EVALUATION] = Way(
             lambda rows: try_evaluation(trainer, rows=rows, length=length, vocab=vocab),
             "rows of an evaluation at once",
+            "one row",
         )
     return found
 
@@ -243,9 +246,8 @@ def nothing_fits(session: Session, what: str) -> Fault:
     )
     device = session.work.on.name or ("this GPU" if session.on.device == "cuda" else "this machine")
     rows = f"{shape.rows:,} row{'s' if shape.rows > 1 else ''} of {shape.tokens:,}"
-    small = f"{session.size(what):,} {session.ways[what].unit}"
     message = (
-        f"not even {small} fit the memory: a step of {rows} takes {bytes_text(found)} by the plan, "
+        f"not even {session.ways[what].least} fits the memory: a step of {rows} takes {bytes_text(found)} by the plan, "
         f"and {device} has {has}"
     )
     help = "; or ".join(_changes(session, min(whole, found))) or "train it on a larger device"
