@@ -25,6 +25,7 @@ class Scarce:
 
     rows: int = 10**9  # of a micro-batch: more are too many
     evaluated: int = 10**9  # of an evaluation
+    tokens: int = 10**9  # of a micro-batch
     since: int = 0  # the first step that is concerned
     calls: int = 0  # micro-batches of it that fit all the same
     rank: int | None = None  # the one that is concerned
@@ -44,7 +45,7 @@ class Scarce:
             losses = trainer.losses
 
             def scarcely(inputs: Any, *rest: Any, weights: Any = None, **named: Any) -> Any:
-                if scarce.refuses(trainer, len(inputs), training=weights is not None):
+                if scarce.refuses(trainer, inputs, training=weights is not None):
                     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
                 return losses(inputs, *rest, weights=weights, **named)
 
@@ -57,7 +58,8 @@ class Scarce:
             return run_step(trainer)
 
         def moved(optimizer: Optimizer, *numbers: float) -> None:
-            if scarce.moving is not None and scarce.moving == getattr(scarce, "step", None):
+            mine = scarce.rank is None or str(scarce.rank) == os.environ.get("RANK", "0")
+            if scarce.moving is not None and scarce.moving == getattr(scarce, "step", None) and mine:
                 raise torch.OutOfMemoryError("CUDA out of memory")
             move(optimizer, *numbers)
 
@@ -67,10 +69,11 @@ class Scarce:
     def remove(self) -> None:
         Trainer.__attrs_post_init__, Trainer.run_step, Optimizer.step = self.plain  # type: ignore[method-assign]
 
-    def refuses(self, trainer: Trainer, rows: int, *, training: bool) -> bool:
+    def refuses(self, trainer: Trainer, inputs: torch.Tensor, *, training: bool) -> bool:
         if trainer.step < self.since or self.rank not in (None, trainer.ranks.rank):
             return False
-        if rows <= (self.rows if training else self.evaluated):
+        many = len(inputs) > (self.rows if training else self.evaluated)
+        if not many and inputs.numel() <= self.tokens:
             return False
         self._left -= training
         return not training or self._left < 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,14 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from runtime import probe as probing
+from runtime import rollouts
 from runtime.capacity import Capacity
 from runtime.faults import Fault
 from runtime.metrics import CLOCK, METRICS, read_metrics
 from stages.load import Run
+from stages.rl import Question
 from stages.running.comparison import differences
+from stages.running.launching import launch
 from stages.running.runner import execute
 from stages.training.at_once import NAME
+from tests.stages.running.rewarding import reward
 from tests.stages.training.scarce import Scarce
 
 ROOT = Path(__file__).parents[3]
@@ -233,3 +240,122 @@ def test_without_memory_to_move_the_weights_the_next_start_has_fewer_rows(write_
     folder = execute(run, tmp_path / "runs", told[0])
     assert "going on from the save at step 4" in told[1].getvalue()
     assert fallbacks(folder) == [(4, "step", 8, 4), (4, "evaluation", 8, 4)]
+
+
+# -- answers
+
+
+ANSWERING = [*TO_TUNE, ("[stage.evaluation]", TUNED)]
+
+
+def rl_again(run: Run, folder: Path, runs: Path, tell: Any) -> Path:
+    """The run with its last training done anew, from what it learnt before."""
+    shutil.copytree(folder, runs / run.name)
+    shutil.rmtree(runs / run.name / "rl")
+    return execute(run, runs, tell)
+
+
+def test_answers_and_their_gradients_fall_back_and_no_answer_is_lost(write_run, told, tmp_path, monkeypatch):
+    """To what a run that began so has: of answers written at once, and of tokens that gradients are taken on."""
+    monkeypatch.setattr(Question, "reward", reward)
+    small = ("tokens = 12,", "tokens = 12, rows = 4, micro_tokens = 128,")
+    begun = execute(write_run(*ANSWERING, small), tmp_path / "small", told[0])
+    many = ("tokens = 12,", "tokens = 12, rows = 8, micro_tokens = 512,")
+    run, asked, plain = write_run(*ANSWERING, many), [], rollouts.roll_out
+
+    def scarce_roll_out(engine: Any, requests: Any) -> Any:
+        asked.append(engine.rows)
+        if engine.rows > 4:
+            engine.submit(requests[0])  # half way
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return plain(engine, requests)
+
+    monkeypatch.setattr(rollouts, "roll_out", scarce_roll_out)
+    with scarce(tokens=128):
+        folder = rl_again(run, begun, tmp_path / "runs", told[0])
+    same_end(folder, begun, "rl")
+    # the first evaluation finds that eight are too many, and the first step that 512 and 256 are
+    assert fallbacks(folder, "rl") == [(0, "sampling", 8, 4), (0, "step", 512, 256), (0, "step", 256, 128)]
+    steps = sum(e["kind"] == "step" for e in logged(folder, "rl"))
+    checks = sum(e["kind"] == "validation" for e in logged(folder, "rl"))
+    assert len(asked) == 1 + steps + checks  # no answer was written twice but for those that did not fit
+    assert "8 answers written at once do not fit the memory; 4 from here on" in told[1].getvalue()
+
+
+def test_a_probe_of_answers_finds_what_fits(write_run, told, tmp_path, monkeypatch):
+    monkeypatch.setattr(Question, "reward", reward)
+    small = ("tokens = 12,", "tokens = 12, rows = 4, micro_tokens = 128,")
+    begun = execute(write_run(*ANSWERING, small), tmp_path / "small", told[0])
+    many = ("tokens = 12,", 'tokens = 12, rows = 9, micro_tokens = 512, probe = "yes",')
+    run, plain = write_run(*ANSWERING, many), probing.try_answers
+
+    def scarce_answers(engine: Any, *, rows: int, **named: Any) -> None:
+        if rows > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        plain(engine, rows=rows, **named)
+
+    monkeypatch.setattr(probing, "try_answers", scarce_answers)
+    with scarce(tokens=128):
+        folder = rl_again(run, begun, tmp_path / "runs", told[0])
+    same_end(folder, begun, "rl")
+    assert fallbacks(folder, "rl") == [(0, "sampling", 9, 4), (0, "step", 512, 256), (0, "step", 256, 128)]
+
+
+# -- ranks
+
+
+def by_two(run: Run, runs: Path, monkeypatch: pytest.MonkeyPatch, **what: Any) -> Path:
+    monkeypatch.setenv("SCARCE", json.dumps(what))
+    module = "tests.stages.training.scarce"
+    assert launch([sys.executable, "-m", module, "run", str(run.path), "--runs", str(runs)], 2) == 0
+    return runs / run.name
+
+
+@pytest.mark.parametrize("since", [0, 3], ids=["first step", "on the way"])
+@pytest.mark.parametrize("calls", [0, 1])
+def test_ranks_fall_back_together_where_one_has_too_little(write_run, told, tmp_path, monkeypatch, since, calls):
+    """In the first step nothing of it is on its way yet; later some buckets of its last micro-batch may be."""
+    run = write_run(("batch_tokens = 64, rows = 2", "batch_tokens = 256, rows = 4"))
+    folder = by_two(run, tmp_path / "two", monkeypatch, rows=2, since=since, calls=calls, rank=1)
+    assert fallbacks(folder) == [(since, "step", 4, 2), (since, "evaluation", 4, 2)]
+    with scarce(rows=2, since=since):
+        alone = execute(run, tmp_path / "one", told[0])
+    ours, theirs = logged(folder), logged(alone)
+    assert [(e["kind"], e.get("step")) for e in ours] == [(e["kind"], e.get("step")) for e in theirs]
+    for event, wanted in zip(ours, theirs, strict=True):
+        assert event == pytest.approx(wanted, abs=1e-5)
+
+
+def test_ranks_are_probed_together(write_run, tmp_path, monkeypatch, capfd):
+    run = write_run(EIGHT, PROBED)
+    folder = by_two(run, tmp_path / "fallen", monkeypatch, rows=2, evaluated=2, rank=1)
+    out = capfd.readouterr().out
+    assert out.count("predicted") == 1
+    few = by_two(write_run(TWO), tmp_path / "few", monkeypatch)
+    same_end(folder, few)
+    assert fallbacks(folder) == [(0, "step", 8, 2), (0, "evaluation", 8, 2)]  # four at once on each rank, then two
+
+
+def test_ranks_that_find_no_room_for_a_row_say_so_once(write_run, tmp_path, monkeypatch, capfd):
+    run = write_run(EIGHT, PROBED)
+    monkeypatch.setenv("SCARCE", json.dumps({"rows": 0, "rank": 1}))
+    module = "tests.stages.training.scarce"
+    assert launch([sys.executable, "-m", module, "run", str(run.path), "--runs", str(tmp_path / "runs")], 2) == 1
+    err = capfd.readouterr().err
+    assert err.count("error") == 1
+    assert "error: `base`: not even one row fits the memory" in err
+    assert "Traceback" not in err
+
+
+def test_a_rank_without_memory_to_move_the_weights_ends_all_with_one_message(write_run, told, tmp_path, monkeypatch, capfd):
+    run = write_run(EIGHT, SAVES)
+    monkeypatch.setenv("SCARCE", json.dumps({"moving": 4, "rank": 1}))
+    module = "tests.stages.training.scarce"
+    assert launch([sys.executable, "-m", module, "run", str(run.path), "--runs", str(tmp_path / "runs")], 2) == 1
+    err = capfd.readouterr().err
+    assert err.count("error") == 1
+    assert "error: rank 1 of 2: `base`: there was not enough memory for the weights to be moved in step 4" in err
+    monkeypatch.delenv("SCARCE")
+    folder = execute(run, tmp_path / "runs", told[0])
+    assert "going on from the save at step 4" in told[1].getvalue()
+    assert fallbacks(folder)[0] == (4, "step", 8, 2)
