@@ -72,7 +72,9 @@ def test_as_many_micro_batches_are_tried_as_make_a_difference(monkeypatch: pytes
         trainer.rows = 4
         plain = trainer.losses
 
-        def losses(inputs: Tensor, targets: Tensor, *, dials: Any, weights: Tensor, plain=plain, asked=asked) -> Tensor:
+        def losses(
+            inputs: Tensor, targets: Tensor, *, dials: Any, weights: Tensor, plain=plain, asked=asked
+        ) -> Tensor:
             asked.append((tuple(inputs.shape), dials))
             return plain(inputs, targets, dials=dials, weights=weights)
 
@@ -96,7 +98,10 @@ def test_rows_that_were_made_up_stop_nothing(monkeypatch: pytest.MonkeyPatch):
 
 def test_dials_are_tried_as_far_up_as_they_are_drawn():
     assert most_of(trainer_of(spec=LOOPED).dials) == {"r": 6}
-    assert most_of({"r": {"default": 3, "train": None}, "s": {"default": 2, "train": {"draw": "fixed"}}}) == {"r": 3, "s": 2}
+    assert most_of({"r": {"default": 3, "train": None}, "s": {"default": 2, "train": {"draw": "fixed"}}}) == {
+        "r": 3,
+        "s": 2,
+    }
 
 
 def test_every_position_of_what_is_tried_counts():

