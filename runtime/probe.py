@@ -11,6 +11,8 @@ what is predicted.
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -132,7 +134,8 @@ class Peak:
     """The most memory of a device that was taken within, beside `held` bytes that were there; None where nothing tells.
 
     On CUDA as torch's allocator counts it, all that was there included; on MPS what the driver gave out by the end;
-    of a CPU what the process grew by, where Linux tells, and `held`.
+    of a CPU what the process grew by, where Linux tells, and `held`: code that is loaded or compiled meanwhile counts,
+    so what is measured there is to have been done before.
     """
 
     device: str
@@ -160,7 +163,11 @@ class Peak:
 
 
 def _resident() -> int | None:
-    """What the process has now, from where on its most is counted anew."""
+    """What the process has now, from where on its most is counted anew; what is free has gone back to the system."""
+    gc.collect()
+    give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
+    if give_back is not None:
+        give_back(0)
     try:
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")

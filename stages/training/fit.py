@@ -113,17 +113,18 @@ def fall_back(session: Session, what: str) -> bool:
     return True
 
 
-def take(session: Session, change: Change) -> None:
-    """Change what is computed at once, and say so."""
+def take(session: Session, change: Change, *, told: bool) -> None:
+    """Change what is computed at once, and log it; `told`: to people, too."""
     trainer, (step, _) = session.trainer, change.moment
     if change.what == STEP and trainer.loader is not None:
         trainer.cut(change.size)
         session.rows = change.size
     unit = session.ways[change.what].unit if change.what in session.ways else change.what
     more = f", {trainer.accumulation:,} times a step" if change.what == STEP and trainer.loader else ""
-    session.work.tell.line(
-        f"step {step:,}: {change.before:,} {unit} do not fit the memory; {change.size:,} from here on{more}"
-    )
+    if told:
+        session.work.tell.line(
+            f"step {step:,}: {change.before:,} {unit} do not fit the memory; {change.size:,} from here on{more}"
+        )
     session.metrics.log(kind="fallback", step=step, what=change.what, size=change.size, before=change.before)
 
 
@@ -151,7 +152,8 @@ def probe(session: Session) -> None:
     from runtime.probe import undone
 
     here = _device(session)
-    if not _wanted(session) or session.at_once.probed == here:
+    done = session.trainer.step == session.steps
+    if done or not _wanted(session) or session.at_once.probed == here:
         return
     begun = time.monotonic()
     with undone(session.trainer):
@@ -184,8 +186,10 @@ def _tried(session: Session, what: str) -> int | None:
     while True:
         peak, failed, agreed = Peak(trainer.device, held), False, True
         try:
+            if session.on.device == "cpu":
+                _attempt(session, way, what)  # what a process loads and compiles is none of the step's
             with peak:
-                way.attempt(session.size(what))
+                _attempt(session, way, what)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -203,6 +207,12 @@ def _tried(session: Session, what: str) -> int | None:
             session.work.tell.line("not even one row can be evaluated: there is not enough memory for it")
             return None
         raise nothing_fits(session, what)
+
+
+def _attempt(session: Session, way: Way, what: str) -> None:
+    """Try it as it will be done at this step."""
+    session.trainer.step = session.moment[0]
+    way.attempt(session.size(what))
 
 
 def _tell(session: Session, peaks: dict[str, int | None]) -> None:

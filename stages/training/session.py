@@ -181,8 +181,10 @@ class Session:
     def reach(self, phase: int) -> None:
         """Come to a moment, and to what changes with it."""
         self.moment = (self.trainer.step, phase)
-        for change in self.at_once.due(self.moment):
-            take(self, change)
+        changes = self.at_once.due(self.moment)
+        with_step = {change.moment for change in changes if change.what == STEP}
+        for change in changes:  # that evaluations follow the step needs no saying
+            take(self, change, told=change.what != EVALUATION or change.moment not in with_step)
 
     def prepare(self, trainer: Trainer, machine: Machine, steps: int) -> None:
         """Take a trainer as new, and bring it to where the save was made."""

@@ -59,9 +59,14 @@ def test_a_fresh_optimizer_is_put_back_as_the_zeros_that_it_starts_with(name: st
 def test_an_error_is_undone_too():
     trainer = trainer_of()
     before = everything(trainer)
-    with pytest.raises(torch.OutOfMemoryError), undone(trainer):
-        trainer.run_step()
-        raise torch.OutOfMemoryError
+
+    def fail() -> None:
+        with undone(trainer):
+            trainer.run_step()
+            raise torch.OutOfMemoryError
+
+    with pytest.raises(torch.OutOfMemoryError):
+        fail()
     assert all(torch.equal(tensor, everything(trainer)[name]) for name, tensor in before.items())
 
 

@@ -135,6 +135,19 @@ def test_a_run_that_goes_on_elsewhere_is_probed_there_and_ends_the_same(
     assert differences(run, straight, folder) == []
 
 
+def test_a_stage_of_one_step_is_probed_and_one_that_is_done_is_not(write_run, told, tmp_path):
+    """Nothing is tried that the schedule does not reach."""
+    run = write_run(PROBED, ("steps = 6", "steps = 1"), SAVES)
+    straight = execute(run, tmp_path / "straight", told[0])
+    assert told[1].getvalue().count("predicted") == 1
+    assert killed(run, tmp_path / "runs", kill_evaluation=1) == -signal.SIGKILL
+    (tmp_path / "runs" / run.name / "base" / "saves" / NAME).unlink()
+    folder = execute(run, tmp_path / "runs", told[0])
+    assert "going on from the save at step 1" in told[1].getvalue()
+    assert told[1].getvalue().count("predicted") == 1
+    assert differences(run, straight, folder) == []
+
+
 # -- less at once
 
 
