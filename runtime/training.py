@@ -129,6 +129,8 @@ class Trainer:
         """Compute so many rows at once from here on; a step stays what it is."""
         assert self.step_rows % rows == 0, f"{self.step_rows} rows of a step do not split into {rows}"
         self.rows, self.accumulation = rows, self.step_rows // rows
+        if isinstance(self.optimizer, ShardedOptimizer):
+            self.optimizer.met = False  # what is compiled for other rows takes one rank longer than another
 
     def smaller(self) -> int | None:
         """The next smaller micro-batch, with which each rank computes at most half as many rows at once."""
