@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nanogen.compiler import Compiled
     from runtime.training import StepResult
     from stages.training.session import Session
+    from stages.work import Work
 
 
 def halved(size: int) -> int | None:
@@ -151,7 +152,7 @@ def probe(session: Session) -> None:
     """Try all that the stage computes, unless this device has done so for this run; say what it took."""
     from runtime.probe import undone
 
-    here = _device(session)
+    here = device_of(session.work)
     done = session.trainer.step == session.steps
     if done or not _wanted(session) or session.at_once.probed == here:
         return
@@ -170,10 +171,14 @@ def _wanted(session: Session) -> bool:
     return bool(session.ways) and (asked == "yes" or (asked == "auto" and session.on.device != "cpu"))
 
 
-def _device(session: Session) -> dict[str, Any]:
-    """What the probe has been done for: a run that goes on elsewhere is tried again."""
-    on, ranks = session.work.on, session.work.ranks
-    return {"device": session.on.device, "name": on.name, "memory": on.memory, "ranks": ranks.count}
+def device_of(work: Work) -> dict[str, Any]:
+    """What a probe has been done for: a run that goes on elsewhere is tried again."""
+    return {
+        "device": work.on.device,
+        "name": work.on.name,
+        "memory": work.on.memory,
+        "ranks": work.ranks.count,
+    }
 
 
 def _tried(session: Session, what: str) -> int | None:

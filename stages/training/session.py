@@ -23,7 +23,7 @@ from stages.footprint import BEGUN, MEMORY, NOTHING, SAID, MicroBatch
 from stages.recipe import Tuned
 from stages.training.at_once import EVALUATING, EVALUATION, NAME, SAMPLING, STEP, AtOnce, Moment
 from stages.training.bad_step import last_save_told
-from stages.training.fit import Way, fall_back, make_step, probe, take, ways_of_rows
+from stages.training.fit import Way, device_of, fall_back, make_step, probe, take, ways_of_rows
 from stages.training.pace import MOST_ROWS, Pace, sizes
 
 if TYPE_CHECKING:
@@ -164,13 +164,19 @@ class Session:
         return step
 
     def take_up(self, planned: dict[str, int], *, said: bool) -> AtOnce:
-        """What is computed at once: as it is planned, or as an earlier start of the same plan found it to fit."""
+        """What is computed at once: as it is planned, or as an earlier start of the same plan found it to fit.
+
+        What another device found counts only once there is a save that was computed so.
+        """
         self.moment = (self.save.step if self.save is not None else 0, EVALUATING)
         self.at_once = AtOnce(self.work.saves / NAME, planned)
-        if self.kept is not None and not (said and self.kept.planned != planned):
-            self.at_once = self.kept
-        elif self.kept is not None and self.work.ranks.leads:
-            self.at_once.write()
+        if self.kept is not None:
+            others = said and self.kept.planned != planned
+            elsewhere = self.kept.probed and self.kept.probed != device_of(self.work)
+            if not others and not (elsewhere and self.save is None):
+                self.at_once = self.kept
+            elif self.work.ranks.leads:
+                self.at_once.write()
         self.at_once.begin(self.moment)
         return self.at_once
 

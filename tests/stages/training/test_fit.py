@@ -233,6 +233,19 @@ def test_what_fits_is_not_asked_again(write_run, told, tmp_path):
     same_end(folder, execute(write_run(TWO), tmp_path / "few", told[0]))
 
 
+def test_a_larger_device_is_not_held_to_what_fitted_another_before_anything_was_saved(
+    write_run, told, tmp_path, monkeypatch
+):
+    run = write_run(EIGHT, PROBED, NO_SAVE)
+    assert killed(run, tmp_path / "runs", rows=3, evaluated=3, kill=2) == -signal.SIGKILL
+    assert json.loads((tmp_path / "runs" / run.name / "base" / "saves" / NAME).read_text())["changes"]
+    other = Capacity("cpu", 2**50, bfloat16=False, compiler=True, name="another")
+    monkeypatch.setattr("stages.running.runner.here", lambda _: other)
+    folder = execute(run, tmp_path / "runs", told[0])
+    assert fallbacks(folder) == []
+    assert json.loads((folder / "base" / "result.json").read_text())["rows"] == 8
+
+
 def test_rows_that_the_file_says_anew_are_tried_anew(write_run, told, tmp_path):
     run = write_run(EIGHT, SAVES)
     assert killed(run, tmp_path / "runs", rows=3, evaluated=3, kill=2) == -signal.SIGKILL
