@@ -40,7 +40,7 @@ LARGEST_AT_ONCE = 2  # micro-batches: in the second the gradients of the first a
 def undone(trainer: Trainer) -> Iterator[None]:
     """Whatever is done within to weights, optimizer, gradients, the number of the step and torch's random numbers is undone."""
     optimizer = trainer.optimizer
-    weights = _copied(trainer.weights())
+    weights = _copied(trainer.held())
     state = _copied(optimizer.kept(), fresh=trainer.step == 0)
     step, met = trainer.step, getattr(optimizer, "met", None)
     devices = [torch.cuda.current_device()] if trainer.device.startswith("cuda") else []
@@ -49,7 +49,7 @@ def undone(trainer: Trainer) -> Iterator[None]:
             yield
         finally:
             optimizer.zero_grad()
-            _put_back(trainer.weights(), weights)
+            _put_back(trainer.held(), weights)
             _put_back(optimizer.kept(), state)
             trainer.step = step
             if isinstance(optimizer, ShardedOptimizer) and met is not None:

@@ -293,6 +293,10 @@ class Trainer:
     def weights(self) -> dict[str, Tensor]:
         return dict(self.model.named_parameters())
 
+    def held(self) -> dict[str, Tensor]:
+        """The weights that this rank holds: the live tensors."""
+        return dict(self.model.named_parameters())
+
     def groups(self) -> dict[str, dict[str, Tensor]]:
         """All tensors that the coming steps depend on, by group; of several ranks all ask, and the first gets them."""
         place = self.loader.state() if self.loader is not None else {}

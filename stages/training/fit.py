@@ -187,7 +187,7 @@ def _tried(session: Session, what: str) -> int | None:
     from runtime.training import let_go_of_memory
 
     trainer, ranks, way = session.trainer, session.work.ranks, session.ways[what]
-    held = sum(t.nbytes for t in (*trainer.weights().values(), *trainer.optimizer.kept().values()))
+    held = sum(t.nbytes for t in (*trainer.held().values(), *trainer.optimizer.kept().values()))
     while True:
         peak, failed, agreed = Peak(trainer.device, held), False, True
         try:
