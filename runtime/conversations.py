@@ -144,10 +144,11 @@ class ConversationLoader:
         """The same in words."""
         return [self.name(int(self.conversations.numbers[index])) for index in sources]
 
-    def once(self) -> Iterator[Batch]:
-        """All rows of one epoch as they were planned, for measuring; the last batch may have fewer."""
-        for start in range(0, self.epoch_rows, self.rows):
-            yield self._batch(self._plan[start : start + self.rows])
+    def once(self, rows: int | None = None) -> Iterator[Batch]:
+        """All rows of one epoch as they were planned, for measuring, so many at once; the last batch may have fewer."""
+        rows = rows or self.rows
+        for start in range(0, self.epoch_rows, rows):
+            yield self._batch(self._plan[start : start + rows])
 
     def _row(self, place: int) -> list[int]:
         epoch, number = divmod(place, self.epoch_rows)

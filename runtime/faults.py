@@ -18,7 +18,24 @@ class Absent(Fault):
     """What is named is all right, and is not on this machine."""
 
 
+class TooLarge(MemoryError):
+    """What was to be computed at once does not fit the memory, of this rank or another; nothing has changed by it."""
+
+    def __init__(self, what: str = "step") -> None:
+        super().__init__(f"there is not enough memory for this {what}")
+        self.what = what
+
+
+WORDS = (  # of a want of memory that has no type of its own
+    "DefaultCPUAllocator",
+    "MPS backend out of memory",
+    "CUDA error: out of memory",  # beside torch's allocator
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether this is how torch says that memory is too small; of a CPU's it says so in words alone."""
+    """Whether this is how torch says that memory is too small, itself or as the cause of what a compiler says."""
     named = type(error).__name__ == "OutOfMemoryError"  # torch's own, known without importing it
-    return named or isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error)
+    found = named or isinstance(error, MemoryError) or any(words in str(error) for words in WORDS)
+    return found or (error.__cause__ is not None and is_out_of_memory(error.__cause__))

@@ -99,6 +99,10 @@ class Optimizer:
         of = {parameter: tensors for part in self._parts for parameter, tensors in part.state.items()}
         return {f"{name}/{path}": t for path, p in self._paths.items() for name, t in of[p].items()}
 
+    def kept(self) -> dict[str, Tensor]:
+        """The state that this process keeps, which is all of it."""
+        return self.state()
+
     def restore(self, saved: dict[str, Tensor]) -> None:
         """Copy a saved state into this optimizer, which then goes on bit for bit; all of it or nothing."""
         mine = self.state()

@@ -121,7 +121,6 @@ class Reduction:
             self._send(self.buckets[self._next])
 
     def _send(self, bucket: Bucket) -> None:
-        self._next += 1
         count, rank = self._ranks.count, self._ranks.rank
         rows = count if bucket.owner is None else 1
         bucket.sent = _flat(bucket, rows, lambda p: p.grad)
@@ -134,11 +133,14 @@ class Reduction:
             else:
                 bucket.mine = bucket.sent.view(-1) if bucket.owner == rank else None
                 bucket.work = dist.reduce(bucket.sent, bucket.owner, async_op=True)
+        self._next += 1  # not where memory was too small for it: the others wait for this one
 
     def collect(self) -> dict[nn.Parameter, Tensor]:
         """Wait for all sums; returns those of this rank, flat: whole parameters, or its slices with what fills them up."""
         found = {}
         for bucket in self.buckets:
+            if bucket.work is None:  # never sent: a step that is dropped
+                continue
             with self._ranks.guarded():
                 bucket.work.wait()
             if bucket.mine is not None:

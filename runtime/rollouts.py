@@ -83,6 +83,12 @@ def policy_batches(
     return batches, weights, samples
 
 
+def shape_of(tokens: int, longest: int) -> tuple[int, int]:
+    """Rows and padded length of the micro-batch that the longest samples make, of so many ids with their prompts."""
+    length = _padded(longest - 1)
+    return max(1, tokens // length), length
+
+
 def _length(rollout: Rollout) -> int:
     """Inputs of a sample: all of its ids but the last."""
     return len(rollout.prompt) + len(rollout.ids) - 1

@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from runtime.faults import TooLarge
 from runtime.muon import Variant
 from runtime.optimizer import Entry, Group, Optimizer, Rule, check_state
 from runtime.ranks import Joined
@@ -79,18 +80,25 @@ class ShardedOptimizer:
         if self.met:
             self._reduction.overlap()
 
-    def collect(self, loss: float) -> float:
+    def collect(self, loss: float, *, failed: bool = False) -> float:
         """Bring the gradients of all ranks to those who need them; returns the sum of their losses.
 
-        Only then is anything waited for that a device does, so that a rank that is gone is seen first.
+        Only then is anything waited for that a device does, so that a rank that is gone is seen first. A rank that
+        `failed`, having had too little memory, says so with its loss: all come to the end of what is on its way, drop
+        it, and raise TooLarge.
         """
+        told, present = (loss, float(failed)), [float(there) for there in self._reduction.present()]
         if self.met:
-            present = self._reduction.present()
             self._reduction.send_rest()
-            loss, *flags = self._ranks.total(loss, *map(float, present))
+            loss, failures, *flags = self._ranks.total(*told, *present)
         else:
-            loss, *flags = self._ranks.total(loss, *map(float, self._reduction.present()), patient=True)
-            self._reduction.send_rest()
+            loss, failures, *flags = self._ranks.total(*told, *present, patient=True)
+            if not failures:
+                self._reduction.send_rest()
+        if failures:
+            self._reduction.collect()
+            self.zero_grad()
+            raise TooLarge
         self.met = True
         sums = self._reduction.collect()
         for entry, flag in zip(self._entries, flags, strict=True):
@@ -115,6 +123,10 @@ class ShardedOptimizer:
             entry.parameter.grad = None
         self._mine.zero_grad()
         self._reduction.start()
+
+    def kept(self) -> dict[str, Tensor]:
+        """The state that this rank keeps: the live tensors."""
+        return self._mine.state()
 
     # -- saves
 

@@ -45,6 +45,21 @@ def _numbers(shape: Sequence[int]) -> int:
     return found
 
 
+def at_once(micros: int, rows: int, count: int, *, whole: bool = False) -> int:
+    """The most rows that a rank computes at once, of so many micro-batches of so many rows."""
+    return rows if whole or micros % count == 0 else -(-rows // count)
+
+
+def smaller(all_rows: int, rows: int, count: int, *, whole: bool = False) -> int | None:
+    """The next smaller micro-batch: the most rows that divide a step and of which a rank computes at most half as many at once.
+
+    None where it computes one already.
+    """
+    most = at_once(all_rows // rows, rows, count, whole=whole) // 2
+    fewer = (n for n in range(rows - 1, 0, -1) if all_rows % n == 0)
+    return next((n for n in fewer if at_once(all_rows // n, n, count, whole=whole) <= most), None)
+
+
 def share_of_step(micros: int, rows: int, rank: int, count: int, *, whole: bool = False) -> dict[int, slice]:
     """The rows of each micro-batch of a step that a rank computes; those of which it computes none are left out.
 

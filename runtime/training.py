@@ -5,6 +5,7 @@ Knows nothing of files, stages or how progress is shown.
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from runtime.ahead import Ahead
 from runtime.batches import IGNORED, Batch
 from runtime.dials import Declared, Dials, draw_dials
-from runtime.faults import Fault
+from runtime.faults import Fault, TooLarge, is_out_of_memory
 from runtime.finite import Holds, bad_gradient, bad_loss, bad_rows, bad_weights, first_not_finite
 from runtime.float8 import Switch, to_float8
 from runtime.losses import TokenLosses, token_losses
@@ -28,7 +29,7 @@ from runtime.ranks import ALONE, Ranks
 from runtime.regions import compile_regions, compiled
 from runtime.schedule import Schedule
 from runtime.sharded import ShardedOptimizer
-from runtime.shares import share_of_step
+from runtime.shares import share_of_step, smaller
 from runtime.streams import seed_of
 
 
@@ -61,6 +62,24 @@ class StepResult:
     waited: float = 0.0  # seconds of those above, for batches of the loader
 
 
+@frozen(eq=False)
+class _Read:
+    """The batches of a step as the loader gave them, and what their rows hold."""
+
+    batches: list[Batch]
+    held: list[Sequence[Any]]
+
+    def cut(self, rows: int) -> tuple[list[Batch], list[Sequence[Any]]]:
+        """The same rows in the same order, so many in each."""
+        if all(len(inputs) == rows for inputs, _ in self.batches):
+            return self.batches, self.held
+        inputs, targets = (torch.cat(parts) for parts in zip(*self.batches, strict=True))
+        held = [row for sources in self.held for row in sources]
+        starts = range(0, len(inputs), rows)
+        batches = [(inputs[start : start + rows], targets[start : start + rows]) for start in starts]
+        return batches, [held[start : start + rows] for start in starts]
+
+
 @define
 class Trainer:
     """A model being trained. `step` counts the optimizer steps already made."""
@@ -80,13 +99,17 @@ class Trainer:
     ending: dict[str, Any] | None = None  # of the model, where it comes apart by position
     seed: int = 0  # of all that training draws
     step: int = 0
+    rows: int = 0  # of a micro-batch that comes from the loader; 0: as many as that gives
     ranks: Ranks = (
         ALONE  # each computes its share of a step, and all have the weights that follow from all of it
     )
     losses: TokenLosses = field(init=False)
     float8: Switch | None = field(default=None, init=False)
+    _reads: int = field(init=False)  # batches of the loader a step, however they are cut
+    _kept: _Read | None = field(default=None, init=False)  # of a step that did not fit the memory
 
     def __attrs_post_init__(self) -> None:
+        self._reads = self.accumulation
         if self.compiled:
             compile_regions(self.model, self.regions)
             self.losses = token_losses(self.model, self.dtype, compiled, ending=self.ending)
@@ -106,28 +129,60 @@ class Trainer:
             return ()
         return (torch.tensor(seed_of(self.seed, "draws", self.step, micro), device=self.device),)
 
+    @property
+    def step_rows(self) -> int:
+        """Rows of a whole step that come from the loader."""
+        return self.rows * self.accumulation
+
+    def cut(self, rows: int) -> None:
+        """Compute so many rows at once from here on; a step stays what it is."""
+        assert self.step_rows % rows == 0, f"{self.step_rows} rows of a step do not split into {rows}"
+        self.rows, self.accumulation = rows, self.step_rows // rows
+        if isinstance(self.optimizer, ShardedOptimizer):
+            self.optimizer.met = False  # what is compiled for other rows takes one rank longer than another
+
+    def smaller(self) -> int | None:
+        """The next smaller micro-batch, with which each rank computes at most half as many rows at once."""
+        return smaller(self.step_rows, self.rows, self.ranks.count, whole=self.draws)
+
     def run_step(self) -> StepResult:
-        """Make one optimizer step on the next batches of the loader."""
+        """Make one optimizer step on the next batches of the loader.
+
+        Raises TooLarge where the memory does not hold its micro-batches: the next call, for which they may have been
+        cut smaller, makes the same step of the same batches.
+        """
         start = time.perf_counter()
         assert self.loader is not None, "a trainer without a loader learns from batches that are handed in"
-        loader, batches, held = self.loader, [], []
-        for _ in range(self.accumulation):  # every rank reads them all: they are what one process would read
-            batches.append(next(loader))
-            held.append(loader.sources())
+        loader = self.loader
+        read, self._kept = self._kept or self._read(loader), None
         waited = time.perf_counter() - start
-        share = self._share(len(batches[0][0]))
+        batches, held = read.cut(self.rows)
+        share = self.share()
         mine = [(batches[micro][0][rows], batches[micro][1][rows]) for micro, rows in share.items()]
         kept = [held[micro][rows] for micro, rows in share.items()]
 
         def holds(micro: int, rows: Sequence[int]) -> list[str]:
             return loader.names([source for row in rows for source in kept[micro][row]])
 
-        return evolve(self.learn(mine, start=start, holds=holds, micros=list(share)), waited=waited)
+        try:
+            return evolve(self.learn(mine, start=start, holds=holds, micros=list(share)), waited=waited)
+        except TooLarge:
+            self._kept = read
+            raise
 
-    def _share(self, rows: int) -> dict[int, slice]:
+    def _read(self, loader: Batches) -> _Read:
+        """The batches of a step; every rank reads them all: they are what one process would read."""
+        batches, held = [], []
+        for _ in range(self._reads):
+            batches.append(next(loader))
+            held.append(loader.sources())
+        self.rows = self.rows or len(batches[0][0])
+        return _Read(batches, held)
+
+    def share(self) -> dict[int, slice]:
         """Which rows of which micro-batches this rank computes; where the model draws, by rows, none is taken apart."""
         ranks = self.ranks
-        return share_of_step(self.accumulation, rows, ranks.rank, ranks.count, whole=self.draws)
+        return share_of_step(self.accumulation, self.rows, ranks.rank, ranks.count, whole=self.draws)
 
     def learn(
         self,
@@ -147,33 +202,28 @@ class Trainer:
         policy gradient. `dials` that are not given are drawn, each micro-batch its own. `tokens` is what the sum of
         losses is divided by, where the batches do not hold all that the mean is over. `holds` says what rows are made
         of, where one of them has to be named. Of several ranks each hands in its own batches and tokens, and
-        `micros`: their numbers in the whole step.
+        `micros`: their numbers in the whole step. Where the memory of any rank is too small for its batches, all
+        raise TooLarge before the weights change: that rides along with the losses, so no step waits for it.
         """
         start = time.perf_counter() if start is None else start
-        moved = [self.move(batch) for batch in batches]
         if tokens is None:
-            tokens = sum(int((targets != IGNORED).sum()) for _, targets in moved)
+            tokens = sum(int((targets != IGNORED).sum()) for _, targets in batches)
         several = self.optimizer if isinstance(self.optimizer, ShardedOptimizer) else None
         patient = self.loader is None or (several is not None and not several.met)
         (tokens,) = map(int, self.ranks.total(tokens, patient=patient))
-        whole = range(max(len(moved), 1) if micros is None else self.accumulation)
-        numbers = self._numbers(len(moved)) if micros is None else micros
-        found: list[Tensor] = []
-        for at, (inputs, targets) in enumerate(moved):
-            stand = self._dials(dials, numbers[at])
-            share = torch.full(targets.shape, 1 / max(tokens, 1), device=targets.device)
-            if weights is not None:
-                share = share * weights[at].to(self.device)
-            with self.float8.turned_on() if self.float8 is not None else nullcontext():
-                losses = self.losses(inputs, targets, *self.seeds(numbers[at]), dials=stand, weights=share)
-            if several is not None and at == len(moved) - 1:
-                several.overlap()
-            losses.sum().backward()
-            found.append(losses.detach())
-        total = self._checked(found, holds)
+        whole = range(max(len(batches), 1) if micros is None else self.accumulation)
+        numbers = self._numbers(len(batches)) if micros is None else micros
+        stand = [self._dials(dials, number) for number in numbers]
+        found = self._backward(batches, weights, stand, numbers, 1 / max(tokens, 1))
+        if found is None:
+            let_go_of_memory()  # that of the errors which told of it is let go of by now
+            if several is None:
+                self.optimizer.zero_grad()
+                raise TooLarge
+        total = self._checked(found, holds) if found is not None else 0.0
         if several is not None:
-            total = several.collect(total)
-        self._check_gradients(total, [len(inputs) for inputs, _ in moved], holds)
+            total = several.collect(total, failed=found is None)
+        self._check_gradients(total, [len(inputs) for inputs, _ in batches], holds)
         rate = self.schedule.rate(self.step)
         self.optimizer.step(rate, self.schedule.momentum_at(self.step), self.schedule.decay_at(self.step))
         self.optimizer.zero_grad()
@@ -181,6 +231,36 @@ class Trainer:
         result = StepResult(self.step, total, tokens, time.perf_counter() - start, rate, placed)
         self.step += 1
         return result
+
+    def _backward(
+        self,
+        batches: Sequence[Batch],
+        weights: Sequence[Tensor] | None,
+        dials: Sequence[Dials],
+        numbers: Sequence[int],
+        each: float,
+    ) -> list[Tensor] | None:
+        """Gradients of all micro-batches, added up; returns their losses, or None where the memory is too small."""
+        several = self.optimizer if isinstance(self.optimizer, ShardedOptimizer) else None
+        found: list[Tensor] = []
+        try:
+            for at, (inputs, targets) in enumerate(map(self.move, batches)):
+                share = torch.full(targets.shape, each, device=targets.device)
+                if weights is not None:
+                    share = share * weights[at].to(self.device)
+                with self.float8.turned_on() if self.float8 is not None else nullcontext():
+                    losses = self.losses(
+                        inputs, targets, *self.seeds(numbers[at]), dials=dials[at], weights=share
+                    )
+                if several is not None and at == len(batches) - 1:
+                    several.overlap()
+                losses.sum().backward()
+                found.append(losses.detach())
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return None
+        return found
 
     def _checked(self, found: Sequence[Tensor], holds: Holds | None) -> float:
         """The loss of a step, behind all its backward passes: the device is waited for once."""
@@ -224,6 +304,10 @@ class Trainer:
     def weights(self) -> dict[str, Tensor]:
         return dict(self.model.named_parameters())
 
+    def held(self) -> dict[str, Tensor]:
+        """The weights that this rank holds: the live tensors."""
+        return dict(self.model.named_parameters())
+
     def groups(self) -> dict[str, dict[str, Tensor]]:
         """All tensors that the coming steps depend on, by group; of several ranks all ask, and the first gets them."""
         place = self.loader.state() if self.loader is not None else {}
@@ -235,11 +319,20 @@ class Trainer:
 
     def restore(self, step: int, groups: dict[str, dict[str, Tensor]]) -> None:
         """Go on from a save, bit for bit."""
-        self.step = step
+        self.step, self._kept = step, None
         load_weights(self.model, groups["weights"])
         self.optimizer.restore(groups["optimizer"])
         if self.loader is not None:
             self.loader.restore({name: t.numpy() for name, t in groups["loader"].items()})
+
+
+def let_go_of_memory() -> None:
+    """Hand back what errors and caches hold, so that less may fit where more did not."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    elif torch.backends.mps.is_available():
+        torch.mps.empty_cache()
 
 
 def load_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:

@@ -6,7 +6,7 @@ bit for bit. What moves the weights, and how long the run is where nothing is sa
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -20,6 +20,7 @@ from stages.choices import one_of, positive, quiet, setting
 from stages.footprint import Footprint, MicroBatch, of_training
 from stages.model_origin import corpus_data, origin_of
 from stages.training import fitting
+from stages.training.at_once import EVALUATION
 from stages.training.pace import Pace, check_cut, row_length
 from stages.training.session import Session, SessionSettings, flops_of_steps
 from stages.training.start import make_trainer
@@ -160,22 +161,25 @@ def run(work: Work) -> None:
         f"{plan.accumulation} x {plan.rows} rows of {plan.length:,}; {plan.steps * plan.step_tokens:,} tokens in all"
     )
     session.learn = trainer.run_step
-    session.count = flops_of_steps(compiled, plan.rows, plan.length)
-    held_out = _held_out(settings, plan, corpus, tokenizer)
-    session.measure = lambda: {"bits_per_byte": _bits_per_byte(held_out, tokenizer, trainer)}
+    session.count = flops_of_steps(compiled, trainer, plan.length)
+    session.fit(compiled, plan.length)
+    held_out = lru_cache(1)(lambda rows: _held_out(settings, rows, plan.length, corpus, tokenizer))
+    session.measure = lambda: {
+        "bits_per_byte": _bits_per_byte(held_out(session.size(EVALUATION)), tokenizer, trainer)
+    }
     session.told = lambda found: f"{found['bits_per_byte']:.4f} bits per byte on validation text"
     session.train()
     if not work.ranks.leads:
         return
     write_artefact(work.folder, compiled, trainer.weights(), tokenizer, origin)
-    sizes = {**attrs.asdict(plan), "parameters": compiled.blueprint["count"]}
+    sizes = {**attrs.asdict(session.paced(plan)), "parameters": compiled.blueprint["count"]}
     work.finish({**sizes, **session.result()})
     if session.first and session.last:
         start, end = session.first["bits_per_byte"], session.last["bits_per_byte"]
         work.tell.line(f"bits per byte: {start:.4f} at the start, {end:.4f} at the end ({end / start:.0%})")
 
 
-def _held_out(settings: Settings, plan: Pace, corpus: Path, tokenizer: Tokenizer) -> HeldBatches:
+def _held_out(settings: Settings, rows: int, length: int, corpus: Path, tokenizer: Tokenizer) -> HeldBatches:
     """The head of the validation split, encoded once for all evaluations."""
     from runtime.batches import HeldBatches
     from runtime.loader import validation_batches
@@ -184,9 +188,9 @@ def _held_out(settings: Settings, plan: Pace, corpus: Path, tokenizer: Tokenizer
         validation_batches,
         corpus,
         tokenizer,
-        rows=plan.rows,
-        length=plan.length,
-        batches=max(1, settings.evaluate_tokens // (plan.rows * plan.length)),
+        rows=rows,
+        length=length,
+        batches=max(1, settings.evaluate_tokens // (rows * length)),
         cut_long=settings.long_documents == "split",
     )
     return HeldBatches(make)

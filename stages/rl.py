@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field, frozen
@@ -24,7 +24,7 @@ from runtime.chat.message import Message
 from runtime.chat.reader import read_message
 from runtime.decoding.request import Request, Sampling
 from runtime.dials import Dials, draw_dials
-from runtime.faults import Fault
+from runtime.faults import Fault, TooLarge, is_out_of_memory
 from runtime.streams import seed_of
 from stages import recipe
 from stages.artefact import Artefact, read_artefact, write_artefact
@@ -42,6 +42,8 @@ from stages.tasks.mixture import (
     outside_tasks,
 )
 from stages.tasks.task import Example, Scored
+from stages.training.at_once import SAMPLING, STEP
+from stages.training.fit import Way
 from stages.training.session import Figures, Session, SessionSettings, falling
 from stages.training.start import make_trainer
 from stages.unread import Idle, idle_of_length
@@ -172,8 +174,13 @@ def run(work: Work) -> None:
     artefact = read_artefact(work.input(*BEFORE).folder, device=machine.device)
     compiled = artefact.compiled
     origin = origin_of(work, task_data(settings.tasks))
-    engine = Engine(artefact.model, compiled.blueprint, rows=settings.rows, dtype=machine.torch_dtype)
-    policy = Policy(work, artefact, engine)
+    session.take_up({STEP: settings.micro_tokens, SAMPLING: settings.rows}, said=True)
+    policy = Policy(
+        work,
+        artefact,
+        session,
+        partial(Engine, artefact.model, compiled.blueprint, dtype=machine.torch_dtype),
+    )
     questions = policy.questions(settings.tasks, "train")
     held_out = policy.questions(settings.validation, "validation") if settings.validation else []
     steps = settings.steps or max(1, int(settings.epochs * len(questions)) // settings.questions)
@@ -183,8 +190,9 @@ def run(work: Work) -> None:
     work.tell.line(
         f"{steps:,} steps of {settings.questions} questions of {len(questions):,}, {settings.samples} answers each"
     )
+    session.compiled, session.ways = compiled, ways_of_answers(policy, trainer, questions)
     session.logged_every = 1  # a step is long, and its reward is what one looks at
-    session.learn = lambda: policy.step(session, trainer, questions)
+    session.learn = lambda: policy.step(trainer, questions)
     session.count = lambda _: policy.flops
     session.measure = lambda: policy.measure(held_out) if held_out else {}
     session.told = lambda found: f"{_told(found)} of {len(held_out):,} held-out questions"
@@ -200,6 +208,37 @@ def run(work: Work) -> None:
 
 def _told(found: Figures) -> str:
     return ", ".join(f"{name.replace('_', '@')} {value:.1%}" for name, value in found.items())
+
+
+def ways_of_answers(policy: Policy, trainer: Trainer, questions: list[Question]) -> dict[str, Way]:
+    """What a step computes: answers, as many at once as there are, and gradients on the longest of them."""
+    from runtime.probe import try_answers, try_policy_step
+    from runtime.rollouts import shape_of
+
+    settings, graph, ranks = policy.settings, policy.artefact.compiled.graph, policy.work.ranks
+    longest = min(graph.context, max(len(question.prompt) for question in questions) + settings.tokens)
+    most = -(-settings.questions // ranks.count) * settings.samples  # of a step
+
+    def answer(rows: int) -> None:
+        engine = policy.make_engine(rows=rows)
+        declared = policy.artefact.compiled.blueprint["dials"]
+        try_answers(engine, rows=min(rows, most), length=longest, vocab=graph.vocab, dials=declared)
+
+    def load(micro_tokens: int) -> Load:
+        rows, length = shape_of(micro_tokens, longest)
+        return Load(min(rows, most), length)
+
+    def learn(micro_tokens: int) -> None:
+        policy.widest = load(micro_tokens).rows
+        try_policy_step(trainer, rows=policy.widest, length=load(micro_tokens).tokens, vocab=graph.vocab)
+
+    def smaller(micro_tokens: int) -> int | None:
+        return micro_tokens // 2 if policy.widest > 1 else None
+
+    return {
+        SAMPLING: Way(answer, "answers written at once", "one answer"),
+        STEP: Way(learn, "tokens that gradients are taken on at once", "one answer", smaller, load),
+    }
 
 
 @frozen
@@ -221,8 +260,14 @@ class Policy:
 
     work: Work
     artefact: Artefact
-    engine: Engine
+    session: Session
+    make_engine: Callable[..., Engine]
     flops: int = 0  # of the gradients of the last step
+    widest: int = 0  # rows of the largest of its micro-batches, over all ranks
+    _engine: Engine | None = field(default=None, init=False)
+    _written: tuple[int, list[list[Rollout]]] | None = field(
+        default=None, init=False
+    )  # of a step that is made again
     format: Chat = field(init=False)
     _count: Callable[..., int] = field(init=False)
 
@@ -242,7 +287,7 @@ class Policy:
     def questions(self, tasks: tuple[TaskSetting, ...], name: str) -> list[Question]:
         """The questions of a mixture; those that leave no room for an answer are left out, and told of."""
         mixture = make_mixture(tasks, seed=self.work.seed)
-        most = self.engine.context - LEAST_ANSWER
+        most = self.context - LEAST_ANSWER
         kept = []
         for index, example in enumerate(mixture):
             prompt = self.format.prompt(example.asked)
@@ -255,8 +300,15 @@ class Policy:
             raise Fault(f"no question of `{name}` fits into the context", "choose other tasks")
         return kept
 
-    def step(self, session: Session, trainer: Trainer, questions: list[Question]) -> StepResult:
-        """Answer the next questions, and learn from how good the answers are."""
+    @property
+    def context(self) -> int:
+        return self.artefact.compiled.graph.context
+
+    def step(self, trainer: Trainer, questions: list[Question]) -> StepResult:
+        """Answer the next questions, and learn from how good the answers are.
+
+        Raises TooLarge where the memory is too small; answers that are written are learnt from in the next call.
+        """
         from runtime.rollouts import policy_batches
 
         start, step, settings = time.perf_counter(), trainer.step, self.settings
@@ -265,13 +317,13 @@ class Policy:
         ]
         dials = draw_dials(self.artefact.compiled.blueprint["dials"], seed=self.work.seed, step=step, micro=0)
         mine = self.share(chosen)
-        answers = self.answer(mine, settings.samples, ("rollout", step), dials)
+        answers = self._answers(mine, step, dials)
         rewards = [[q.reward(self.read(a)) for a in rows] for (_, q), rows in zip(mine, answers, strict=True)]
         rollouts = [rollout for rows in answers for rollout in rows]
         flat = [reward for row in rewards for reward in row]
         advantages = [reward - sum(row) / len(row) for row in rewards for reward in row]
         batches, weights, samples = policy_batches(
-            rollouts, advantages, pad=self.artefact.tokenizer.bos, micro_tokens=settings.micro_tokens
+            rollouts, advantages, pad=self.artefact.tokenizer.bos, micro_tokens=self.session.size(STEP)
         )
         count, *sums, flops = self.work.ranks.total(
             len(rollouts),
@@ -282,14 +334,38 @@ class Policy:
             patient=True,
         )
         names = ("reward", "answer_tokens", "cut_off")
-        session.noted = {name: found / count for name, found in zip(names, sums, strict=True)}
+        self.session.noted = {name: found / count for name, found in zip(names, sums, strict=True)}
         self.flops = int(flops)
         drawn = sum(rollout.learnt for rollout in rollouts)
 
         def holds(micro: int, rows: Sequence[int]) -> list[str]:
             return [f"an answer to {mine[samples[micro][row] // settings.samples][1].name}" for row in rows]
 
-        return trainer.learn(batches, weights, dials, tokens=drawn, start=start, holds=holds)
+        (self.widest,) = self.work.ranks.most(max(len(inputs) for inputs, _ in batches) if batches else 0)
+        self._written = step, answers
+        result = trainer.learn(batches, weights, dials, tokens=drawn, start=start, holds=holds)
+        self._written = None
+        return result
+
+    def _answers(self, questions: list[tuple[int, Question]], step: int, dials: Dials) -> list[list[Rollout]]:
+        """The answers of a step; where any rank is out of memory, all are."""
+        if self._written is not None and self._written[0] == step:
+            return self._written[1]
+        found: list[list[Rollout]] = []
+
+        def written() -> tuple[float, ...]:
+            found.extend(self.answer(questions, self.settings.samples, ("rollout", step), dials))
+            return ()
+
+        try:
+            self.work.ranks.measured(written, 0)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            found.clear()
+        else:
+            return found
+        raise TooLarge(SAMPLING)
 
     def share(self, questions: list[Question]) -> list[tuple[int, Question]]:
         """The questions that this rank answers, numbered among all: by that they draw."""
@@ -333,7 +409,13 @@ class Policy:
             )
             for number, question in questions
         ]
-        return roll_out(self.engine, requests)
+        engine, self._engine = self._engine, None  # one that ran out of memory half way is not used again
+        rows = self.session.size(SAMPLING)
+        if engine is None or engine.rows != rows:
+            engine = self.make_engine(rows=rows)
+        found = roll_out(engine, requests)
+        self._engine = engine
+        return found
 
     def read(self, rollout: Rollout) -> Message:
         return read_message(rollout.text_ids, self.artefact.tokenizer)

@@ -21,9 +21,11 @@ from runtime.stopping import Stopped
 from stages.choices import at_least, later, one_of, positive, quiet, setting
 from stages.footprint import BEGUN, MEMORY, NOTHING, SAID, MicroBatch
 from stages.recipe import Tuned
+from stages.training.at_once import EVALUATING, EVALUATION, NAME, SAMPLING, STEP, AtOnce, Moment
 from stages.training.bad_step import last_save_told
+from stages.training.fit import Way, device_of, fall_back, make_step, probe, take, ways_of_rows
 from stages.training.float8 import NO, WORDS, Choice, settle
-from stages.training.pace import MOST_ROWS, sizes
+from stages.training.pace import MOST_ROWS, Pace, sizes
 from stages.training.waiting import Waiting, advice
 
 if TYPE_CHECKING:
@@ -66,6 +68,13 @@ class SessionSettings(Tuned):
         validator=WORDS,
         kw_only=True,
     )
+    probe: str = quiet(
+        "try a step, an evaluation and answers first, and compute less at once where memory is too small; auto is where "
+        "the device has a memory of its own",
+        default="auto",
+        validator=one_of("auto", "yes", "no"),
+        kw_only=True,
+    )
 
 
 def falling() -> dict[str, float]:
@@ -101,6 +110,11 @@ class Session:
     rows: int | None = field(default=None, init=False)  # of a micro-batch, where those are all alike
     load: Load | None = field(default=None, init=False)  # of a micro-batch, where those are all alike
     float8: Choice = field(default=Choice(), init=False)
+    kept: AtOnce | None = field(default=None, init=False)  # what an earlier start found to fit
+    at_once: AtOnce = field(init=False)
+    moment: Moment = field(default=(0, EVALUATING), init=False)
+    ways: dict[str, Way] = field(factory=dict, init=False)  # what may have to be computed in smaller pieces
+    compiled: Compiled = field(init=False)
     best: Figures = field(factory=dict, init=False)  # its step, and what was judged by
     saved_at: float = field(factory=time.monotonic, init=False)
 
@@ -112,9 +126,12 @@ class Session:
 
         with work.ranks.leader_first():  # one that is broken is put aside by the first
             save = newest_save(work.saves, work.tell.line)
+            kept = AtOnce.read(work.saves / NAME)
         log = Metrics if work.ranks.leads else Unheard
         settings, logs = work.settings, (log(work.folder / name) for name in (METRICS, CLOCK))
-        return cls(work, settings.evaluate_every, settings.save_minutes, save, *logs)
+        made = cls(work, settings.evaluate_every, settings.save_minutes, save, *logs)
+        made.kept = kept
+        return made
 
     @property
     def begun_in(self) -> str | None:
@@ -135,24 +152,61 @@ class Session:
     def cut_as_begun(self, step: MicroBatch) -> MicroBatch:
         """Rows change the bits of sums: a run goes on with those it began with, unless its file says others.
 
-        Where the memory no longer holds those, it has fewer, and says so.
+        Where the memory no longer holds those, it has fewer, and says so. What it has found to fit, it need not find
+        out again, unless its file has said others since.
         """
-        if self.save is not None and step.bound != SAID:
+        rows, said = step.load.rows, step.bound == SAID
+        sizes_now = self.take_up({STEP: rows, EVALUATION: rows}, said=said)
+        if sizes_now is self.kept:
+            rows = self.size(STEP)
+        elif self.save is not None and not said:
             rows = self.save.state.get("rows", sizes(step.own_rows, MOST_ROWS)[-1])  # or as it was before
-            if rows > step.load.rows and step.bound in (MEMORY, NOTHING):
-                told = (
-                    f"{step.load.rows} rows at once, where the run began with {rows}: no more fit the memory"
-                )
-                self.work.tell.line(f"{told}, so the last bits of sums are others")
-            elif step.own_rows % rows == 0:
-                load, accumulation = evolve(step.load, rows=rows), step.own_rows // rows
-                step = evolve(step, load=load, accumulation=accumulation, bound=BEGUN)
+        if rows > step.load.rows and step.bound in (MEMORY, NOTHING):
+            told = f"{step.load.rows} rows at once, where the run began with {rows}: no more fit the memory"
+            self.work.tell.line(f"{told}, so the last bits of sums are others")
+            sizes_now.fall(STEP, self.moment, step.load.rows)
+            sizes_now.due(self.moment)
+        elif step.own_rows % rows == 0 and rows != step.load.rows:
+            load, accumulation = evolve(step.load, rows=rows), step.own_rows // rows
+            step = evolve(step, load=load, accumulation=accumulation, bound=BEGUN)
         self.rows, self.load = step.load.rows, step.load
+        if sizes_now is not self.kept:
+            sizes_now.planned |= {STEP: self.rows, EVALUATION: self.rows}
         return step
+
+    def take_up(self, planned: dict[str, int], *, said: bool) -> AtOnce:
+        """What is computed at once: as it is planned, or as an earlier start of the same plan found it to fit.
+
+        What another device found counts only once there is a save that was computed so.
+        """
+        self.moment = (self.save.step if self.save is not None else 0, EVALUATING)
+        self.at_once = AtOnce(self.work.saves / NAME, planned)
+        if self.kept is not None:
+            others = said and self.kept.planned != planned
+            elsewhere = self.kept.probed and self.kept.probed != device_of(self.work)
+            if not others and not (elsewhere and self.save is None):
+                self.at_once = self.kept
+            elif self.work.ranks.leads:
+                self.at_once.write()
+        self.at_once.begin(self.moment)
+        return self.at_once
+
+    def size(self, what: str) -> int:
+        """How much is computed at once now."""
+        return self.at_once.size(what, self.moment)
+
+    def reach(self, phase: int) -> None:
+        """Come to a moment, and to what changes with it."""
+        self.moment = (self.trainer.step, phase)
+        changes = self.at_once.due(self.moment)
+        with_step = {change.moment for change in changes if change.what == STEP}
+        for change in changes:  # that evaluations follow the step needs no saying
+            take(self, change, told=change.what != EVALUATION or change.moment not in with_step)
 
     def prepare(self, trainer: Trainer, machine: Machine, steps: int, compiled: Compiled) -> None:
         """Take a trainer as new, and bring it to where the save was made."""
         self.trainer, self.steps, self.on = trainer, steps, machine
+        trainer.rows = self.rows or 0
         begun = self.save.state.get("float8", False) if self.save else None
         self.float8 = settle(self.work, trainer, compiled, begun=begun, load=self.load)
         if self.save is None:
@@ -167,6 +221,14 @@ class Session:
         self.waiting = Waiting(state.get("waited", 0.0))
         self.first, self.last, self.best = state["first"], state["last"], state["best"]
         self.work.tell.line(f"going on from the save at step {self.save.step:,} of {self.steps:,}")
+
+    def fit(self, compiled: Compiled, length: int, *, evaluates: bool = True) -> None:
+        """Say what a stage computes that learns from rows of one length."""
+        self.compiled, self.ways = compiled, ways_of_rows(self, compiled, length, evaluates=evaluates)
+
+    def paced(self, plan: Pace) -> Pace:
+        """The plan as it came out."""
+        return evolve(plan, rows=self.trainer.rows, accumulation=self.trainer.accumulation)
 
     # -- the loop
 
@@ -184,6 +246,7 @@ class Session:
         stop, name = self.work.stop, self.work.name
         if not self.metrics.size:
             self.log_begin()
+        probe(self)
         if trainer.step == 0:
             self.evaluate()
             self.first = self.last
@@ -192,7 +255,7 @@ class Session:
         with self.work.tell.bar("training", steps, trainer.step) as bar:
             while trainer.step < steps:
                 with stop.held(), last_save_told(self.work):  # a step is made to its end, and saved
-                    result = self.learn()
+                    result = make_step(self)
                     self.log(result)
                     bar.advance(trainer.step, rates(result))
                     leaving, due, asked = self.agree(stop.now(name, trainer.step))
@@ -320,15 +383,7 @@ class Session:
         self.saved_at = time.monotonic()
 
     def evaluate(self) -> None:
-        try:
-            found = self.measure()
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            found = {}  # what was learnt is saved, and worth more than this
-            self.work.tell.line(
-                f"step {self.trainer.step:,}: not evaluated, there is not enough memory for it"
-            )
+        found = self._found()
         if not found:
             return
         self.last = found
@@ -342,6 +397,22 @@ class Session:
         )
         self.log_time("validation", self.trainer.step)
         self.work.tell.line(f"step {self.trainer.step:,}: {self.told(self.last)}")
+
+    def _found(self) -> Figures:
+        """What an evaluation finds, with fewer rows at once where memory is too small; nothing where one is too many."""
+        self.reach(EVALUATING)
+        while True:
+            try:
+                return self.measure()
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            # what was learnt is saved, and worth more than this
+            what = EVALUATION if EVALUATION in self.ways else SAMPLING
+            if what not in self.ways or not fall_back(self, what):
+                line = f"step {self.trainer.step:,}: not evaluated, there is not enough memory for it"
+                self.work.tell.line(line)
+                return {}
 
     def judge(self) -> None:
         """Remember the best of the steps that were saved, by the first figure of the evaluations."""
@@ -376,14 +447,14 @@ def rates(result: StepResult) -> str:
     return f"loss {result.loss:.3f}  {result.tokens / result.seconds:,.0f} tokens/s"
 
 
-def flops_of_steps(compiled: Compiled, rows: int, length: int) -> Callable[[StepResult], int]:
-    """Return the function that counts the exact FLOPs of a step, each micro-batch where its dials stood."""
+def flops_of_steps(compiled: Compiled, trainer: Trainer, length: int) -> Callable[[StepResult], int]:
+    """Return the function that counts the exact FLOPs of the last step, each micro-batch where its dials stood."""
 
     @cache
-    def count(dials: tuple[tuple[str, int], ...]) -> int:
+    def count(rows: int, dials: tuple[tuple[str, int], ...]) -> int:
         return training(compiled.graph, Load(rows, length, dials=dict(dials))).matmul
 
-    return lambda result: sum(count(tuple(dials.items())) for dials in result.dials)
+    return lambda result: sum(count(trainer.rows, tuple(dials.items())) for dials in result.dials)
 
 
 def mean_dials(dials: tuple[dict[str, int], ...]) -> dict[str, float]:

@@ -32,6 +32,7 @@ from stages.tasks.mixture import (
     outside_tasks,
 )
 from stages.training import fitting
+from stages.training.at_once import EVALUATION
 from stages.training.pace import Pace, check_cut, row_length
 from stages.training.session import Figures, Session, SessionSettings, falling, flops_of_steps
 from stages.training.start import make_trainer
@@ -183,15 +184,18 @@ def tune(work: Work, before: tuple[str, ...]) -> None:
         f"{steps / epoch_steps:.2f} epochs of {loader.epoch_rows:,} rows"
     )
     session.learn = trainer.run_step
-    session.count = flops_of_steps(compiled, rows, length)
-    session.measure = lambda: _measure(held_out, tokenizer, trainer) if held_out else {}
+    session.count = flops_of_steps(compiled, trainer, length)
+    session.fit(compiled, length, evaluates=held_out is not None)
+    session.measure = lambda: (
+        _measure(held_out, session.size(EVALUATION), tokenizer, trainer) if held_out else {}
+    )
     session.told = _told
     session.train()
     if not work.ranks.leads:
         return
     write_artefact(work.folder, compiled, trainer.weights(), tokenizer, origin)
     sizes = {
-        **attrs.asdict(plan),
+        **attrs.asdict(session.paced(plan)),
         "parameters": compiled.blueprint["count"],
         "epochs": steps / epoch_steps,
         "conversations": len(loader.conversations),
@@ -251,14 +255,14 @@ def _rendered(
         bar.advance(number)
 
 
-def _measure(held_out: ConversationLoader, tokenizer: Tokenizer, trainer: Trainer) -> Figures:
+def _measure(held_out: ConversationLoader, rows: int, tokenizer: Tokenizer, trainer: Trainer) -> Figures:
     """Nats a supervised token, and bits per byte of what the assistant writes, over the whole mixture."""
     import torch
 
     from runtime.losses import measure
 
     sizes = torch.tensor(tokenizer.token_bytes(), device=trainer.device)
-    found = measure(trainer.losses, map(trainer.move, held_out.once()), sizes, trainer.ranks)
+    found = measure(trainer.losses, map(trainer.move, held_out.once(rows)), sizes, trainer.ranks)
     return {"loss": found.nats_per_token, "bits_per_byte": found.bits_per_byte}
 
 

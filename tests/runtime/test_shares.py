@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtime.shares import owners, share_of_step, slice_of
+from runtime.shares import at_once, owners, share_of_step, slice_of, smaller
 
 
 @pytest.mark.parametrize(("numbers", "count"), [(1, 4), (7, 3), (8, 4), (5, 4), (1000, 7)])
@@ -36,3 +36,36 @@ def test_every_row_of_a_step_is_computed_once(micros, rows, count, whole):
 
 def test_one_process_computes_it_all_as_it_is():
     assert share_of_step(3, 2, 0, 1) == {micro: slice(0, 2) for micro in range(3)}
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize(("micros", "rows", "count"), [(4, 2, 2), (3, 2, 2), (1, 8, 4), (2, 3, 4), (1, 1, 3)])
+def test_what_a_rank_computes_at_once_is_the_most_of_its_share(micros, rows, count, whole):
+    shares = [share_of_step(micros, rows, rank, count, whole=whole) for rank in range(count)]
+    most = max(len(range(rows)[part]) for share in shares for part in share.values())
+    assert at_once(micros, rows, count, whole=whole) == most
+
+
+@pytest.mark.parametrize(
+    ("all_rows", "rows", "count", "wanted"),
+    [
+        (96, 32, 1, 16),
+        (36, 9, 1, 4),  # half of nine is none that divides
+        (7, 7, 1, 1),
+        (8, 1, 1, None),
+        (8, 8, 2, 2),  # in two micro-batches of four, each rank would compute four at once as before
+        (12, 4, 2, 1),  # two at once of each of three micro-batches
+        (2, 2, 2, None),  # one each
+    ],
+)
+def test_the_next_smaller_micro_batch_halves_what_is_computed_at_once(all_rows, rows, count, wanted):
+    found = smaller(all_rows, rows, count)
+    assert found == wanted
+    if found is not None:
+        before, after = (at_once(all_rows // n, n, count) for n in (rows, found))
+        assert after <= before // 2
+        assert all_rows % found == 0
+
+
+def test_a_model_that_draws_is_cut_by_whole_micro_batches():
+    assert smaller(8, 8, 2, whole=True) == 4

@@ -15,13 +15,14 @@ from torch import Tensor, nn
 
 from nanogen.compiler import compile_text
 from runtime.checkpoint import newest_save, write_save
-from runtime.faults import Fault
+from runtime.faults import Fault, TooLarge
 from runtime.losses import IGNORED
 from runtime.model import build, initialize
 from runtime.optimizer import Entry, Optimizer
 from runtime.primitives import Now
 from runtime.schedule import Schedule
 from runtime.training import Trainer, load_weights
+from tests.live_bytes import LiveBytes
 from tests.rules import rules
 
 STEPS, VOCAB = 9, 12
@@ -263,6 +264,83 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_change(value: float)
     assert all(torch.equal(t, before[name]) for name, t in weights(trainer).items() if name != "embed.weight")
     assert all(torch.equal(t, state[name]) for name, t in trainer.optimizer.state().items())
     assert trainer.step == 1
+
+
+@pytest.mark.parametrize("backward", [False, True], ids=["forward", "backward"])
+def test_a_step_that_does_not_fit_is_made_again_of_the_same_rows(
+    monkeypatch: pytest.MonkeyPatch, backward: bool
+):
+    """In smaller micro-batches, to the bits of a trainer that had those; nothing is held of what did not fit."""
+    wanted = trainer_of(accumulation=4)
+    wanted.rows = 2
+    wanted.run_step()
+    wanted.cut(1)
+    trainer = trainer_of(accumulation=4)
+    trainer.run_step()
+    assert (trainer.rows, trainer.step_rows) == (2, 8)
+    before, plain, calls = weights(trainer), trainer.losses, []
+
+    def scarce(*given: Any, **named: Any) -> Tensor:
+        calls.append(1)
+        found = plain(*given, **named)
+        if len(calls) == 3:
+            if not backward:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            found.register_hook(lambda _: (_ for _ in ()).throw(torch.OutOfMemoryError("CUDA out of memory")))
+        return found
+
+    live = LiveBytes([*trainer.model.parameters(), *trainer.optimizer.state().values()])
+    held = live.now
+    trainer.losses = scarce  # type: ignore[assignment]
+    with live, pytest.raises(TooLarge):
+        trainer.run_step()
+    small = 2_000  # the batches, which are kept for the next call
+    assert live.peak > held + small
+    assert live.now < held + small
+    assert all(torch.equal(t, before[name]) for name, t in weights(trainer).items())
+    assert all(p.grad is None for p in trainer.model.parameters())
+    assert trainer.smaller() == 1
+    trainer.cut(1)
+    assert (trainer.rows, trainer.accumulation) == (1, 8)
+    for _ in range(3):
+        ours, theirs = trainer.run_step(), wanted.run_step()
+        assert (ours.step, ours.loss, ours.tokens) == (theirs.step, theirs.loss, theirs.tokens)
+    assert all(torch.equal(t, weights(wanted)[name]) for name, t in weights(trainer).items())
+    assert trainer.smaller() is None
+
+
+def test_rows_that_are_cut_otherwise_are_named_as_ever(monkeypatch: pytest.MonkeyPatch):
+    trainer = trainer_of(3)
+    trainer.rows = 2
+    trainer.cut(3)
+    monkeypatch.setattr(trainer, "losses", one_bad_row(trainer.losses, 1, 1))
+    with pytest.raises(Fault, match=r"in micro-batch 2 of 2, row 2: .*; it learnt from number 2, number 0"):
+        trainer.run_step()
+
+
+def one_bad_row(plain: Any, micro: int, row: int) -> Any:
+    """Losses of which one row of one micro-batch is none."""
+    calls = []
+
+    def losses(inputs: Tensor, *rest: Any, **named: Any) -> Tensor:
+        found = plain(inputs, *rest, **named)
+        calls.append(1)
+        if len(calls) - 1 != micro:
+            return found
+        return found + torch.tensor([[math.nan if n == row else 0.0] for n in range(len(found))])
+
+    return losses
+
+
+def test_another_error_of_a_step_is_raised_as_it_is(monkeypatch: pytest.MonkeyPatch):
+    trainer = trainer_of()
+
+    def wrong(*_: Any, **__: Any) -> Tensor:
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(trainer, "losses", wrong)
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        trainer.run_step()
 
 
 def test_a_step_without_supervised_tokens_has_no_loss():

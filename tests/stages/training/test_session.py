@@ -1,5 +1,6 @@
 """A run that goes on keeps the rows that it began with: they change the last bits of sums."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,8 +22,8 @@ UNSAID = ("batch_tokens = 64, rows = 2", "batch_tokens = 192")
 
 
 def going_on(state: dict[str, Any] | None, told: list[str]) -> Session:
-    work: Any = SimpleNamespace(tell=SimpleNamespace(line=told.append))
-    save: Any = SimpleNamespace(state=state) if state is not None else None
+    work: Any = SimpleNamespace(tell=SimpleNamespace(line=told.append), saves=Path("saves"))
+    save: Any = SimpleNamespace(state=state, step=3) if state is not None else None
     nothing: Any = None
     return Session(work, 0, 10.0, save, nothing, nothing)
 
