@@ -30,6 +30,7 @@ class Capacity:
     compiler: bool  # whether there is a C++ compiler, which a CPU's compiled code needs
     devices: int = 1  # that share the rows of a step
     name: str = ""  # of the device, as torch gives it; empty where that is not known
+    ranks: int = 1  # processes that train together, each on such a device
 
     def bytes_of(self, dtype: str) -> int:
         """Bytes of a number in what a stage is to compute in: "auto" is what is good here."""

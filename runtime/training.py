@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 from torch import Tensor, nn
 
 from runtime.ahead import Ahead
-from runtime.batches import IGNORED, Batch
+from runtime.batches import IGNORED, Batch, stand_in
 from runtime.dials import Declared, Dials, draw_dials
 from runtime.faults import Fault
 from runtime.finite import Holds, bad_gradient, bad_loss, bad_rows, bad_weights, first_not_finite
@@ -26,8 +26,11 @@ from runtime.ranks import ALONE, Ranks
 from runtime.regions import compile_regions, compiled
 from runtime.schedule import Schedule
 from runtime.sharded import ShardedOptimizer
-from runtime.shares import share_of_step
+from runtime.shares import even_share, share_of_step
 from runtime.streams import seed_of
+
+if TYPE_CHECKING:
+    from runtime.weight_shards import WeightShards
 
 
 class Batches(Protocol):
@@ -79,7 +82,11 @@ class Trainer:
     ranks: Ranks = (
         ALONE  # each computes its share of a step, and all have the weights that follow from all of it
     )
+    shards: WeightShards | None = None  # of the model, where ranks keep parts of its weights
     losses: TokenLosses = field(init=False)
+    _rows: dict[int, Tensor] = field(
+        factory=dict, init=False
+    )  # of micro-batches of which this rank has some rows
 
     def __attrs_post_init__(self) -> None:
         if self.compiled:
@@ -95,7 +102,8 @@ class Trainer:
         """The seed of a micro-batch, where the model draws: a tensor, so that no step is compiled anew."""
         if not self.draws:
             return ()
-        return (torch.tensor(seed_of(self.seed, "draws", self.step, micro), device=self.device),)
+        seed = torch.tensor(seed_of(self.seed, "draws", self.step, micro), device=self.device)
+        return (seed, self._rows[micro]) if micro in self._rows else (seed,)
 
     def run_step(self) -> StepResult:
         """Make one optimizer step on the next batches of the loader."""
@@ -106,8 +114,8 @@ class Trainer:
             batches.append(next(loader))
             held.append(loader.sources())
         share = self._share(len(batches[0][0]))
-        mine = [(batches[micro][0][rows], batches[micro][1][rows]) for micro, rows in share.items()]
-        kept = [held[micro][rows] for micro, rows in share.items()]
+        mine = [self._part(batches[micro], rows) for micro, rows in share.items()]
+        kept = [held[micro][rows] or held[micro][:1] for micro, rows in share.items()]
 
         def holds(micro: int, rows: Sequence[int]) -> list[str]:
             return loader.names([source for row in rows for source in kept[micro][row]])
@@ -115,9 +123,24 @@ class Trainer:
         return self.learn(mine, start=start, holds=holds, micros=list(share))
 
     def _share(self, rows: int) -> dict[int, slice]:
-        """Which rows of which micro-batches this rank computes; where the model draws, by rows, none is taken apart."""
+        """Which rows of which micro-batches this rank computes; where the model draws, by rows, none is taken apart.
+
+        Ranks that keep parts of the weights compute in step with each other, each layer and turn at the same time.
+        """
         ranks = self.ranks
+        if self.shards is not None:
+            share = even_share(self.accumulation, rows, ranks.rank, ranks.count, whole=not self.dials)
+            numbers = torch.arange(rows, device=self.device)[:, None]
+            self._rows = {
+                micro: numbers[part] if len(numbers[part]) else numbers[:1] for micro, part in share.items()
+            }
+            return share
         return share_of_step(self.accumulation, rows, ranks.rank, ranks.count, whole=self.draws)
+
+    def _part(self, batch: Batch, rows: slice) -> Batch:
+        """Some rows of a batch; where these are none, what a rank computes while others have some."""
+        part = (batch[0][rows], batch[1][rows])
+        return part if len(part[0]) else stand_in(batch)
 
     def learn(
         self,
@@ -196,7 +219,8 @@ class Trainer:
 
     def check_weights(self) -> None:
         """Raise before weights are saved that no model can compute with."""
-        name = first_not_finite(self.model.named_parameters())
+        named = self.model.named_parameters() if self.shards is None else self.shards.parts()
+        name = first_not_finite(named)
         if name is not None:
             raise bad_weights(self.step, name)
 
@@ -211,7 +235,15 @@ class Trainer:
             self.loader.close()
 
     def weights(self) -> dict[str, Tensor]:
-        return dict(self.model.named_parameters())
+        """All weights; where ranks keep parts of them all ask, and the first gets them."""
+        return dict(self.model.named_parameters()) if self.shards is None else self.shards.weights()
+
+    def load(self, weights: dict[str, Tensor]) -> None:
+        """Take other weights; raises Fault where names or shapes differ."""
+        if self.shards is None:
+            load_weights(self.model, weights)
+        else:
+            self.shards.load(weights)
 
     def groups(self) -> dict[str, dict[str, Tensor]]:
         """All tensors that the coming steps depend on, by group; of several ranks all ask, and the first gets them."""
@@ -225,7 +257,7 @@ class Trainer:
     def restore(self, step: int, groups: dict[str, dict[str, Tensor]]) -> None:
         """Go on from a save, bit for bit."""
         self.step = step
-        load_weights(self.model, groups["weights"])
+        self.load(groups["weights"])
         self.optimizer.restore(groups["optimizer"])
         if self.loader is not None:
             self.loader.restore({name: t.numpy() for name, t in groups["loader"].items()})

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from nanogen.answers.memory import Ledger, ledger
+from nanogen.answers.parting import Parts, parted, parting
 from nanogen.load import Load
 from runtime import optimizer_memory
+from runtime.shares import rows_at_once
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
@@ -29,6 +31,17 @@ class MicroBatch:
     accumulation: int | None
     devices: int = 1  # that share a step: each has as many rows, and its part of what the optimizer keeps
     bound: str = SAID  # why it has so many rows; NOTHING: not even one fits
+    ranks: int = (
+        1  # that share a step whose rows are those of all: each keeps its part of what the optimizer keeps
+    )
+    sharded: bool = False  # and of the weights; they then compute each micro-batch in step with each other
+
+    def rows_at_once(self, compiled: Compiled) -> int:
+        """Rows that one device has of a micro-batch, at most."""
+        if not self.sharded:
+            return self.load.rows
+        alike = not compiled.graph.dials
+        return rows_at_once(self.accumulation or 1, self.load.rows, self.ranks, whole=alike)
 
     @property
     def own_rows(self) -> int:
@@ -37,10 +50,21 @@ class MicroBatch:
 
     def ledger(self, compiled: Compiled, run_bytes: int) -> Ledger:
         """Bytes of a step on one device, term by term."""
-        found = ledger(
-            compiled.graph, self.load, run_bytes, optimizer_memory, accumulates=self.accumulation != 1
-        )
-        return evolve(found, optimizer=-(-found.optimizer // self.devices))
+        load = evolve(self.load, rows=self.rows_at_once(compiled))
+        accumulates = self.accumulation != 1
+        found = ledger(compiled.graph, load, run_bytes, optimizer_memory, accumulates=accumulates)
+        if self.sharded:
+            parts = parting(compiled.graph)
+            assert isinstance(parts, Parts), "what cannot lie in parts does not"
+            return parted(
+                found,
+                compiled.graph,
+                parts,
+                run_bytes=run_bytes,
+                devices=self.ranks,
+                optimizer=optimizer_memory,
+            )
+        return evolve(found, optimizer=-(-found.optimizer // max(self.devices, self.ranks)))
 
 
 @frozen

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import os
+
 from attrs import evolve
 
 from nanogen.planning.hardware import Hardware
 from runtime.capacity import Capacity, capacity
 
 
-def here(hardware: Hardware | None = None) -> Capacity:
-    """This machine; where the run names hardware of its kind, with no more memory than that has."""
-    found = capacity()
+def here(hardware: Hardware | None = None, ranks: int = 1) -> Capacity:
+    """This machine; where the run names hardware of its kind, with no more memory than that has.
+
+    Of `ranks` that train together each has a GPU, or else they share the memory of the machine.
+    """
+    found = evolve(capacity(), ranks=ranks)
+    if ranks > 1 and found.device != "cuda":
+        beside = int(os.environ.get("LOCAL_WORLD_SIZE") or ranks)
+        found = evolve(found, memory=found.memory // beside)
     if hardware is None or hardware.device != found.device:
         return found
     return evolve(found, memory=min(found.memory, hardware.memory))

@@ -51,6 +51,7 @@ class Ledger:
     )
     workspace: int  # of the optimizer's step
     accumulates: bool  # gradients of earlier micro-batches are there while a later one is computed
+    gathered: int = 0  # weights that are made whole of the parts of several devices, with their gradients
 
     @property
     def total(self) -> int:
@@ -60,7 +61,8 @@ class Ledger:
     @property
     def computing(self) -> int:
         """Bytes beside weights and the optimizer's state as backward begins."""
-        return self.casts + self.activations + self.loss + self.gradients * self.accumulates
+        found = self.casts + self.activations + self.loss + self.gradients * self.accumulates
+        return found + self.gathered
 
     @property
     def loss(self) -> int:

@@ -16,6 +16,7 @@ TERMS = {  # of the ledger, and what each is
     "weights": "weights",
     "gradients": "gradients",
     "optimizer": "optimizer state",
+    "gathered": "weights made whole",
     "casts": "casts of weights",
     "activations": "activations",
     "loss": "logits and loss",
@@ -138,6 +139,7 @@ def _cut(training: Training) -> str:
     if step.accumulation is None:
         return f"{step.load.rows * step.load.tokens:,} tokens at once"
     devices = f" x {step.devices} devices" if step.devices > 1 else ""
+    devices = f" over {step.ranks} devices" if step.sharded else devices
     return f"{rows_text(step.load.rows)} x {step.accumulation}{devices}"
 
 
@@ -200,8 +202,7 @@ def _memory(plan: Plan) -> str:
 
 
 def _shape(found: tuple[str, Training]) -> str:
-    load = found[1].step.load
-    return f"{load.rows} x {load.tokens:,}"
+    return f"{found[1].rows} x {found[1].step.load.tokens:,}"
 
 
 def _cell(key: str, training: Training) -> str:
@@ -215,14 +216,17 @@ def _cell(key: str, training: Training) -> str:
 def _absent(ledger: Ledger) -> tuple[str, ...]:
     """The terms that are not there at the peak: that is as backward begins, or as the weights are moved."""
     if ledger.gradients + ledger.workspace > ledger.computing:
-        return ("casts", "activations", "loss")
+        return ("gathered", "casts", "activations", "loss")
     return ("workspace",) if ledger.accumulates else ("workspace", "gradients")
 
 
 def _part(key: str, found: list[tuple[str, Training]]) -> str:
     """`, 1/8`: what a device keeps of what the devices share."""
-    devices = {training.step.devices for _, training in found if training.step.accumulation is not None}
-    return f", 1/{max(devices)}" if key == "optimizer" and devices and max(devices) > 1 else ""
+    steps = [training.step for _, training in found if training.step.accumulation is not None]
+    if key in ("weights", "gradients"):
+        steps = [step for step in steps if step.sharded]
+    most = max((max(step.devices, step.ranks) for step in steps), default=1)
+    return f", 1/{most}" if key in ("weights", "gradients", "optimizer") and most > 1 else ""
 
 
 def _reasons(training: Training, plan: Plan) -> Iterator[str]:
@@ -232,6 +236,8 @@ def _reasons(training: Training, plan: Plan) -> Iterator[str]:
         yield f"{step.load.rows * step.load.tokens:,} tokens at once, by `micro_tokens`{alone}"
         return
     times = "one micro-batch" if step.accumulation == 1 else f"{step.accumulation:,} micro-batches"
+    if training.weights:
+        yield training.weights
     yield f"{rows_text(step.load.rows)}: {why(step)}; {times} a step"
     following = training.next_ledger
     if following is not None:
@@ -352,6 +358,7 @@ def _training_record(training: Training, plan: Plan) -> dict[str, Any]:
         "rows": step.load.rows,
         "accumulation": step.accumulation,
         "devices": step.devices,
+        "weights": {"sharded_over": step.ranks if step.sharded else 1, "why": training.weights or None},
         "why": why(step),
         "memory": {**{key: getattr(ledger, key) for key in TERMS}, "peak": ledger.total},
         "room": room(plan.target.on),

@@ -32,7 +32,7 @@ from stages.planning.effort import (
 )
 from stages.planning.proposals import GROWTH, Change, changes
 from stages.planning.target import Target
-from stages.training.fitting import room
+from stages.training.fitting import room, why_sharded
 from stages.training.pace import sizes
 
 
@@ -50,6 +50,8 @@ class Training:
     next_rows: int | None = None  # what would come next, did it fit
     next_ledger: Ledger | None = None
     changes: tuple[Change, ...] = ()
+    rows: int = 0  # that a device has at once
+    weights: str = ""  # why they lie in parts over the devices, where they do
 
     @property
     def length(self) -> int:
@@ -189,7 +191,11 @@ def _training(run: Run, stage: Stage, target: Target) -> Training:
         ledger,
         _step_flops(stage, step),
         ledger.total <= room(target.on),
+        rows=step.rows_at_once(compiled),
     )
+    if step.sharded:
+        why = why_sharded(step, compiled, settings.dtype, settings.weights, target.on)
+        found = evolve(found, weights=why)
     if step.bound == MEMORY:
         rows = next(n for n in sizes(step.own_rows) if n > step.load.rows)
         larger = evolve(step, load=evolve(step.load, rows=rows), accumulation=step.own_rows // rows)
@@ -242,7 +248,7 @@ def _warnings(stages: tuple[StagePlan, ...], target: Target) -> Iterator[tuple[s
         plan = stage.training
         if plan is None:
             continue
-        if plan.step.devices < target.on.devices and plan.step.accumulation is not None:
+        if max(plan.step.devices, plan.step.ranks) < target.on.devices and plan.step.accumulation is not None:
             share = f"{plan.step.devices} of {target.on.devices} devices share a step of `{stage.name}`"
             yield (
                 stage.name,

@@ -101,7 +101,7 @@ def follow(ranks: Joined, load: Callable[[], Run], runs: Path, stop: Stop | None
                 silent,
                 stage.compiled,
                 stop,
-                on=here(run.hardware),
+                on=here(run.hardware, ranks.count),
                 ranks=ranks,
             )
             try:

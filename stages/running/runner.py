@@ -198,7 +198,7 @@ class Runner:
                 self.tell,
                 stage.compiled,
                 self.stop,
-                on=here(run.hardware),
+                on=here(run.hardware, ranks.count),
                 ranks=ranks,
             )
         )

@@ -14,43 +14,105 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from nanogen.answers.memory import most_rows
+from nanogen.answers.parting import Undivided, parting
 from nanogen.load import Load
+from nanogen.views.figures import bytes_text
 from runtime import optimizer_memory
 from runtime.capacity import Capacity
+from runtime.faults import Fault
 from stages.footprint import BATCH, BEGUN, MEMORY, NOTHING, RESULTS, SAID, MicroBatch
 from stages.training.pace import MOST_ROWS, accumulation_of, rows_of_batch, sizes
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
 
+AUTO, WHOLE, SHARDED = WEIGHTS = ("auto", "whole", "sharded")
 NEAR = 0.9  # of the memory: what a step takes beside what is counted has to fit, too
 
 
 def micro_batch(
-    compiled: Compiled, *, batch_tokens: int, length: int, rows: int | None, dtype: str, on: Capacity
+    compiled: Compiled,
+    *,
+    batch_tokens: int,
+    length: int,
+    rows: int | None,
+    dtype: str,
+    on: Capacity,
+    weights: str = AUTO,
 ) -> MicroBatch:
     """How one device cuts its part of a step; raises Fault where the batch does not split so.
 
     `rows` is what the run file says of it; unsaid, it is the most that divides the batch and fits. As many devices
-    share a step as have equal parts of it.
+    share a step as have equal parts of it. Where one does not hold all weights, or as `weights` says, they lie in
+    parts over all of them, which then compute each micro-batch together.
     """
     all_rows = rows_of_batch(batch_tokens, length)
+    if shards(compiled, weights, all_rows, length, dtype, on):
+        return _sharded(compiled, all_rows, length, rows, dtype, on)
     devices = sizes(all_rows, on.devices)[-1]
     own = all_rows // devices
     if rows is not None:
         rows = min(rows, own) if devices > 1 else rows
-        return MicroBatch(Load(rows, length), accumulation_of(own, rows), devices, SAID)
+        return MicroBatch(Load(rows, length), accumulation_of(own, rows), devices, SAID, on.ranks)
     most = None if on.device == "cuda" else MOST_ROWS
     tried = [
-        MicroBatch(Load(n, length), own // n, devices, BATCH if n == own else RESULTS)
+        MicroBatch(Load(n, length), own // n, devices, BATCH if n == own else RESULTS, on.ranks)
         for n in sizes(own, most)
     ]
     if fits(compiled, tried[-1], dtype, on):
         return tried[-1]
-    shared = evolve(tried[-1], devices=1).ledger(compiled, on.bytes_of(dtype)).optimizer if devices > 1 else 0
-    lent = shared - shared // devices  # what other devices keep of the optimizer
+    count = max(devices, on.ranks)
+    alone = evolve(tried[-1], devices=1, ranks=1)
+    shared = alone.ledger(compiled, on.bytes_of(dtype)).optimizer if count > 1 else 0
+    lent = shared - shared // count  # what other devices keep of the optimizer
     held = most_rows(compiled.graph, length, on.bytes_of(dtype), optimizer_memory, room(on) + lent)
     fitting = [step for step in tried[:-1] if step.load.rows <= held]
+    return evolve(fitting[-1], bound=MEMORY) if fitting else evolve(tried[0], bound=NOTHING)
+
+
+def check_weights(compiled: Compiled, weights: str) -> None:
+    """Raise Fault where weights are to lie in parts, and cannot."""
+    parts = parting(compiled.graph)
+    if weights == SHARDED and isinstance(parts, Undivided):
+        help = "leave `weights` out: each rank then holds all of them"
+        raise Fault(f"`weights` is sharded, and the model {parts.why}", help)
+
+
+def shards(compiled: Compiled, weights: str, all_rows: int, length: int, dtype: str, on: Capacity) -> bool:
+    """Whether the weights lie in parts over the ranks: where one of several does not hold all, or as is said."""
+    check_weights(compiled, weights)
+    if together(on) == 1 or weights == WHOLE or isinstance(parting(compiled.graph), Undivided):
+        return False
+    return weights == SHARDED or not holds_whole(compiled, all_rows, length, dtype, on)
+
+
+def together(on: Capacity) -> int:
+    """How many devices train together."""
+    return max(on.devices, on.ranks)
+
+
+def holds_whole(compiled: Compiled, all_rows: int, length: int, dtype: str, on: Capacity) -> bool:
+    """Whether a device has room for all weights, with its share of what the optimizer keeps, and one row."""
+    count = together(on)
+    return fits(compiled, MicroBatch(Load(1, length), -(-all_rows // count), ranks=count), dtype, on)
+
+
+def _sharded(
+    compiled: Compiled, all_rows: int, length: int, rows: int | None, dtype: str, on: Capacity
+) -> MicroBatch:
+    """Micro-batches of a step that ranks compute together, each some rows, or each another one where all are alike."""
+
+    def cut(rows: int, bound: str) -> MicroBatch:
+        accumulation = accumulation_of(all_rows, rows)
+        return MicroBatch(Load(rows, length), accumulation, bound=bound, ranks=together(on), sharded=True)
+
+    if rows is not None:
+        return cut(rows, SAID)
+    most = None if on.device == "cuda" else MOST_ROWS
+    tried = [cut(n, BATCH if n == all_rows else RESULTS) for n in sizes(all_rows, most)]
+    if fits(compiled, tried[-1], dtype, on):
+        return tried[-1]
+    fitting = [step for step in tried[:-1] if fits(compiled, step, dtype, on)]
     return evolve(fitting[-1], bound=MEMORY) if fitting else evolve(tried[0], bound=NOTHING)
 
 
@@ -61,6 +123,18 @@ def fits(compiled: Compiled, step: MicroBatch, dtype: str, on: Capacity) -> bool
 def room(on: Capacity) -> int:
     """Bytes of a device that a step may take."""
     return int(NEAR * on.memory)
+
+
+def why_sharded(step: MicroBatch, compiled: Compiled, dtype: str, weights: str, on: Capacity) -> str:
+    """Why the weights of a step lie in parts."""
+    if weights == SHARDED:
+        return f"weights sharded over {step.ranks} devices: as the run file says"
+    whole = evolve(step, load=evolve(step.load, rows=1), sharded=False)
+    taken = bytes_text(whole.ledger(compiled, on.bytes_of(dtype)).total)
+    return (
+        f"weights sharded over {step.ranks} devices: with all weights on each, one row would take {taken}, "
+        f"and a step may take {bytes_text(room(on))}"
+    )
 
 
 def why(step: MicroBatch) -> str:

@@ -22,6 +22,7 @@ from stages.choices import at_least, one_of, positive, quiet, setting
 from stages.footprint import BEGUN, MEMORY, NOTHING, SAID, MicroBatch
 from stages.recipe import Tuned
 from stages.training.bad_step import last_save_told
+from stages.training.fitting import WEIGHTS
 from stages.training.pace import MOST_ROWS, sizes
 
 if TYPE_CHECKING:
@@ -56,6 +57,12 @@ class SessionSettings(Tuned):
         "what training computes in; auto is what the machine is good at",
         default="auto",
         validator=one_of("auto", "float32", "bfloat16"),
+        kw_only=True,
+    )
+    weights: str = quiet(
+        "whether each of several ranks holds all weights, or a part of each matrix; auto: all, where a device has room",
+        default="auto",
+        validator=one_of(*WEIGHTS),
         kw_only=True,
     )
 
@@ -190,13 +197,12 @@ class Session:
                 if trainer.step < steps and self.evaluation_due():
                     self.evaluate()
         self.evaluate()
-        if self.work.ranks.leads:
+        if self.work.ranks.leads or trainer.shards is not None:
             self.choose_weights()
 
     def choose_weights(self) -> None:
         """Take the weights that the evaluations found best, where the stage is to leave those."""
         from runtime.checkpoint import save_of
-        from runtime.training import load_weights
 
         if self.work.settings.keep == "last" or not self.best or self.best["step"] == self.steps:
             return
@@ -207,7 +213,7 @@ class Session:
                 f"the save of step {step:,}, the best, is not whole: the last weights are left"
             )
             return
-        load_weights(self.trainer.model, save.tensors("weights"))
+        self.trainer.load(save.tensors("weights"))
         self.work.tell.line(f"the weights are those of step {step:,}, the best")
 
     def log(self, result: StepResult) -> None:

@@ -15,14 +15,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nanogen.answers.parting import Parts, parting
 from nanogen.compiler import Compiled, compile_file
 from nanogen.shelf import find
 from runtime.checkpoint import newest_save, write_save
 from runtime.device import be_deterministic
-from runtime.model import build, initialize
+from runtime.model import build, build_meta, initialize
 from runtime.ranks import Joined, Ranks, join
 from runtime.sharded import ShardedOptimizer
 from runtime.training import IGNORED, Trainer
+from runtime.weight_shards import WeightShards
 from stages.pretrain import Settings
 from stages.recipe import settle
 
@@ -69,14 +71,24 @@ def compiled_of(name: str) -> Compiled:
     return compile_file(find(name, "model"), MODELS[name])
 
 
-def trainer_of(name: str, ranks: Ranks) -> Trainer:
+def trainer_of(name: str, ranks: Ranks, *, sharded: bool = False) -> Trainer:
     compiled = compiled_of(name)
-    model = build(compiled.source, compiled.blueprint)
-    initialize(model, compiled.blueprint, seed=1)
     recipe = settle(Settings(steps=STEPS, batch_tokens=MICROS * ROWS * LENGTH), compiled)  # pyright: ignore[reportArgumentType]
+    if sharded:
+        assert isinstance(ranks, Joined)
+        model, shards = build_meta(compiled.source, compiled.blueprint["name"]), None
+        parts = parting(compiled.graph)
+        assert isinstance(parts, Parts)
+        shards = WeightShards(model, ranks, parts.units, dtype=torch.float32, device="cpu")
+        shards.initialize(compiled.blueprint, seed=1)
+        optimizer = recipe.optimizer(model, "float32", ranks, shards)
+    else:
+        model, shards = build(compiled.source, compiled.blueprint), None
+        initialize(model, compiled.blueprint, seed=1)
+        optimizer = recipe.optimizer(model, "float32", ranks)
     return Trainer(
         model=model,
-        optimizer=recipe.optimizer(model, "float32", ranks),
+        optimizer=optimizer,
         schedule=recipe.schedule,
         loader=Counted(MODELS[name]["vocab"]),
         accumulation=MICROS,
@@ -85,8 +97,10 @@ def trainer_of(name: str, ranks: Ranks) -> Trainer:
         compiled=False,
         dials=compiled.blueprint["dials"],
         draws=compiled.blueprint["draws"],
+        ending=compiled.blueprint["ending"],
         seed=5,
         ranks=ranks,
+        shards=shards,
     )
 
 
