@@ -62,7 +62,7 @@ class WeightShards:
         model.to_empty(device=device)
         self.tensors: dict[str, Any] = dict(model.named_parameters())  # by path: parts, and what is whole
 
-    def _join(self, module: FSDPModule) -> None:
+    def _join(self, module: Any) -> None:
         """Sums, not means, and our own collectives: they tell a rank that is gone."""
         module.set_force_sum_reduction_for_comms(True)
         module.set_gradient_divide_factor(1.0)

@@ -48,6 +48,16 @@ class MicroBatch:
         """Rows of a whole step that are this device's."""
         return self.load.rows * (self.accumulation or 1)
 
+    def passes(self, compiled: Compiled) -> int:
+        """Micro-batches that one device computes in a step."""
+        shared = (
+            self.sharded
+            and not compiled.graph.dials
+            and self.accumulation
+            and not self.accumulation % self.ranks
+        )
+        return (self.accumulation or 1) // (self.ranks if shared else 1)
+
     def ledger(self, compiled: Compiled, run_bytes: int) -> Ledger:
         """Bytes of a step on one device, term by term."""
         load = evolve(self.load, rows=self.rows_at_once(compiled))

@@ -67,18 +67,21 @@ def parted(
     own = WIDE * (-(-split // devices) + kept)
     of_units = {path: _within(placed, path) for path in parts.units}
     outside = split - sum(of_units.values())
-    layers = [count for path, count in of_units.items() if path in regions(graph)]
-    tables = [count for path, count in of_units.items() if path not in regions(graph)]
-    # two of the largest, of which one is on its way while the other computes, and the gradient of one, twice: as it
-    # was made, and as it is sent
-    largest = max(max(layers, default=0) * (3 * run_bytes + WIDE), max(tables, default=0) * 3 * WIDE)
+    found = set(regions(graph))
+    layers = [count for path, count in of_units.items() if path in found]
+    tables = [count for path, count in of_units.items() if path not in found]
+    # as backward begins: two of the largest layers, of which one is on its way while the other computes, and the
+    # gradient of one, twice: as it was made, and as it is sent
+    largest = max(layers, default=0) * (3 * run_bytes + WIDE)
+    # as it ends, and what the layers left is gone: a table, and its gradient likewise
+    last = max(tables, default=0) * 3 * WIDE - whole.activations - whole.loss
     return evolve(
         whole,
         weights=own,
         gradients=own,
         optimizer=-(-whole.optimizer // devices),
         casts=outside * run_bytes if run_bytes < WIDE else 0,
-        gathered=outside * 2 * WIDE + largest,
+        gathered=outside * WIDE + max(largest, last),
         workspace=_workspace(placed, devices, run_bytes, optimizer),
     )
 
@@ -99,8 +102,8 @@ def _workspace(placed: list[Placed], devices: int, run_bytes: int, optimizer: Op
             alike[key] = alike.get(key, 0) + 1
     found = 0
     for (role, shape), count in alike.items():
-        share, numbers = -(-count // devices), shape[0] * shape[-1]
-        # weights and gradients as they come and as they are put together, and what is sent of both
-        moved = (4 * share + 2 * -(-count // devices)) * numbers * WIDE
-        found = max(found, optimizer.workspace([(role, shape)] * share, run_bytes) + moved)
+        share = -(-count // devices)
+        own = share * shape[0] * shape[-1] * WIDE
+        # beside weights and gradients what moves them borrows, or what they come in and go out by
+        found = max(found, 2 * own + max(optimizer.workspace([(role, shape)] * share, run_bytes), 2 * own))
     return found

@@ -139,7 +139,8 @@ def _cut(training: Training) -> str:
     if step.accumulation is None:
         return f"{step.load.rows * step.load.tokens:,} tokens at once"
     devices = f" x {step.devices} devices" if step.devices > 1 else ""
-    devices = f" over {step.ranks} devices" if step.sharded else devices
+    if step.sharded:
+        return f"{rows_text(training.rows)} x {training.passes} x {step.ranks} devices"
     return f"{rows_text(step.load.rows)} x {step.accumulation}{devices}"
 
 

@@ -51,6 +51,7 @@ class Training:
     next_ledger: Ledger | None = None
     changes: tuple[Change, ...] = ()
     rows: int = 0  # that a device has at once
+    passes: int = 0  # micro-batches that a device computes in a step
     weights: str = ""  # why they lie in parts over the devices, where they do
 
     @property
@@ -192,6 +193,7 @@ def _training(run: Run, stage: Stage, target: Target) -> Training:
         _step_flops(stage, step),
         ledger.total <= room(target.on),
         rows=step.rows_at_once(compiled),
+        passes=step.passes(compiled),
     )
     if step.sharded:
         why = why_sharded(step, compiled, settings.dtype, settings.weights, target.on)

@@ -83,7 +83,7 @@ def shards(compiled: Compiled, weights: str, all_rows: int, length: int, dtype: 
     check_weights(compiled, weights)
     if together(on) == 1 or weights == WHOLE or isinstance(parting(compiled.graph), Undivided):
         return False
-    return weights == SHARDED or not holds_whole(compiled, all_rows, length, dtype, on)
+    return weights == SHARDED or _in_parts_only(compiled, all_rows, length, dtype, on)
 
 
 def together(on: Capacity) -> int:
@@ -91,10 +91,15 @@ def together(on: Capacity) -> int:
     return max(on.devices, on.ranks)
 
 
-def holds_whole(compiled: Compiled, all_rows: int, length: int, dtype: str, on: Capacity) -> bool:
-    """Whether a device has room for all weights, with its share of what the optimizer keeps, and one row."""
+def _in_parts_only(compiled: Compiled, all_rows: int, length: int, dtype: str, on: Capacity) -> bool:
+    """Whether a device has no room for all weights, its share of what the optimizer keeps, and one row; parts take less."""
     count = together(on)
-    return fits(compiled, MicroBatch(Load(1, length), -(-all_rows // count), ranks=count), dtype, on)
+    whole = MicroBatch(Load(1, length), -(-all_rows // count), ranks=count)
+    if fits(compiled, whole, dtype, on):
+        return False
+    parts = evolve(whole, accumulation=all_rows, sharded=True)
+    width = on.bytes_of(dtype)
+    return parts.ledger(compiled, width).total < whole.ledger(compiled, width).total
 
 
 def _sharded(

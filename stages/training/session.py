@@ -133,6 +133,10 @@ class Session:
 
         Where the memory no longer holds those, it has fewer, and says so.
         """
+        if step.sharded:
+            self.work.tell.line(
+                f"weights sharded over {step.ranks} ranks: a layer is whole while it computes"
+            )
         if self.save is not None and step.bound != SAID:
             rows = self.save.state.get("rows", sizes(step.own_rows, MOST_ROWS)[-1])  # or as it was before
             if rows > step.load.rows and step.bound in (MEMORY, NOTHING):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtime.shares import owners, share_of_step, slice_of
+from runtime.shares import even_share, owners, rows_at_once, share_of_step, slice_of
 
 
 @pytest.mark.parametrize(("numbers", "count"), [(1, 4), (7, 3), (8, 4), (5, 4), (1000, 7)])
@@ -36,3 +36,16 @@ def test_every_row_of_a_step_is_computed_once(micros, rows, count, whole):
 
 def test_one_process_computes_it_all_as_it_is():
     assert share_of_step(3, 2, 0, 1) == {micro: slice(0, 2) for micro in range(3)}
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize(("micros", "rows", "count"), [(4, 2, 2), (3, 2, 2), (1, 8, 4), (2, 2, 4), (8, 1, 4)])
+def test_ranks_in_step_have_equally_many_micro_batches(micros, rows, count, whole):
+    shares = [even_share(micros, rows, rank, count, whole=whole) for rank in range(count)]
+    done = [(micro, row) for share in shares for micro, part in share.items() for row in range(rows)[part]]
+    assert sorted(done) == [(micro, row) for micro in range(micros) for row in range(rows)]
+    assert len({len(share) for share in shares}) == 1
+    most = max(len(range(rows)[part]) for share in shares for part in share.values())
+    assert most == rows_at_once(micros, rows, count, whole=whole)
+    if not whole or micros % count:  # the same at the same time
+        assert all(list(share) == list(range(micros)) for share in shares)
