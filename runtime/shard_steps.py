@@ -78,6 +78,10 @@ class ShardSteps(ShardedOptimizer):
     def overlap(self) -> None:
         """Gradients of each unit are summed and scattered behind its backward as it is."""
 
+    def arrive(self) -> None:
+        """A device that is waited for may wait for the parts of a rank that is gone: that is seen first."""
+        self._ranks.total(0.0, patient=not self.met)
+
     def collect(self, loss: float) -> float:
         """Add up what is whole everywhere; all parts have their sums already. Returns the sum of the losses."""
         (loss,) = self._ranks.total(loss, patient=not self.met)

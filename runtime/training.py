@@ -182,6 +182,8 @@ class Trainer:
                 several.overlap()
             losses.sum().backward()
             found.append(losses.detach())
+        if several is not None:
+            several.arrive()
         total = self._checked(found, holds)
         if several is not None:
             total = several.collect(total)

@@ -74,14 +74,15 @@ def parted(
     # gradient of one, twice: as it was made, and as it is sent
     largest = max(layers, default=0) * (3 * run_bytes + WIDE)
     # as it ends, and what the layers left is gone: a table, and its gradient likewise
-    last = max(tables, default=0) * 3 * WIDE - whole.activations - whole.loss
+    last = max(tables, default=0) * 3 * WIDE - whole.activations
     return evolve(
         whole,
         weights=own,
         gradients=own,
         optimizer=-(-whole.optimizer // devices),
         casts=outside * run_bytes if run_bytes < WIDE else 0,
-        gathered=outside * WIDE + max(largest, last),
+        gathered=outside * WIDE,
+        layer=max(largest, last),
         workspace=_workspace(placed, devices, run_bytes, optimizer),
     )
 

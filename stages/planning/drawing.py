@@ -16,7 +16,8 @@ TERMS = {  # of the ledger, and what each is
     "weights": "weights",
     "gradients": "gradients",
     "optimizer": "optimizer state",
-    "gathered": "weights made whole",
+    "gathered": "weights whole throughout",
+    "layer": "a layer made whole",
     "casts": "casts of weights",
     "activations": "activations",
     "loss": "logits and loss",
@@ -217,8 +218,9 @@ def _cell(key: str, training: Training) -> str:
 def _absent(ledger: Ledger) -> tuple[str, ...]:
     """The terms that are not there at the peak: that is as backward begins, or as the weights are moved."""
     if ledger.gradients + ledger.workspace > ledger.computing:
-        return ("gathered", "casts", "activations", "loss")
-    return ("workspace",) if ledger.accumulates else ("workspace", "gradients")
+        return ("gathered", "layer", "casts", "activations", "loss")
+    absent = ("workspace",) if ledger.accumulates else ("workspace", "gradients")
+    return absent if ledger.in_layer else (*absent, "layer")
 
 
 def _part(key: str, found: list[tuple[str, Training]]) -> str:

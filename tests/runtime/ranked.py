@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -194,3 +195,5 @@ def main(folder: Path, *, resumed: bool = False) -> None:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), resumed=len(sys.argv) > 2)
+    sys.stdout.flush()
+    os._exit(0)  # as ranks of a run end: threads of the groups may not be gone yet

@@ -118,12 +118,12 @@ def test_the_plan_decides_by_memory_and_the_run_does_the_same(tmp_path):
         assert found is not None
         assert found.step.sharded == wanted
         assert found.fits
-        assert (
-            "weights sharded over 2 devices: with all weights on each, one row would take" in drawn(plan)
-        ) == wanted
         told = next(s["training"] for s in record(plan)["stages"] if s["stage"] == "base")
         assert told["weights"]["sharded_over"] == (2 if wanted else 1)
         assert bool(told["memory"]["gathered"]) == wanted
+        why = "weights sharded over 2 devices: with all weights on each, one row would take"
+        assert (told["weights"]["why"] or "").startswith(why) == wanted
+    assert why in drawn(plan)
     assert TOLD in done(
         begin(named, tmp_path / "runs", 2, "--only", "corpus", "--only", "tokenizer", "--only", "base")
     )
