@@ -36,7 +36,7 @@ WIDE = MixedPrecisionPolicy(cast_forward_inputs=False)
 
 
 class WeightShards:
-    """The parts that this rank keeps of a model, which comes in without memory (`build_meta`).
+    """The parts that this rank keeps of a model, which comes in without memory (`outline`).
 
     `units` are paths of modules that are gathered by themselves: nobody reads their weights but they.
     """

@@ -59,14 +59,14 @@ def make_trainer(
 
 def shard(work: Work, compiled: Compiled, machine: Machine) -> WeightShards:
     """A model whose weights lie in parts over the ranks, not yet filled; no rank ever holds all of it."""
-    from runtime.model import build_meta
+    from runtime.model import outline
     from runtime.ranks import Joined
     from runtime.weight_shards import WeightShards
 
     parts, ranks = parting(compiled.graph), work.ranks
     assert isinstance(parts, Parts), "what cannot lie in parts was refused"
     assert isinstance(ranks, Joined), "weights lie in parts over several ranks"
-    model = build_meta(compiled.source, compiled.blueprint["name"])
+    model = outline(compiled.source, compiled.blueprint)
     return WeightShards(model, ranks, parts.units, dtype=machine.torch_dtype, device=machine.device)
 
 

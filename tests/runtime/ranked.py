@@ -23,7 +23,7 @@ from nanogen.compiler import Compiled, compile_file
 from nanogen.shelf import find
 from runtime.checkpoint import newest_save, write_save
 from runtime.device import be_deterministic
-from runtime.model import build, build_meta, initialize
+from runtime.model import build, initialize, outline
 from runtime.ranks import Joined, Ranks, join
 from runtime.sharded import ShardedOptimizer
 from runtime.training import IGNORED, Trainer
@@ -80,7 +80,7 @@ def trainer_of(name: str, ranks: Ranks, *, sharded: bool = False) -> Trainer:
     recipe = settle(Settings(steps=STEPS, batch_tokens=MICROS * ROWS * LENGTH), compiled)  # pyright: ignore[reportArgumentType]
     if sharded:
         assert isinstance(ranks, Joined)
-        model, shards = build_meta(compiled.source, compiled.blueprint["name"]), None
+        model, shards = outline(compiled.source, compiled.blueprint), None
         parts = parting(compiled.graph)
         assert isinstance(parts, Parts)
         shards = WeightShards(model, ranks, parts.units, dtype=torch.float32, device="cpu")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from runtime.finite import first_not_finite
 from runtime.optimizer import Entry, Optimizer
 from runtime.shard_steps import ShardSteps
 from runtime.weight_shards import WeightShards
@@ -71,3 +72,15 @@ def test_what_has_no_gradient_stays(joined, spec):
     steps.collect(0.0)
     steps.step(1.0, 0.9)
     assert all(torch.equal(tensor, before[path]) for path, tensor in shards.weights().items())
+
+
+def test_a_part_of_a_gradient_that_is_not_finite_is_found_before_anything_moves(joined, spec):
+    shards, steps, _, _ = made(joined, spec)
+    gradients(shards.model, spec, torch.float32)
+    steps.collect(0.0)
+    assert first_not_finite(steps.gradients()) is None
+    path = next(iter(steps._owner))
+    part = shards.gradient(path)
+    assert part is not None
+    part[-1, -1] = torch.nan
+    assert first_not_finite(steps.gradients()) == path

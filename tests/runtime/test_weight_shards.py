@@ -11,7 +11,7 @@ from nanogen.answers.parting import Parts, parting
 from nanogen.compiler import Compiled, compile_text
 from runtime.faults import Fault
 from runtime.losses import token_losses
-from runtime.model import build, build_meta, initialize
+from runtime.model import build, initialize, outline
 from runtime.ranks import Joined
 from runtime.regions import compile_regions, compiled
 from runtime.weight_shards import WeightShards
@@ -32,7 +32,7 @@ def spec() -> Compiled:
 def shards_of(spec: Compiled, ranks: Joined, dtype: torch.dtype = torch.float32) -> WeightShards:
     parts = parting(spec.graph)
     assert isinstance(parts, Parts)
-    model = build_meta(spec.source, spec.blueprint["name"])
+    model = outline(spec.source, spec.blueprint)
     made = WeightShards(model, ranks, parts.units, dtype=dtype, device="cpu")
     made.initialize(spec.blueprint, seed=3)
     return made
