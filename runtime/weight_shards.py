@@ -51,9 +51,8 @@ class WeightShards:
         device: str | torch.device,
     ) -> None:
         self.model, self.ranks = model, ranks
-        self.patient = (
-            True  # until all have come through a step: before, ranks compile for as long as they like
-        )
+        # until all have come through a step: before, ranks compile for as long as they like
+        self.patient = True
         self._shapes = {path: tuple(p.shape) for path, p in model.named_parameters()}
         _split(model, ranks, units, dtype, torch.device(device).type)
         for module in model.modules():

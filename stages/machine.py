@@ -8,6 +8,7 @@ from attrs import evolve
 
 from nanogen.planning.hardware import Hardware
 from runtime.capacity import Capacity, capacity
+from runtime.ranks import Ranks
 
 
 def here(hardware: Hardware | None = None, ranks: int = 1) -> Capacity:
@@ -22,6 +23,13 @@ def here(hardware: Hardware | None = None, ranks: int = 1) -> Capacity:
     if hardware is None or hardware.device != found.device:
         return found
     return evolve(found, memory=min(found.memory, hardware.memory))
+
+
+def agreed(ranks: Ranks, hardware: Hardware | None) -> Capacity:
+    """The machine of each of several ranks, with the memory that all of them have: they have to decide alike."""
+    found = here(hardware, ranks.count)
+    (less,) = ranks.most(-found.memory)
+    return evolve(found, memory=-less)
 
 
 def of_hardware(hardware: Hardware) -> Capacity:

@@ -174,7 +174,7 @@ def main(folder: Path, *, resumed: bool = False) -> None:
     be_deterministic()
     ranks, found = join(), {}
     if resumed:
-        found[RESUMED] = resume(RESUMED, ranks, folder / "of_1" / RESUMED, sharded=True)
+        found[RESUMED] = {"resumed": resume(RESUMED, ranks, folder / "of_1" / RESUMED, sharded=True)}
     for name in () if resumed else MODELS:
         trainer = trainer_of(name, ranks)
         found[name] = {

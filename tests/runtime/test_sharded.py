@@ -100,4 +100,4 @@ def test_four_go_on_in_parts_with_what_one_process_saved(trained):
     """More than a micro-batch has rows: some compute along with nothing of their own."""
     assert launch([sys.executable, "-m", "tests.runtime.ranked", str(trained), "resumed"], 4) == 0
     for rank in range(4):
-        same(found(trained, RESUMED, rank, 4), found(trained, RESUMED, 0, 1)["steps"][SAVED:])
+        same(found(trained, RESUMED, rank, 4)["resumed"], found(trained, RESUMED, 0, 1)["steps"][SAVED:])

@@ -98,7 +98,8 @@ def test_two_ranks_tune_in_parts_as_one_process_does(straight, tmp_path):
 
 
 def test_the_plan_decides_by_memory_and_the_run_does_the_same(tmp_path):
-    plain = written(write_run(tmp_path), tmp_path / "deep", ("depth = 2", "depth = 12"))
+    changes = (("depth = 2", "depth = 12"), ("steps = 60", "steps = 4"))
+    plain = written(write_run(tmp_path), tmp_path / "deep", *changes)
     base = plain.stage("base")
     on = Capacity("cpu", 10**9, bfloat16=False, compiler=True, devices=2)
     kind, settings = base.kind, base.settings
