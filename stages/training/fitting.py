@@ -47,8 +47,20 @@ def micro_batch(
     parts over all of them, which then compute each micro-batch together.
     """
     all_rows = rows_of_batch(batch_tokens, length)
-    if shards(compiled, weights, all_rows, length, dtype, on):
+    if weights == SHARDED and together(on) > 1:
+        check_weights(compiled, weights)
         return _sharded(compiled, all_rows, length, rows, dtype, on)
+    found = _whole(compiled, all_rows, length, rows, dtype, on)
+    if weights == WHOLE or found.bound not in (NOTHING, SAID) or fits(compiled, found, dtype, on):
+        return found
+    in_parts = _in_parts_only(compiled, all_rows, length, dtype, on)
+    return _sharded(compiled, all_rows, length, rows, dtype, on) if in_parts else found
+
+
+def _whole(
+    compiled: Compiled, all_rows: int, length: int, rows: int | None, dtype: str, on: Capacity
+) -> MicroBatch:
+    """Micro-batches of a device that has all weights."""
     devices = sizes(all_rows, on.devices)[-1]
     own = all_rows // devices
     if rows is not None:
@@ -72,18 +84,10 @@ def micro_batch(
 
 def check_weights(compiled: Compiled, weights: str) -> None:
     """Raise Fault where weights are to lie in parts, and cannot."""
-    parts = parting(compiled.graph)
-    if weights == SHARDED and isinstance(parts, Undivided):
+    parts = parting(compiled.graph) if weights == SHARDED else None
+    if isinstance(parts, Undivided):
         help = "leave `weights` out: each rank then holds all of them"
         raise Fault(f"`weights` is sharded, and the model {parts.why}", help)
-
-
-def shards(compiled: Compiled, weights: str, all_rows: int, length: int, dtype: str, on: Capacity) -> bool:
-    """Whether the weights lie in parts over the ranks: where one of several does not hold all, or as is said."""
-    check_weights(compiled, weights)
-    if together(on) == 1 or weights == WHOLE or isinstance(parting(compiled.graph), Undivided):
-        return False
-    return weights == SHARDED or _in_parts_only(compiled, all_rows, length, dtype, on)
 
 
 def together(on: Capacity) -> int:
@@ -94,6 +98,8 @@ def together(on: Capacity) -> int:
 def _in_parts_only(compiled: Compiled, all_rows: int, length: int, dtype: str, on: Capacity) -> bool:
     """Whether a device has no room for all weights, its share of what the optimizer keeps, and one row; parts take less."""
     count = together(on)
+    if count == 1 or isinstance(parting(compiled.graph), Undivided):
+        return False
     whole = MicroBatch(Load(1, length), -(-all_rows // count), ranks=count)
     if fits(compiled, whole, dtype, on):
         return False
