@@ -64,7 +64,8 @@ def _whole(
     devices = sizes(all_rows, on.devices)[-1]
     own = all_rows // devices
     if rows is not None:
-        rows = min(rows, own) if devices > 1 else rows
+        if devices > 1 and all_rows % rows == 0:
+            rows = sizes(own, rows)[-1]  # so many of them, or as near as the part of a device splits
         return MicroBatch(Load(rows, length), accumulation_of(own, rows), devices, SAID, on.ranks)
     most = None if on.device == "cuda" else MOST_ROWS
     tried = [

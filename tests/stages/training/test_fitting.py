@@ -92,6 +92,8 @@ def test_what_the_run_file_says_is_taken():
         settled(GPU, rows=5)
     shared = settled(evolve(GPU, devices=8), rows=32)  # a device has no more than 12
     assert (shared.load.rows, shared.accumulation) == (12, 1)
+    odd = settled(evolve(GPU, devices=2), rows=2, batch_tokens=6 * 512)  # which has three
+    assert (odd.load.rows, odd.accumulation, odd.devices) == (1, 3, 2)
 
 
 def test_as_many_devices_share_a_step_as_have_equal_parts():
