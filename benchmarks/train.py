@@ -2,19 +2,22 @@
 
     python -m benchmarks.train [ROUNDS]    # 20 rounds unless said
 
-Both are a GPT of 4 layers, width 256, 2 heads and 4,096 ids, trained on 8 x 256 tokens by Muon and AdamW with equal
+Each trains in a process of its own, as it would by itself, while the other waits. Both are a GPT of 4 layers, width 256, 2 heads and 4,096 ids, trained on 8 x 256 tokens by Muon and AdamW with equal
 rates, both compiled, both with float32 masters computed in bfloat16: the plain one under autocast, whose casts the
 compiler takes into its graph. The plain model is compiled whole, and so is its Newton-Schulz iteration, a matrix at a
-time; its AdamW is torch's fused one. Both are first held to learn alike. Memory is what a whole loss and a chunked one
+time; its AdamW is torch's fused one, and its memory comes from the system's allocator as that is, where ours is asked
+to keep what was freed (`runtime/heap.py`). Both are first held to learn alike. Memory is what a whole loss and a chunked one
 need at most, eagerly, above what their inputs take.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
@@ -23,7 +26,7 @@ from torch import Tensor, nn
 
 from nanogen.compiler import compile_file
 from nanogen.shelf import find
-from runtime.device import be_deterministic
+from runtime.device import be_deterministic, ready_to_train
 from runtime.losses import token_losses
 from runtime.model import build, initialize
 from runtime.optimizer import Optimizer
@@ -35,6 +38,7 @@ from tests.live_bytes import LiveBytes
 DEPTH, WIDTH, HEADS, VOCAB, ROWS, TOKENS = 4, 256, 2, 4096, 8, 256
 DIMS = {"depth": DEPTH, "width": WIDTH, "heads": HEADS, "vocab": VOCAB, "context": TOKENS}
 NANOCHAT = 11_118  # tokens/s of nanochat at its HEAD, on another machine of two cores
+BATCHES = 16
 EQUAL_STEPS, EQUAL = 8, 0.02  # nats that two ways of rounding may be apart
 
 Step = Callable[[Tensor, Tensor], float]
@@ -203,40 +207,68 @@ def loss_bytes(rows: int, whole: bool) -> int:
     return live.peak - before
 
 
-def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+def work(name: str, pipe: Connection) -> None:
+    """Make the steps of one model that the other end asks for by number; answer with loss and seconds."""
     be_deterministic()
     torch.manual_seed(0)
     trainer, rates = our_trainer(compiled=True)
-    plain = plain_step(by_plain_names(trainer.model), rates, compiled=True)
+    if name == "plain":
+        step = plain_step(by_plain_names(trainer.model), rates, compiled=True)
+    else:
+        ready_to_train()
 
-    def ours(inputs: Tensor, targets: Tensor) -> float:
-        return trainer.learn([(inputs, targets)]).loss
+        def step(inputs: Tensor, targets: Tensor) -> float:
+            return trainer.learn([(inputs, targets)]).loss
 
-    steps: dict[str, Step] = {"plain": plain, "ours": ours}
-    data = batches(16)
-    for place in range(EQUAL_STEPS):
-        losses = [step(*data[place]) for step in steps.values()]
-        assert abs(losses[0] - losses[1]) < EQUAL, f"step {place}: the losses are {losses}"
+    data = batches(BATCHES)
+    while (number := pipe.recv()) is not None:
+        begun = time.perf_counter()
+        loss = step(*data[number % BATCHES])
+        pipe.send((loss, time.perf_counter() - begun))
+
+
+def begin(name: str) -> Connection:
+    """Start a process for one model."""
+    spawn = multiprocessing.get_context("spawn")
+    here, there = spawn.Pipe()
+    spawn.Process(target=work, args=(name, there), daemon=True).start()
+    return here
+
+
+def ask(pipe: Connection, number: int) -> tuple[float, float]:
+    pipe.send(number)
+    return pipe.recv()
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    models = {name: begin(name) for name in ("plain", "ours")}
+    for number in range(EQUAL_STEPS):
+        losses = [ask(pipe, number)[0] for pipe in models.values()]
+        assert abs(losses[0] - losses[1]) < EQUAL, f"step {number}: the losses are {losses}"
     print(
         f"{torch.get_num_threads()} threads; after {EQUAL_STEPS} steps losses {losses[0]:.4f}, {losses[1]:.4f}"
     )
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    seconds: dict[str, list[float]] = {name: [] for name in models}
     for number in range(rounds):
-        for name in steps if number % 2 else reversed(steps):
-            begun = time.perf_counter()
-            steps[name](*data[number % len(data)])
-            seconds[name].append(time.perf_counter() - begun)
-    for told, of in (("best", min), ("median", statistics.median)):
-        rate = {name: ROWS * TOKENS / of(times) for name, times in seconds.items()}
-        print(
-            f"{told:>6} of {rounds}: plain {rate['plain']:,.0f}, ours {rate['ours']:,.0f} tokens/s, "
-            f"{rate['ours'] / rate['plain']:.3f}x; {rate['ours'] / NANOCHAT:.2f}x of nanochat's {NANOCHAT:,}"
-        )
-    pairs = [a / b for a, b in zip(seconds["plain"], seconds["ours"], strict=True)]
+        for name in models if number % 2 else reversed(models):
+            seconds[name].append(ask(models[name], number)[1])
+    for pipe in models.values():
+        pipe.send(None)
+    tell(seconds)
     for rows in (ROWS, 4 * ROWS):
         plainly, cut = (loss_bytes(rows, whole) / 2**20 for whole in (True, False))
         print(f"memory of the loss, eager, {rows} rows: whole {plainly:,.1f} MiB, in chunks {cut:,.1f} MiB")
+
+
+def tell(seconds: dict[str, list[float]]) -> None:
+    for told, of in (("best", min), ("median", statistics.median)):
+        rate = {name: ROWS * TOKENS / of(times) for name, times in seconds.items()}
+        print(
+            f"{told:>6} of {len(seconds['ours'])}: plain {rate['plain']:,.0f}, ours {rate['ours']:,.0f} tokens/s, "
+            f"{rate['ours'] / rate['plain']:.3f}x; {rate['ours'] / NANOCHAT:.2f}x of nanochat's {NANOCHAT:,}"
+        )
+    pairs = [a / b for a, b in zip(seconds["plain"], seconds["ours"], strict=True)]
     print(f"median of the rounds' own ratios: {statistics.median(pairs):.3f}x")
 
 

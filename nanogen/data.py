@@ -27,7 +27,7 @@ class Split:
 
     name: str
     subset: str = "default"
-    rows: int | None = field(default=None, validator=positive)
+    rows: int | None = field(default=None, validator=positive)  # what a plan reckons with, if need be about
     file: str | None = None  # the one file it stands in, where the set is made of named files
 
 

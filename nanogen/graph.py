@@ -178,17 +178,17 @@ class Unit:
     loans: tuple[Loan, ...] = ()  # its own, and those of the model that what it calls needs
     alike: object = None  # equal for units that differ in nothing but what is read inside them
 
-    @property
+    @cached_property
     def passed(self) -> tuple[tuple[str, Value], ...]:
         """Inputs that the unit reads, or changes."""
         read = {n.name for n in self.nodes if isinstance(n, Read)}
         inputs = tuple((n, v) for n, v in self.inputs if n in read or n in self.results)
         return inputs + tuple((r.name, r.value) for r in self.reaches)
 
-    @property
-    def nodes(self) -> Iterator[Node]:
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
         """All nodes of all lines, in the order of computation."""
-        return (node for line in self.lines for node in nodes(line.node))
+        return tuple(node for line in self.lines for node in nodes(line.node))
 
     @cached_property
     def calls(self) -> tuple[Unit, ...]:
@@ -222,8 +222,12 @@ class Unit:
         """How often the innermost of loops in loops runs at most."""
         return max((inner.turned * most_turns(n) for n in self.nodes for inner in called(n)), default=1)
 
+    @cached_property
+    def _by_name(self) -> dict[str, Line]:
+        return {line.name: line for line in reversed(self.lines)}
+
     def line(self, name: str) -> Line:
-        return next(line for line in self.lines if line.name == name)
+        return self._by_name[name]
 
     def value(self, name: str) -> Value:
         """Shape of a line's value."""

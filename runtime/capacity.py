@@ -10,7 +10,6 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 
 from attrs import frozen
@@ -79,6 +78,8 @@ def _limit(file: str) -> int | None:
 
 def _gpu() -> tuple[int, int, str] | None:
     """Memory, major version and name of the first GPU that CUDA shows; None where torch would find none."""
+    from importlib import metadata  # slow to import, and asked of this machine alone
+
     try:
         if metadata.version("torch").endswith("+cpu"):
             return None

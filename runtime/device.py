@@ -12,6 +12,7 @@ from attrs import frozen
 
 from runtime.capacity import AMPERE, FAST_BFLOAT16, cpp_compiler
 from runtime.capacity import cpu_flags as _cpu_flags
+from runtime.heap import keep_freed_memory
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -45,6 +46,12 @@ def devices() -> list[str]:
     if torch.cuda.is_available():
         return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
     return [machine(dtype="float32", compiled="no").device]
+
+
+def ready_to_train() -> None:
+    """What holds in every process that trains: the same bits each time, and memory kept from step to step."""
+    be_deterministic()
+    keep_freed_memory()
 
 
 def be_deterministic() -> None:

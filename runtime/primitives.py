@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from runtime.block_attention import attend_in_blocks, pays
 from runtime.counter import place_below, root, words
+from runtime.row_attention import attend_alone
 
 
 class Now:
@@ -311,30 +311,25 @@ def attend(
     keeps too: every key up to their own, or those of the window before them. `softcap` bounds the scores;
     `sinks` (H) are logits that join each head's softmax and take no value.
     """
-    k, v, mask = k.to(q.dtype), v.to(q.dtype), None
+    k, v = k.to(q.dtype), v.to(q.dtype)
     if now.at_end is not None and window is None and softcap is None and sinks is None:
         k, v, _ = _remember(k, v, now, window)
         return now.at_end(q, k, v, scale)
     fused = q.shape[1] == 1 and now.past is not None and torch.compiler.is_compiling()
     explicit = fused or softcap is not None or sinks is not None
-    if now.past is None and not explicit and pays(q):
-        return attend_in_blocks(q, k, v, window, scale)
+    if now.past is None and not explicit:
+        return attend_alone(q, k, v, window, scale)
     if now.past is not None:
         k, v, key = _remember(k, v, now, window)
         mask = _seen(now.positions, key, window)[:, None]
-    elif explicit or (window is not None and window < q.shape[1]):
+    else:
         place = torch.arange(q.shape[1], device=q.device)[None]
         mask = _seen(place, place, window)[:, None]
-    if mask is not None and explicit:
+    if explicit:
         return _attend_by_scores(q, k, v, mask, scale, softcap, sinks, fused)
     heads_first = (t.transpose(1, 2) for t in (q, k, v))
-    mixed = F.scaled_dot_product_attention(
-        *heads_first,
-        attn_mask=mask,
-        is_causal=mask is None,
-        scale=scale,
-        enable_gqa=q.shape[2] != k.shape[2],
-    )
+    shared = q.shape[2] != k.shape[2]
+    mixed = F.scaled_dot_product_attention(*heads_first, attn_mask=mask, scale=scale, enable_gqa=shared)
     return mixed.transpose(1, 2)
 
 

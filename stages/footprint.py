@@ -6,11 +6,13 @@ All sizes are those of the ledger of `nanogen/answers/memory.py`. Knows nothing 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 
-from nanogen.answers.memory import Ledger, ledger
+from nanogen.answers.memory import WIDE, Ledger, ledger, state
+from nanogen.answers.parameters import count
 from nanogen.answers.parting import Parts, parted, parting
 from nanogen.load import Load
 from runtime import optimizer_memory
@@ -18,6 +20,7 @@ from runtime.shares import rows_at_once
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
+    from nanogen.graph import Graph
 
 SAID, BEGUN, BATCH, RESULTS, MEMORY, NOTHING = "said", "begun", "batch", "results", "memory", "nothing"
 SAVES = 4  # the two that are kept, the best, and the one that is being written
@@ -60,21 +63,22 @@ class MicroBatch:
 
     def ledger(self, compiled: Compiled, run_bytes: int) -> Ledger:
         """Bytes of a step on one device, term by term."""
-        load = evolve(self.load, rows=self.rows_at_once(compiled))
-        accumulates = self.accumulation != 1
-        found = ledger(compiled.graph, load, run_bytes, optimizer_memory, accumulates=accumulates)
+        rows, accumulates = self.rows_at_once(compiled), self.accumulation != 1
+        found = _ledger(compiled.graph, rows, self.load.tokens, run_bytes, accumulates)
         if self.sharded:
-            parts = parting(compiled.graph)
-            assert isinstance(parts, Parts), "what cannot lie in parts does not"
-            return parted(
-                found,
-                compiled.graph,
-                parts,
-                run_bytes=run_bytes,
-                devices=self.ranks,
-                optimizer=optimizer_memory,
-            )
+            return _parted(found, compiled.graph, run_bytes, self.ranks)
         return evolve(found, optimizer=-(-found.optimizer // max(self.devices, self.ranks)))
+
+
+@lru_cache(maxsize=256)  # a plan asks for the same step when it settles rows, shows them and proposes others
+def _ledger(graph: Graph, rows: int, tokens: int, run_bytes: int, accumulates: bool) -> Ledger:
+    return ledger(graph, Load(rows, tokens), run_bytes, optimizer_memory, accumulates=accumulates)
+
+
+def _parted(whole: Ledger, graph: Graph, run_bytes: int, devices: int) -> Ledger:
+    parts = parting(graph)
+    assert isinstance(parts, Parts), "what cannot lie in parts does not"
+    return parted(whole, graph, parts, run_bytes=run_bytes, devices=devices, optimizer=optimizer_memory)
 
 
 @frozen
@@ -87,8 +91,8 @@ class Footprint:
 
 def of_training(compiled: Compiled) -> Footprint:
     """A trained model, and the saves before it: weights with all that the optimizer keeps."""
-    found = MicroBatch(Load(1, 1), 1).ledger(compiled, 4)
-    return Footprint(found.weights, SAVES * (found.weights + found.optimizer))
+    weights, kept = WIDE * count(compiled.graph), state(compiled.graph, optimizer_memory)
+    return Footprint(weights, SAVES * (weights + kept))
 
 
 def together(stages: Iterable[Footprint]) -> Footprint:

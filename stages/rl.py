@@ -150,7 +150,7 @@ def horizon(settings: Settings, compiled: Compiled, steps: int | None = None) ->
 def micro_batch(settings: Settings, compiled: Compiled, on: Capacity) -> MicroBatch:
     """Gradients are taken on so many tokens at once, in rows as long as the longest answer."""
     length = min(compiled.graph.context, settings.micro_tokens)
-    return MicroBatch(Load(max(1, settings.micro_tokens // length), length), None)
+    return MicroBatch(Load(max(1, settings.micro_tokens // length), length), None, on.devices)
 
 
 def disk(settings: Settings, compiled: Compiled) -> Footprint:

@@ -7,6 +7,7 @@ nothing of losses or of source; the source is cut at the same line.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from attrs import evolve, frozen
 
@@ -48,6 +49,7 @@ class Whole:
     why: str
 
 
+@lru_cache(maxsize=32)
 def ending(graph: Graph) -> Ending | Whole:
     """The ending of a graph."""
     _, after = seam(graph.model)
@@ -71,6 +73,7 @@ def seam(model: Unit) -> tuple[tuple[Line, ...], tuple[Line, ...] | None]:
     return model.lines[: cut[-1] + 1], model.lines[cut[-1] + 1 :]
 
 
+@lru_cache(maxsize=32)
 def front(graph: Graph) -> Graph:
     """The graph up to where its ending begins."""
     lines, _ = seam(graph.model)

@@ -12,6 +12,7 @@ activations are there, the logits of that chunk, and the gradients that the chun
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Protocol
 
 from attrs import evolve, frozen
@@ -85,10 +86,10 @@ def ledger(
     owned = [placed.parameter for placed in parameters(graph)]
     weights, narrow = sum(p.count for p in owned) * WIDE, run_bytes < WIDE
     found = ending(graph)
-    kept = saved(graph, load, narrow=narrow).bytes(run_bytes)
+    whole = not isinstance(found, Ending)
+    kept = saved(graph if whole else front(graph), load, narrow=narrow).bytes(run_bytes)
     logits, left, passing = 3 * load.rows * load.tokens * graph.vocab * WIDE, 0, 0
-    if isinstance(found, Ending):
-        kept = saved(front(graph), load, narrow=narrow).bytes(run_bytes)
+    if not whole:
         values = run_bytes * sum(load.elements(value) for value in crossing(graph.model))
         logits = _chunk(graph, found, load, run_bytes) + values
         left = values + WIDE * _sizes(graph, found)
@@ -96,7 +97,7 @@ def ledger(
     return Ledger(
         weights=weights,
         gradients=weights,
-        optimizer=sum(p.count * optimizer.moments(p.role) for p in owned) * WIDE,
+        optimizer=state(graph, optimizer),
         casts=casts(graph.model, evolve(load, reached=True)) * run_bytes if narrow else 0,
         activations=kept,
         logits=logits,
@@ -107,12 +108,23 @@ def ledger(
     )
 
 
+def state(graph: Graph, optimizer: Optimizer) -> int:
+    """Bytes that the optimizer keeps."""
+    return sum(p.parameter.count * optimizer.moments(p.parameter.role) for p in parameters(graph)) * WIDE
+
+
 def _chunk(graph: Graph, found: Ending, load: Load, run_bytes: int) -> int:
     """Bytes of one chunk of the loss: what the ending keeps of it, and its logits."""
-    one = evolve(load, rows=1, tokens=found.chunk(load.rows * load.tokens))
-    narrow = run_bytes < WIDE
+    tokens = found.chunk(load.rows * load.tokens)
+    return _of_ending(graph, tokens, run_bytes) + 3 * tokens * graph.vocab * WIDE
+
+
+@lru_cache(maxsize=64)  # chunks are of one size, however many rows there are
+def _of_ending(graph: Graph, tokens: int, run_bytes: int) -> int:
+    """Bytes that the ending keeps of so many positions."""
+    one, narrow = Load(1, tokens), run_bytes < WIDE
     whole, layers = (saved(g, one, narrow=narrow).bytes(run_bytes) for g in (graph, front(graph)))
-    return whole - layers + 3 * one.tokens * graph.vocab * WIDE
+    return whole - layers
 
 
 def _sizes(graph: Graph, found: Ending) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from attrs import frozen
 
@@ -19,9 +20,10 @@ class Placed:
     within: tuple[str, ...] = ()  # tables that were entered on the way, the owner last
 
 
-def parameters(graph: Graph) -> list[Placed]:
+@lru_cache(maxsize=32)  # of the graphs that are asked about, time and again
+def parameters(graph: Graph) -> tuple[Placed, ...]:
     """Every parameter of the model."""
-    return list(of_unit(graph.model))
+    return tuple(of_unit(graph.model))
 
 
 def count(graph: Graph) -> int:

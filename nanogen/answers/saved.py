@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from attrs import define, evolve, field, frozen
 
-from nanogen.graph import Apply, Climb, Enter, Graph, Inside, Loop, Node, Read, Unit, called, nodes
+from nanogen.graph import Apply, Climb, Enter, Graph, Inside, Loop, Node, Read, Unit, called
 from nanogen.load import Load, Value
 from nanogen.primitives.axes import Flatten, Pick, Repeat, Split
 
@@ -105,16 +105,15 @@ class _Walk:
         return node.inputs[names.index(key)] if isinstance(key, str) else None
 
     def run(self) -> _Walk:
-        for line in self.unit.lines:
-            for node in nodes(line.node):
-                if isinstance(node, Apply):
-                    self.apply(node)
-                elif isinstance(node, Enter):
-                    self.enter(node)
-                elif isinstance(node, Climb):
-                    self.climb(node)
-                elif isinstance(node, Loop):
-                    self.turn(node)
+        for node in self.unit.nodes:
+            if isinstance(node, Apply):
+                self.apply(node)
+            elif isinstance(node, Enter):
+                self.enter(node)
+            elif isinstance(node, Climb):
+                self.climb(node)
+            elif isinstance(node, Loop):
+                self.turn(node)
         for key, value in self.kept.items():
             if not isinstance(key, str):  # an input is counted where it comes from
                 self.total += self.of(value)

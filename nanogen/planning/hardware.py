@@ -43,9 +43,11 @@ class Hardware:
     device: str = field(validator=one_of(*DEVICES))
     count: int = field(default=1, validator=at_least(1))  # devices of one machine
     machines: int = field(default=1, validator=at_least(1))
-    memory: Count = field(validator=positive)  # bytes of one device
+    memory: Count = field(validator=positive)  # bytes that PyTorch finds on one device
     bandwidth: float = field(validator=positive)  # bytes a second between a device and its memory
-    interconnect: float | None = field(default=None, validator=positive)  # bytes a second of one device
+    interconnect: float | None = field(
+        default=None, validator=positive
+    )  # bytes a second that one device sends, in one direction
     watts: float | None = field(default=None, validator=positive)  # of one device at its limit
     peak: Peak
     mfu: float = field(validator=share)  # of the peak: model FLOPs utilisation, assumed

@@ -15,6 +15,8 @@ from nanogen.primitives.base import (
 )
 from nanogen.text.diagnostics import Reject
 
+PART = 256  # queries that meet the keys of their windows at once, as `runtime/row_attention.py` has it
+
 
 @primitive("attend", inputs=("q", "k", "v"), past=True)
 class Attend(Primitive):
@@ -72,7 +74,13 @@ class Attend(Primitive):
         )
 
     def saved(self, load: Load, out: Value, q: Value, k: Value, v: Value, *sinks: Value) -> Saved:
-        return Saved(inputs=(0, 1, 2), output=True, wide=load.rows * load.tokens * q.axes[0])  # log-sum-exp
+        parts = load.rows * out.width * load.tokens if self.in_parts(load) else 0  # beside the whole
+        sums = load.rows * load.tokens * q.axes[0]  # of exponentials
+        return Saved(inputs=(0, 1, 2), output=True, run=parts, wide=sums)
+
+    def in_parts(self, load: Load) -> bool:
+        """Whether a row is longer than its windows, and than the queries that are taken at once."""
+        return self.window is not None and load.tokens > max(self.window, PART)
 
     def state(self, q: Value, k: Value, v: Value, *sinks: Value) -> tuple[State, ...]:
         if self.window == 1:

@@ -41,9 +41,9 @@ def train(order: Order, compiled: Compiled) -> dict[str, Any]:
     """Seconds of the first step, and of samples of some steps; random tokens, dials at their defaults."""
     import torch
 
-    from runtime.device import be_deterministic, describe, machine
+    from runtime.device import describe, machine, ready_to_train
 
-    be_deterministic()  # as stages train
+    ready_to_train()  # as stages train
     chosen = machine(dtype=order.dtype, compiled=order.compiled)
     held = _held(chosen)
     trainer = _trainer(order, compiled, chosen)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import click
 
 from nanogen.answers.memory import Ledger
-from nanogen.views.figures import bytes_text, columns, seconds_text
+from nanogen.views.figures import bytes_text, columns
 from stages.planning.plan import Plan, StagePlan, Training, rows_text
+from stages.planning.proposals import Change
 from stages.training.fitting import NEAR, room, why
 
 TERMS = {  # of the ledger, and what each is
@@ -23,6 +25,7 @@ TERMS = {  # of the ledger, and what each is
     "loss": "logits and loss",
     "workspace": "optimizer's workspace",
 }
+WIDTH = 100  # columns of what is not a table
 SUFFIXES = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
 
 
@@ -44,34 +47,50 @@ def amount(number: float) -> str:
 
 
 def flops_text(flops: float) -> str:
-    return f"{flops:.2e}".replace("e+", "e") if flops else ""
+    return f"{flops:.1e}".replace("e+", "e") if flops else ""
 
 
 def _bound(text: str, at_most: bool) -> str:
     """A number that is only a bound."""
-    return f"<{text}" if at_most and text else text
+    return f"<{text}" if at_most and text and not text.startswith("<") else text
 
 
 def _money(dollars: float | None) -> str:
-    return "" if dollars is None else f"${dollars:,.2f}" if dollars >= 0.005 else "$0"
+    if dollars is None:
+        return ""
+    return f"${dollars:,.0f}" if dollars >= 100 else f"${dollars:.2f}" if dollars >= 0.01 else "<$0.01"
 
 
 def _energy(kilowatt_hours: float | None) -> str:
-    return (
-        ""
-        if kilowatt_hours is None
-        else f"{kilowatt_hours:,.2g}"
-        if kilowatt_hours < 10
-        else f"{kilowatt_hours:,.0f}"
-    )
+    if kilowatt_hours is None:
+        return ""
+    if kilowatt_hours >= 10:
+        return f"{kilowatt_hours:,.0f}"
+    return f"{kilowatt_hours:.2g}" if kilowatt_hours >= 0.01 else "<0.01"
 
 
-def _time(hours: float | None) -> str:
+def time_text(hours: float | None) -> str:
+    """`44 s`, `35 min`, `3.8 h`, `6.4 days`: two figures, which is more than is known."""
     if hours is None:
         return ""
-    if hours >= 24 * 10:
-        return f"{hours / 24:,.0f} days"
-    return seconds_text(hours * 3600) if hours * 3600 >= 1 else "<1 s"
+    seconds = hours * 3600
+    if seconds < 1:
+        return "<1 s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 100 * 60:
+        return f"{seconds / 60:.0f} min"
+    if hours < 100:
+        return f"{hours:.1f} h" if hours < 10 else f"{hours:.0f} h"
+    return f"{hours / 24:.1f} days" if hours < 240 else f"{hours / 24:,.0f} days"
+
+
+def _wrapped(text: str, indent: str = "") -> Iterator[str]:
+    """Lines of `WIDTH` columns, those after the first deeper by two."""
+    deeper = f"{indent}  "
+    return iter(
+        textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=deeper, break_on_hyphens=False)
+    )
 
 
 def _heading(text: str) -> str:
@@ -83,21 +102,20 @@ def _head(plan: Plan) -> str:
     many = f"{on.devices} x " if on.devices > 1 else ""
     where = f"{many}{on.name or on.device.upper()}, {bytes_text(on.memory)} of memory each"
     where = where.removesuffix(" each") if on.devices == 1 else where
-    lines = [_heading(f"{plan.run} on {plan.target.name}: {where}"), plan.target.assumed]
+    lines = [_heading(f"{plan.run} on {plan.target.name}: {where}"), *_wrapped(plan.target.assumed)]
     if hardware is not None:
         price, taken = hardware.dollars_an_hour, hardware.kilowatts
         said = [f"{price:,.2f} dollars an hour"] if price is not None else []
         said += [f"{taken:g} kW at the devices' limit"] if taken is not None else []
-        lines[1] += f"; {', '.join(said)}" if said else ""
+        lines += [", ".join(said)] if said else []
     return "\n".join(lines)
 
 
 def _stages(plan: Plan) -> str:
     heads = ["stage", "kind", "FLOPs", "tokens", "steps", "a step", "time", "cost", "kWh", "disk"]
-    rows = [_row(plan, stage) for stage in plan.stages]
-    hours = [plan.hours(at_most=flag) for flag in (False, True)]
-    total = _total(plan, "counted", hours[0])
-    rows.append(total)
+    rows = [row for stage in plan.stages if any((row := _row(plan, stage))[2:])]  # the others are left out
+    stages, hours = len(rows), [plan.hours(at_most=flag) for flag in (False, True)]
+    rows.append(_total(plan, "in all", hours[0]))
     if hours[1] is not None and hours[1] != hours[0]:
         rows.append(_total(plan, "at most", hours[1], at_most=True))
     width = max(len(row[1]) for row in (heads, *rows))
@@ -106,10 +124,7 @@ def _stages(plan: Plan) -> str:
     used = [c for c in range(len(heads)) if c < 2 or any(row[c] for row in rows)]
     table = columns([[row[c] for c in used] for row in (heads, *rows)])
     head, *lines = table.split("\n")
-    totals = len(rows) - len(plan.stages)
-    return "\n".join(
-        [_heading(head), *lines[: len(plan.stages)], *(_heading(line) for line in lines[-totals:])]
-    )
+    return "\n".join([_heading(head), *lines[:stages], *map(_heading, lines[stages:])])
 
 
 def _row(plan: Plan, stage: StagePlan) -> list[str]:
@@ -118,7 +133,7 @@ def _row(plan: Plan, stage: StagePlan) -> list[str]:
     written = stage.disk.kept + stage.disk.passing if stage.disk is not None else 0
     disk = bytes_text(written) if written else ""
     costs = [
-        _time(stage.hours),
+        time_text(stage.hours),
         _money(target.dollars(stage.hours)),
         _energy(target.kilowatt_hours(stage.hours)),
     ]
@@ -135,23 +150,23 @@ def _row(plan: Plan, stage: StagePlan) -> list[str]:
 
 
 def _cut(training: Training) -> str:
-    """`8 rows x 4 x 8 devices`; what a step is made of."""
+    """`8 x 4 x 8`; what a step is made of."""
     step = training.step
     if step.accumulation is None:
-        return f"{step.load.rows * step.load.tokens:,} tokens at once"
-    devices = f" x {step.devices} devices" if step.devices > 1 else ""
+        return f"{step.load.rows * step.load.tokens:,} tokens"
     if step.sharded:
-        return f"{rows_text(training.rows)} x {training.passes} x {step.ranks} devices"
-    return f"{rows_text(step.load.rows)} x {step.accumulation}{devices}"
+        return f"{training.rows} x {training.passes} x {step.ranks}"
+    devices = f" x {step.devices}" if step.devices > 1 else ""
+    return f"{step.load.rows} x {step.accumulation}{devices}"
 
 
 def _total(plan: Plan, name: str, hours: float | None, at_most: bool = False) -> list[str]:
     stages = [s for s in plan.stages if at_most or not s.at_most]
     disk = "" if at_most else bytes_text(plan.disk.kept + plan.disk.passing)
     tokens, target = sum(s.tokens for s in stages), plan.target
-    costs = [_time(hours), _money(target.dollars(hours)), _energy(target.kilowatt_hours(hours))]
+    costs = [time_text(hours), _money(target.dollars(hours)), _energy(target.kilowatt_hours(hours))]
     return [
-        f"in all, {name}",
+        name,
         "",
         flops_text(sum(s.flops for s in stages)),
         amount(tokens) if tokens else "",
@@ -199,7 +214,7 @@ def _memory(plan: Plan) -> str:
     told += ["  (in brackets: not there at the peak)"] if bracketed else []
     for names, training in found:
         about = f"{names}: " if several else ""
-        told += [f"  {about}{line}" for line in _reasons(training, plan)]
+        told += [line for text in _reasons(training, plan) for line in _wrapped(f"{about}{text}", "  ")]
     return "\n".join(told)
 
 
@@ -225,7 +240,7 @@ def _absent(ledger: Ledger) -> tuple[str, ...]:
 
 def _part(key: str, found: list[tuple[str, Training]]) -> str:
     """`, 1/8`: what a device keeps of what the devices share."""
-    steps = [training.step for _, training in found if training.step.accumulation is not None]
+    steps = [training.step for _, training in found]
     if key in ("weights", "gradients"):
         steps = [step for step in steps if step.sharded]
     most = max((max(step.devices, step.ranks) for step in steps), default=1)
@@ -235,13 +250,12 @@ def _part(key: str, found: list[tuple[str, Training]]) -> str:
 def _reasons(training: Training, plan: Plan) -> Iterator[str]:
     step = training.step
     if step.accumulation is None:
-        alone = "; no device keeps a part of the optimizer alone" if plan.target.on.devices > 1 else ""
-        yield f"{step.load.rows * step.load.tokens:,} tokens at once, by `micro_tokens`{alone}"
-        return
-    times = "one micro-batch" if step.accumulation == 1 else f"{step.accumulation:,} micro-batches"
-    if training.weights:
-        yield training.weights
-    yield f"{rows_text(step.load.rows)}: {why(step)}; {times} a step"
+        yield f"{step.load.rows * step.load.tokens:,} tokens at once, by `micro_tokens`"
+    else:
+        times = "one micro-batch" if step.accumulation == 1 else f"{step.accumulation:,} micro-batches"
+        if training.weights:
+            yield training.weights
+        yield f"{rows_text(step.load.rows)}: {why(step)}; {times} a step"
     following = training.next_ledger
     if following is not None:
         most = max(("activations", "loss", "workspace"), key=lambda key: getattr(following, key))
@@ -250,6 +264,20 @@ def _reasons(training: Training, plan: Plan) -> Iterator[str]:
             f"{bytes_text(getattr(following, most))} for {TERMS[most]}; a step may take {NEAR:.0%}, "
             f"{bytes_text(room(plan.target.on))}"
         )
+    if training.sent:
+        yield _sending(training, plan)
+
+
+def _sending(training: Training, plan: Plan) -> str:
+    """What devices hand to one another in a step; the longer of both is what is reckoned with."""
+    sent = f"a device sends {bytes_text(training.sent)} of gradients and weights a step"
+    target, devices = plan.target, training.step.devices
+    computing = target.hours(training.step_flops, target.dtype(training.dtype), devices)
+    if target.hardware is None or target.hardware.interconnect is None or computing is None:
+        return sent
+    sending = target.sending(training.sent)
+    longer = "; the network is what a step waits for" if sending > computing else ""
+    return f"{sent}: {1000 * 3600 * sending:,.0f} ms, beside {1000 * 3600 * computing:,.0f} ms of computing{longer}"
 
 
 # -- words
@@ -258,14 +286,22 @@ def _reasons(training: Training, plan: Plan) -> Iterator[str]:
 def _fitting(plan: Plan) -> str:
     lines: list[str] = []
     for stage, text in plan.warnings:
-        lines.append(f"{click.style('warning:', fg='yellow', bold=True)} {text}")
+        first, *rest = _wrapped(f"warning: {text}")
+        label = click.style("warning:", fg="yellow", bold=True)
+        lines += [first.replace("warning:", label, 1), *rest]
         training = next(one.training for one in plan.trained if one.name == stage)
         assert training is not None, stage
         helps = [str(change) for change in training.changes]
-        if not training.fits and not helps:
+        if not training.fits and not helps and not plan.of_all:
             helps = ["no smaller model of this spec fits: take a larger device"]
-        lines += [f"  {' or' if place else '= help:'} {text}" for place, text in enumerate(helps)]
-    return "\n".join(lines)
+        lines += _helps(helps)
+    return "\n".join([*lines, *_helps([str(plan.of_all)] if plan.of_all else [])])
+
+
+def _helps(helps: list[str]) -> Iterator[str]:
+    """What to write, one or another."""
+    for place, text in enumerate(helps):
+        yield from _wrapped(f"{' or' if place else '= help:'} {text}", "  ")
 
 
 def _left_out(plan: Plan) -> str:
@@ -278,28 +314,30 @@ def _left_out(plan: Plan) -> str:
     told += [(", ".join(of_text), "the time that the CPU takes over text")] if of_text else []
     if not told:
         return ""
-    return "\n".join([_heading("left out of the sums"), *(f"  {name}: {text}" for name, text in told)])
+    lines = [line for name, text in told for line in _wrapped(f"{name}: {text}", "  ")]
+    return "\n".join([_heading("left out of the sums"), *lines])
 
 
 def _notes(plan: Plan) -> str:
     """What numbers mean, and what the run reads from outside."""
     notes = [
         *_data(plan),
+        "a step: rows at once x micro-batches x devices; `rl` takes tokens of answers at once",
         "disk: what stays of a stage, with its saves while it works; in all: the most at once",
     ]
     if any(stage.at_most for stage in plan.stages):
         notes.append(
-            "<: at most; prompts as long as the context, answers as long as they may be, rows not packed"
+            "<: at most, prompts as long as the context, answers as long as they may be, rows not packed"
         )
-    alone = any(not effort.shared for stage in plan.stages for effort in stage.efforts)
+    alone = any(effort.parts == 1 for stage in plan.stages for effort in stage.efforts)
     if plan.target.on.devices > 1 and alone:
-        notes.append("evaluations and answers are reckoned on one of the devices, and paid for on all")
+        notes.append("stages that evaluate use one of the devices, and are paid for on all")
     if any(s.model is not None and s.model.graph.dials for s in plan.stages):
         notes.append(
             "dials are taken at their defaults; memory and FLOPs of a step change with what is drawn"
         )
     notes.append("FLOPs are matmuls, forward and backward; memory is that of a step that is not compiled")
-    return "\n".join(click.style(note, dim=True) for note in notes)
+    return "\n".join(click.style(line, dim=True) for note in notes for line in _wrapped(note))
 
 
 def _data(plan: Plan) -> Iterable[str]:
@@ -331,6 +369,7 @@ def record(plan: Plan) -> dict[str, Any]:
         "disk": {"kept": plan.disk.kept, "passing": plan.disk.passing},
         "data": {"files": plan.data.files, "missing": plan.data.missing, "bytes": plan.data.bytes},
         "warnings": [{"stage": stage, "message": text} for stage, text in plan.warnings],
+        "change_of_all": None if plan.of_all is None else _change_record(plan.of_all),
     }
 
 
@@ -366,8 +405,14 @@ def _training_record(training: Training, plan: Plan) -> dict[str, Any]:
         "memory": {**{key: getattr(ledger, key) for key in TERMS}, "peak": ledger.total},
         "room": room(plan.target.on),
         "fits": training.fits,
-        "changes": [
-            {"setting": c.setting, "value": c.value, "table": c.table, "note": c.note}
-            for c in training.changes
-        ],
+        "changes": [_change_record(change) for change in training.changes],
+    }
+
+
+def _change_record(change: Change) -> dict[str, Any]:
+    return {
+        "setting": change.setting,
+        "value": change.value,
+        "table": ".".join(change.table),
+        "note": change.note,
     }

@@ -1,7 +1,8 @@
 """What a stage computes beside training steps: readings, answers, validation; and what of it cannot be counted yet.
 
 FLOPs are those of the graph under a load. Lengths of prompts are known once they are tokens: they are taken as long
-as the context lets them be, and such efforts are told as the most that they can be. Knows nothing of devices.
+as the context lets them be, and such efforts are told as the most that they can be. Knows nothing of what devices are,
+only into how many parts an effort falls.
 """
 
 from __future__ import annotations
@@ -11,10 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from nanogen.answers.flops import forward
-from nanogen.answers.parameters import count
+from nanogen.answers.flops import decoding_per_token, forward
 from nanogen.answers.state import bytes_per_row
 from nanogen.data import data_set
 from nanogen.graph import Graph
@@ -27,6 +27,25 @@ from stages.tasks.mixture import TaskSetting, needs_of_tasks
 
 
 @frozen
+class Writing:
+    """Answers that are written token by token: what a device reads of its memory meanwhile."""
+
+    rounds: float  # how often so many questions are asked: a step each, or once
+    questions: int
+    samples: int  # answers to each
+    tokens: int  # of an answer
+    rows: int  # written at once on a device
+    weights: float  # numbers that each token needs, however many rows are written
+    kept: float  # numbers that each row needs
+
+    def moved(self, devices: int) -> float:
+        """Numbers that the device with most of the questions reads."""
+        answers = -(-self.questions // devices) * self.samples
+        times = -(-answers // self.rows)
+        return self.rounds * times * self.tokens * (self.weights + min(self.rows, answers) * self.kept)
+
+
+@frozen
 class Effort:
     """Something that is computed: how much at most, or exactly."""
 
@@ -35,8 +54,13 @@ class Effort:
     tokens: float
     dtype: str = "auto"
     at_most: bool = True
-    shared: bool = False  # by all devices; else one of them does it
-    moved: float = 0.0  # numbers that decoding reads from memory, step after step
+    parts: int | None = 1  # that devices can share out; None: as many as there are devices
+    writing: Writing | None = None
+    sent: float = 0.0  # bytes that a device hands to others meanwhile
+
+    def share(self, devices: int) -> float:
+        """What the device with most of it computes, of all."""
+        return 1 / devices if self.parts is None else -(-self.parts // devices) / self.parts
 
 
 @frozen
@@ -60,10 +84,9 @@ def writing(graph: Graph, tokens: int, past: int, dials: dict[str, int] | None =
     return forward(graph, Load(1, tokens, past, dials=dials or {})).matmul
 
 
-def moved(graph: Graph, answers: float, tokens: int, rows: int) -> float:
-    """Numbers read while so many answers are written, `rows` at once: the weights each step, and what each row keeps."""
-    kept = bytes_per_row(graph, graph.context, run_bytes=1)
-    return -(-answers // rows) * tokens * (count(graph) + min(rows, answers) * kept)
+def read_at_a_token(graph: Graph) -> float:
+    """Numbers of the weights that a token is multiplied with, each as often as it is read; a table's row is nothing."""
+    return decoding_per_token(graph, 0) / 2
 
 
 def rows_of(wanted: TaskSetting) -> int | None:
@@ -108,25 +131,30 @@ def beside_training(stage: Stage, steps: int | None) -> Found:
         length = settings.length or graph.context
         tokens = times * max(length, settings.evaluate_tokens)
         what = f"validation, {times:,} times {settings.evaluate_tokens:,} tokens"
-        return Found((Effort(what, tokens / length * reading(graph, length), tokens, settings.dtype),))
+        flops = tokens / length * reading(graph, length)
+        return Found((Effort(what, flops, tokens, settings.dtype, parts=None),))
     if stage.uses != "rl":
         return Found(left_out=("validation on its mixture",) if settings.validation else ())
-    answers = None if steps is None else steps * settings.questions * settings.samples
     left = ("prompts: how long they are is known once they are read", "its evaluations")
-    if answers is None:
+    if steps is None:
         return Found(left_out=("how many answers are written", *left))
-    return Found((_answers(settings, graph, answers, 0, settings.dtype),), left)
+    return Found((_answers(settings, graph, steps, settings.questions, 0),), left)
 
 
-def _answers(settings: Any, graph: Graph, answers: float, past: int, dtype: str) -> Effort:
-    dials = getattr(settings, "dials", None)
+def _answers(settings: Any, graph: Graph, rounds: int, questions: int, past: int) -> Effort:
+    """The answers to so many questions, asked so often; a step's questions are dealt out to devices."""
+    answers = rounds * questions * settings.samples
     tokens = min(settings.tokens, graph.context)
+    kept = bytes_per_row(graph, graph.context, run_bytes=1)
     return Effort(
-        f"{answers:,.0f} answers of {tokens} tokens",
-        answers * writing(graph, tokens, past, dials),
+        f"{answers:,} answers of {tokens} tokens",
+        answers * writing(graph, tokens, past, getattr(settings, "dials", None)),
         answers * tokens,
-        dtype,
-        moved=moved(graph, answers, tokens, settings.rows),
+        settings.dtype,
+        parts=questions,
+        writing=Writing(
+            rounds, questions, settings.samples, tokens, settings.rows, read_at_a_token(graph), kept
+        ),
     )
 
 
@@ -199,7 +227,7 @@ def of_chat_evaluation(stage: Stage) -> Found:
         efforts.append(
             Effort(f"{written:,} prompts of {past:,} tokens", flops, written * past, settings.dtype)
         )
-        efforts.append(_answers(settings, graph, written * settings.samples, past, settings.dtype))
+        efforts.append(evolve(_answers(settings, graph, 1, written, past), parts=1))
     return Found(tuple(efforts), tuple(unknown))
 
 

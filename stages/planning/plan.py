@@ -30,7 +30,7 @@ from stages.planning.effort import (
     of_base_evaluation,
     of_chat_evaluation,
 )
-from stages.planning.proposals import GROWTH, Change, changes
+from stages.planning.proposals import GROWTH, Change, changes, joined
 from stages.planning.target import Target
 from stages.training.fitting import room, why_sharded
 from stages.training.pace import sizes
@@ -46,6 +46,7 @@ class Training:
     step: MicroBatch
     ledger: Ledger
     step_flops: float
+    dtype: str  # that is asked for
     fits: bool
     next_rows: int | None = None  # what would come next, did it fit
     next_ledger: Ledger | None = None
@@ -57,6 +58,12 @@ class Training:
     @property
     def length(self) -> int:
         return self.step.load.tokens
+
+    @property
+    def sent(self) -> int:
+        """Bytes that a device hands to the others in a step: gradients to where they are summed, weights back."""
+        devices = self.step.devices
+        return (self.ledger.gradients + self.ledger.weights) * (devices - 1) // devices
 
 
 @frozen
@@ -95,6 +102,7 @@ class Plan:
     disk: Footprint
     data: Data
     warnings: tuple[tuple[str, str], ...] = ()  # stages, and what is wrong there
+    of_all: Change | None = None  # of the model that stages share, beside what is to be changed of each
 
     @property
     def trained(self) -> list[StagePlan]:
@@ -112,17 +120,33 @@ class Plan:
 
 def make_plan(run: Run, target: Target) -> Plan:
     """Plan every stage; a stage whose settings do not hold raises Fault."""
-    stages = tuple(_stage(run, stage, target) for stage in run.stages)
+    stages, of_all = _for_all(run, tuple(_stage(run, stage, target) for stage in run.stages), target)
     kept = together(stage.disk for stage in stages if stage.disk is not None)
-    return Plan(run.name, target, stages, kept, _data(run), tuple(_warnings(stages, target)))
+    return Plan(run.name, target, stages, kept, _data(run), tuple(_warnings(stages, target)), of_all)
+
+
+def _for_all(
+    run: Run, stages: tuple[StagePlan, ...], target: Target
+) -> tuple[tuple[StagePlan, ...], Change | None]:
+    """One size for all that share a model, in place of one for each."""
+    own = {s.name: list(s.training.changes) for s in stages if s.training is not None}
+    of_all = joined([(run.stage(name), found) for name, found in own.items()], target.on)
+    if of_all is None:
+        return stages, None
+    changed = (
+        evolve(s, training=evolve(s.training, changes=tuple(own[s.name]))) if s.training is not None else s
+        for s in stages
+    )
+    return tuple(changed), of_all
 
 
 def _stage(run: Run, stage: Stage, target: Target) -> StagePlan:
     trained = hasattr(stage.kind, "micro_batch") and stage.compiled is not None
     training_plan = _training(run, stage, target) if trained else None
     efforts, left_out = _efforts(stage, training_plan)
+    devices = training_plan.step.devices if training_plan is not None else 1
     disk = stage.kind.disk(stage.settings, stage.compiled) if hasattr(stage.kind, "disk") else None  # pyright: ignore[reportAttributeAccessIssue]
-    taken = [_hours(effort, target) for effort in efforts]
+    taken = [target.taken(effort, devices) for effort in efforts]
     known = [hours for hours in taken if hours is not None]
     return StagePlan(
         stage.name,
@@ -139,17 +163,6 @@ def _stage(run: Run, stage: Stage, target: Target) -> StagePlan:
     )
 
 
-def _hours(effort: Effort, target: Target) -> float | None:
-    """By matmuls, or by what decoding reads of the memory where that takes longer."""
-    dtype = target.dtype(effort.dtype)
-    devices = target.on.devices if effort.shared else 1
-    computing = target.hours(effort.flops, dtype, devices)
-    if computing is None or target.hardware is None:
-        return None
-    width = 2 if dtype == "bfloat16" else 4
-    return max(computing, effort.moved * width / target.hardware.bandwidth / 3600)
-
-
 def _efforts(stage: Stage, found: Training | None) -> tuple[tuple[Effort, ...], tuple[str, ...]]:
     if found is not None:
         beside = beside_training(stage, found.steps)
@@ -162,7 +175,13 @@ def _efforts(stage: Stage, found: Training | None) -> tuple[tuple[Effort, ...], 
         tokens = found.steps * found.batch_tokens
         what = f"{found.steps:,} steps of {found.batch_tokens:,} tokens"
         own = Effort(
-            what, found.steps * found.step_flops, tokens, stage.settings.dtype, found.at_most, shared=True
+            what,
+            found.steps * found.step_flops,
+            tokens,
+            stage.settings.dtype,
+            found.at_most,
+            parts=stage.settings.questions if found.step.accumulation is None else None,
+            sent=found.steps * found.sent,
         )
         return (own, *beside.efforts), beside.left_out
     if stage.uses == "evaluate_base":
@@ -191,6 +210,7 @@ def _training(run: Run, stage: Stage, target: Target) -> Training:
         step,
         ledger,
         _step_flops(stage, step),
+        settings.dtype,
         ledger.total <= room(target.on),
         rows=step.rows_at_once(compiled),
         passes=step.passes(compiled),

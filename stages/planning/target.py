@@ -11,8 +11,10 @@ from nanogen.shelf import find, shipped
 from runtime.capacity import Capacity
 from stages.load import Run
 from stages.machine import here, of_hardware
+from stages.planning.effort import Effort
 
 HERE = "this machine"
+READING = 0.6  # of the bandwidth: assumed, of decoding
 
 
 @frozen
@@ -30,6 +32,22 @@ class Target:
             return None
         peak = self.hardware.peak.of(dtype)
         return flops / (devices * peak * self.hardware.mfu) / 3600
+
+    def sending(self, sent: float) -> float:
+        """Hours in which a device hands so many bytes to others; none where nobody says how fast."""
+        speed = self.hardware.interconnect if self.hardware is not None else None
+        return sent / speed / 3600 if speed is not None else 0.0
+
+    def taken(self, effort: Effort, devices: int) -> float | None:
+        """Hours of an effort: of its matmuls, or of what is read or sent meanwhile, where that takes longer."""
+        dtype = self.dtype(effort.dtype)
+        computing = self.hours(effort.flops * effort.share(devices), dtype, 1)
+        if computing is None or self.hardware is None:
+            return None
+        numbers = effort.writing.moved(devices if effort.parts != 1 else 1) if effort.writing else 0.0
+        width = 2 if dtype == "bfloat16" else 4
+        reading = numbers * width / (READING * self.hardware.bandwidth) / 3600
+        return max(computing, reading, self.sending(effort.sent))
 
     def dtype(self, asked: str) -> str:
         """What is computed in: "auto" is what is good there."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import string
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -172,7 +173,7 @@ def make_simple(
 ) -> SimpleSpelling:
     check_split(name, split)
     file = _word_file(words, path, place)
-    mixed = _of_split(read_words(file), split, file)
+    mixed = list(_of_split(read_words(file), split, file))
     random.Random(SHUFFLED).shuffle(mixed)
     return SimpleSpelling(split, rows or ROWS[name][split], tuple(mixed), (file,))
 
@@ -200,8 +201,9 @@ def read_words(path: Path) -> tuple[str, ...]:
     return found
 
 
-def _of_split(words: tuple[str, ...], split: str, file: Path) -> list[str]:
-    found = [word for word in words if is_held_out(word, one_in=ONE_IN) == (split == "test")]
+@lru_cache(maxsize=8)  # several tasks of a run draw from the same words
+def _of_split(words: tuple[str, ...], split: str, file: Path) -> tuple[str, ...]:
+    found = tuple(word for word in words if is_held_out(word, one_in=ONE_IN) == (split == "test"))
     if not found:
         raise Fault(f"of the words of `{file}`, none is kept for the {split} split", "name a longer list")
     return found

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from nanogen.answers.memory import most_rows
 from nanogen.answers.parting import Undivided, parting
 from nanogen.load import Load
+from nanogen.planning.search import largest
 from nanogen.views.figures import bytes_text
-from runtime import optimizer_memory
 from runtime.capacity import Capacity
 from runtime.faults import Fault
 from stages.footprint import BATCH, BEGUN, MEMORY, NOTHING, RESULTS, SAID, MicroBatch
@@ -74,13 +73,10 @@ def _whole(
     ]
     if fits(compiled, tried[-1], dtype, on):
         return tried[-1]
-    count = max(devices, on.ranks)
-    alone = evolve(tried[-1], devices=1, ranks=1)
-    shared = alone.ledger(compiled, on.bytes_of(dtype)).optimizer if count > 1 else 0
-    lent = shared - shared // count  # what other devices keep of the optimizer
-    held = most_rows(compiled.graph, length, on.bytes_of(dtype), optimizer_memory, room(on) + lent)
-    fitting = [step for step in tried[:-1] if step.load.rows <= held]
-    return evolve(fitting[-1], bound=MEMORY) if fitting else evolve(tried[0], bound=NOTHING)
+    fitting = largest(lambda place: fits(compiled, tried[place - 1], dtype, on), len(tried) - 1)
+    if fitting is None:
+        return evolve(tried[0], bound=NOTHING)
+    return evolve(tried[fitting - 1], bound=MEMORY)
 
 
 def check_weights(compiled: Compiled, weights: str) -> None:
@@ -124,6 +120,7 @@ def _sharded(
     tried = [cut(n, BATCH if n == all_rows else RESULTS) for n in sizes(all_rows, most)]
     if fits(compiled, tried[-1], dtype, on):
         return tried[-1]
+    # not searched by halves: two cuts of which one is computed by rows and one by micro-batches may fit either way
     fitting = [step for step in tried[:-1] if fits(compiled, step, dtype, on)]
     return evolve(fitting[-1], bound=MEMORY) if fitting else evolve(tried[0], bound=NOTHING)
 

@@ -119,9 +119,9 @@ class Session:
 
     def machine(self, compiled: str) -> Machine:
         """What to compute with, as asked or as the run began; told once."""
-        from runtime.device import be_deterministic, machine
+        from runtime.device import machine, ready_to_train
 
-        be_deterministic()
+        ready_to_train()
         because = "as the run began" if self.begun_in else "as asked"
         wanted = self.begun_in or self.work.settings.dtype
         chosen = machine(dtype=wanted, compiled=compiled, because=because)

@@ -48,9 +48,9 @@ def test_it_is_for_compiled_code_over_short_rows_on_cpu(monkeypatch: pytest.Monk
 def test_compiled_attention_takes_it(monkeypatch: pytest.MonkeyPatch):
     taken: list[int] = []
     plain = block_attention.attend_in_blocks
-    monkeypatch.setattr("runtime.primitives.pays", lambda q: True)
+    monkeypatch.setattr("runtime.row_attention.pays", lambda q: True)
     monkeypatch.setattr(
-        "runtime.primitives.attend_in_blocks", lambda *given: taken.append(1) or plain(*given)
+        "runtime.row_attention.attend_in_blocks", lambda *given: taken.append(1) or plain(*given)
     )
     q = torch.randn(1, 70, 2, 4)
     now = Now.start(torch.zeros(1, 70, dtype=torch.int64))

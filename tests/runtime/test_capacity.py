@@ -3,6 +3,7 @@
 import ctypes
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 import torch
@@ -61,14 +62,14 @@ def test_a_driver_without_a_device_has_nothing(driver):
 
 
 def test_a_gpu_is_told_with_its_memory(monkeypatch):
-    monkeypatch.setattr(capacity.metadata, "version", lambda _: "2.9.0")
+    monkeypatch.setattr(metadata, "version", lambda _: "2.9.0")
     monkeypatch.setattr(ctypes, "CDLL", lambda _: Driver())
     found = capacity.capacity()
     assert (found.device, found.memory, found.bfloat16) == ("cuda", 80 * 2**30, True)
 
 
 def test_a_torch_without_cuda_uses_no_gpu(monkeypatch):
-    monkeypatch.setattr(capacity.metadata, "version", lambda _: "2.9.0+cpu")
+    monkeypatch.setattr(metadata, "version", lambda _: "2.9.0+cpu")
     monkeypatch.setattr(ctypes, "CDLL", lambda _: Driver())
     assert capacity.capacity().device == "cpu"
 

@@ -24,7 +24,7 @@ def hardware(name: str):
 
 def test_named_hardware_of_the_same_kind_bounds_the_memory():
     assert here() == GPU
-    assert here(hardware("h100x8")) == evolve(GPU, memory=80_000_000_000)
+    assert here(hardware("h100x8")) == evolve(GPU, memory=84_900_000_000)
     assert here(hardware("h200")) == GPU  # which promises more than there is
     assert here(hardware("cpu")) == GPU  # which this machine is not
 
@@ -50,6 +50,6 @@ def test_ranks_have_what_the_smallest_of_their_machines_has():
 
 def test_a_file_promises_its_devices():
     found = of_hardware(hardware("slurm_h100"))
-    assert (found.device, found.memory, found.devices, found.bfloat16) == ("cuda", 80_000_000_000, 16, True)
+    assert (found.device, found.memory, found.devices, found.bfloat16) == ("cuda", 84_900_000_000, 16, True)
     assert found.name == "NVIDIA H100 80GB HBM3"
     assert not of_hardware(hardware("cpu")).bfloat16

@@ -12,6 +12,8 @@ import torch
 from nanogen.answers.saved import Kept, saved
 from nanogen.compiler import Compiled, compile_text
 from nanogen.load import Load
+from nanogen.primitives.attend import PART
+from runtime import row_attention
 from runtime.model import build, initialize
 from runtime.primitives import Now
 from tests.saved_bytes import saved_bytes
@@ -380,3 +382,30 @@ logits = "linear(square(n), vocab)"
 """)
     assert counted(compiled, torch.bfloat16).bytes(2) == kept(compiled, torch.bfloat16)
     assert counted(compiled).bytes(4) == kept(compiled)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "window"), [(PART, 40), (PART + 1, 40), (3 * PART, 40), (3 * PART, 3 * PART)]
+)
+def test_a_window_over_a_long_row_keeps_its_parts_beside_the_whole(tokens: int, window: int):
+    compiled = compiled_of(f"""
+[model]
+e = "embedding(tokens, vocab, width)"
+a = "split(linear(e, 3 * width), 6)"
+mixed = "attend(a[:2], a[2:4], a[4:], window={window})"
+logits = "linear(flatten(mixed), vocab)"
+""")
+    found = saved(compiled.graph, Load(ROWS, tokens)).bytes(4)
+    model = build(compiled.source, compiled.blueprint)
+    initialize(model, compiled.blueprint, seed=0)
+    ids = torch.zeros(ROWS, tokens, dtype=torch.int64)
+    masks = 0
+    if window < tokens:
+        starts = range(0, tokens, PART)
+        sizes = [(min(s + PART, tokens) - s, min(s + PART, tokens) - max(0, s - window + 1)) for s in starts]
+        masks = 4 * sum(queries * keys for queries, keys in sizes)
+    assert found + masks == saved_bytes(model, ids, Now.start(ids))
+
+
+def test_parts_are_as_long_as_those_that_are_computed():
+    assert PART == row_attention.PART

@@ -77,7 +77,7 @@ def test_json_lines(flops):
     assert (code, err) == (0, "")
     first, second = (json.loads(line) for line in out.splitlines())
     assert (first["spec"], first["rows"], first["training_flops_per_token"]) == (BOTH[0], 2, 2_859_048_960)
-    assert second["budget_hours"] == pytest.approx(1e18 / (62.5e12 * 0.4) / 3600)
+    assert second["budget_hours"] == pytest.approx(1e18 / (125e12 * 0.3) / 3600)
     assert second["budget_dollars"] is None
 
 

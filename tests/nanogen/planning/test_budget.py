@@ -19,8 +19,8 @@ def test_the_horizon_of_nanochat_d20():
 def test_hours_and_dollars():
     hardware = load_hardware(find("h100x8", "hardware"))
     bought = purchase(4e19, per_token=3e9, parameters=10**9, batch_tokens=2**19, hardware=hardware)
-    assert bought.hours == pytest.approx(4e19 / (8 * 989.4e12 * 0.4) / 3600)
-    assert bought.dollars == pytest.approx(24 * 4e19 / (8 * 989.4e12 * 0.4) / 3600)
+    assert bought.hours == pytest.approx(4e19 / (8 * 989.4e12 * 0.43) / 3600)
+    assert bought.dollars == pytest.approx(24 * 4e19 / (8 * 989.4e12 * 0.43) / 3600)
     assert bought.tokens == 13_333_333_333
     assert bought.steps == 13_333_333_333 // 2**19
 
@@ -28,5 +28,5 @@ def test_hours_and_dollars():
 def test_hardware_without_a_price_costs_hours_alone():
     spark = load_hardware(find("dgx_spark", "hardware"))
     bought = purchase(1e18, per_token=1e9, parameters=10**8, batch_tokens=2**19, hardware=spark)
-    assert bought.hours == pytest.approx(1e18 / 25e12 / 3600)
+    assert bought.hours == pytest.approx(1e18 / 37.5e12 / 3600)
     assert bought.dollars is None

@@ -27,19 +27,28 @@ def read(text: str):
 
 
 SHIPPED = [
-    ("a100x8", 8, 80e9, 2.04e12, "bfloat16", 312e12, 14.32),
+    ("a100_40g", 1, 42.2e9, 1.555e12, "bfloat16", 312e12, None),
+    ("a100x8", 8, 84.9e9, 2.04e12, "bfloat16", 312e12, 14.32),
     ("apple_m", 1, 64e9, 546e9, "float32", 16.2e12, None),
-    ("b200x8", 8, 180e9, 8e12, "bfloat16", 2250e12, 40.0),
+    ("apple_m4", 1, 16e9, 120e9, "float32", 3.76e12, None),
+    ("b200x8", 8, 191.4e9, 8e12, "bfloat16", 2250e12, 47.84),
     ("cpu", 1, 16e9, 51.2e9, "float32", 768e9, None),
-    ("dgx_spark", 1, 128e9, 273e9, "bfloat16", 62.5e12, None),
-    ("h100", 1, 80e9, 3.35e12, "bfloat16", 989.4e12, 3.0),
-    ("h100x8", 8, 80e9, 3.35e12, "bfloat16", 989.4e12, 24.0),
-    ("h200", 1, 141e9, 4.8e12, "bfloat16", 989.4e12, 3.8),
-    ("mi300x8", 8, 192e9, 5.3e12, "bfloat16", 1307.4e12, 16.0),
-    ("rtx3090", 1, 24e9, 936e9, "bfloat16", 71e12, None),
-    ("rtx4090", 1, 24e9, 1.008e12, "bfloat16", 165.2e12, None),
-    ("rtx5090", 1, 32e9, 1.792e12, "bfloat16", 209.5e12, None),
-    ("slurm_h100", 16, 80e9, 3.35e12, "bfloat16", 989.4e12, None),
+    ("dgx_spark", 1, 128e9, 273e9, "bfloat16", 125e12, None),
+    ("h100", 1, 84.9e9, 3.35e12, "bfloat16", 989.4e12, 3.0),
+    ("h100x8", 8, 84.9e9, 3.35e12, "bfloat16", 989.4e12, 24.0),
+    ("h200", 1, 150e9, 4.8e12, "bfloat16", 989.4e12, 3.59),
+    ("l4", 1, 23.6e9, 300e9, "bfloat16", 121e12, 0.44),
+    ("l40s", 1, 47.5e9, 864e9, "bfloat16", 362e12, 0.79),
+    ("mi300x8", 8, 205.8e9, 5.3e12, "bfloat16", 1307.4e12, 15.92),
+    ("rtx3060", 1, 12.3e9, 360e9, "bfloat16", 25.5e12, None),
+    ("rtx3090", 1, 25.2e9, 936e9, "bfloat16", 71e12, None),
+    ("rtx4060_laptop", 1, 8.1e9, 256e9, "bfloat16", 24.6e12, None),
+    ("rtx4070", 1, 12.3e9, 504e9, "bfloat16", 58.3e12, None),
+    ("rtx4090", 1, 25.2e9, 1.008e12, "bfloat16", 165.2e12, None),
+    ("rtx5070", 1, 12.3e9, 672e9, "bfloat16", 61.7e12, None),
+    ("rtx5090", 1, 33.6e9, 1.792e12, "bfloat16", 209.5e12, None),
+    ("slurm_h100", 16, 84.9e9, 3.35e12, "bfloat16", 989.4e12, None),
+    ("t4", 1, 15.6e9, 300e9, "float32", 8.1e12, None),
 ]
 
 
@@ -60,6 +69,35 @@ def test_what_ships(name, devices, memory, bandwidth, dtype, peak, price):
 
 def test_every_file_that_ships_is_tried_above():
     assert shipped("hardware") == [one[0] for one in SHIPPED]
+
+
+INSTEAD = {
+    "a100x8": 600e9,
+    "b200x8": 1.8e12,
+    "h100x8": 900e9,
+    "mi300x8": 896e9,
+}  # of vendors, both directions
+
+
+@pytest.mark.parametrize(("name", "both"), INSTEAD.items())
+def test_an_interconnect_is_told_in_one_direction(name: str, both: float):
+    assert load_hardware(find(name, "hardware")).interconnect == both / 2
+
+
+def test_a_device_is_listed_once_for_each_count():
+    found = [load_hardware(find(name, "hardware")) for name in shipped("hardware")]
+    named = [(name, one.devices) for one in found for name in one.names]
+    assert len(named) == len(set(named))
+    assert all(one.names for one in found if one.device == "cuda")
+
+
+def test_cards_whose_sums_in_float32_are_slower_are_told_with_those():
+    """GeForce: a quarter of FP4's rate is 16 bits' with sums in 16 bits, an eighth that with sums in 32."""
+    for name in ("rtx5090", "rtx5070"):
+        peak = load_hardware(find(name, "hardware")).peak
+        assert peak.bfloat16 == pytest.approx(2 * peak.float32, rel=0.01), name
+    spark = load_hardware(find("dgx_spark", "hardware")).peak
+    assert spark.bfloat16 == pytest.approx(4 * spark.float32, rel=0.01)
 
 
 def test_a_dtype_that_is_not_native_is_computed_in_float32():

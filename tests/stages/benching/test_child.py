@@ -52,7 +52,7 @@ def test_training_gives_samples_of_steps(told):
 
 def test_it_is_trained_as_stages_train(told, monkeypatch):
     called = []
-    monkeypatch.setattr("runtime.device.be_deterministic", lambda: called.append(1))
+    monkeypatch.setattr("runtime.device.ready_to_train", lambda: called.append(1))
     told(order("train"))
     assert called == [1]
 

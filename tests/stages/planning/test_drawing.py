@@ -5,9 +5,9 @@ import re
 import click
 import pytest
 
-from nanogen.shelf import find
+from nanogen.shelf import find, shipped
 from stages.load import load_run
-from stages.planning.drawing import TERMS, amount, drawn, flops_text, record
+from stages.planning.drawing import TERMS, WIDTH, amount, drawn, flops_text, record, time_text
 from stages.planning.plan import Plan, make_plan
 from stages.planning.target import target
 
@@ -27,7 +27,55 @@ def test_amounts_have_three_digits_and_a_letter(number, text):
 
 def test_nothing_counted_is_nothing_said():
     assert flops_text(0) == ""
-    assert flops_text(3.66e19) == "3.66e19"
+    assert flops_text(3.66e19) == "3.7e19"
+
+
+@pytest.mark.parametrize(
+    ("hours", "text"),
+    [
+        (None, ""),
+        (0.2 / 3600, "<1 s"),
+        (44 / 3600, "44 s"),
+        (35.4 / 60, "35 min"),
+        (3.84, "3.8 h"),
+        (33.4, "33 h"),
+        (153.9, "6.4 days"),
+        (24 * 177.2, "177 days"),
+    ],
+)
+def test_times_have_two_figures_and_a_unit(hours: float | None, text: str):
+    assert time_text(hours) == text
+
+
+def test_what_is_small_is_told_as_such_and_once():
+    run = load_run(find("quickstart", "run"), looking=False)
+    text = drawn(make_plan(run, target(run, "h100x8")))
+    assert "<<" not in text
+    assert "<$0.01" in text
+    assert "<0.01" in text
+    assert "e-0" not in text
+
+
+@pytest.mark.parametrize("name", shipped("run"))
+@pytest.mark.parametrize("on", ["h100x8", "slurm_h100", "cpu", "rtx4060_laptop"])
+def test_no_line_is_wider_than_a_hundred_columns(name: str, on: str):
+    run = load_run(find(name, "run"), looking=False)
+    lines = click.unstyle(drawn(make_plan(run, target(run, on)))).split("\n")
+    assert max(map(len, lines)) <= WIDTH, max(lines, key=len)
+
+
+def test_a_network_that_a_step_waits_for_is_told(tmp_path):
+    slow = find("h100x8", "hardware").read_text().replace("450e9", "1.25e8")
+    (tmp_path / "slow.toml").write_text(slow)
+    run = load_run(find("speedrun_nanochat_2025", "run"), looking=False)
+    fast, waiting = (make_plan(run, target(run, name)) for name in ("h100x8", str(tmp_path / "slow.toml")))
+    assert "the network is what a step waits for" in " ".join(drawn(waiting).split())
+    assert "the network is" not in " ".join(drawn(fast).split())
+    base, later = (next(s for s in plan.stages if s.name == "base") for plan in (fast, waiting))
+    assert base.training is not None
+    assert base.hours is not None
+    assert later.hours is not None
+    assert later.hours > base.training.steps * base.training.sent / 1.25e8 / 3600 > 10 * base.hours
 
 
 def test_every_line_of_the_ledger_is_drawn_for_every_step(plan: Plan):
@@ -54,8 +102,8 @@ def test_bounds_are_marked_and_summed_apart(plan: Plan):
     text = drawn(plan)
     assert re.search(r"^rl +rl +<", text, re.MULTILINE)
     assert not re.search(r"^base .*<", text, re.MULTILINE)
-    assert "in all, counted" in text
-    assert "in all, at most" in text
+    assert re.search(r"^in all .*iB$", click.unstyle(text), re.MULTILINE)
+    assert re.search(r"^at most ", click.unstyle(text), re.MULTILINE)
 
 
 def test_what_is_left_out_of_several_stages_is_told_once(plan: Plan):
@@ -69,6 +117,9 @@ def test_programs_get_what_people_see(plan: Plan):
     assert found["fits"] is False
     assert [warning["stage"] for warning in found["warnings"]] == ["rl"]
     rl = next(stage for stage in found["stages"] if stage["stage"] == "rl")["training"]
-    assert [change["setting"] for change in rl["changes"]] == ["micro_tokens"]
+    assert [(change["setting"], change["table"]) for change in rl["changes"]] == [
+        ("micro_tokens", "stage.rl.with")
+    ]
+    assert found["change_of_all"] is None
     assert found["dollars"] == {"counted": None, "at_most": None}
     assert found["kilowatt_hours"]["counted"] > 0

@@ -1,10 +1,10 @@
 """What stages compute beside training: counted by the graph, bounded where lengths are not known, or told as left out."""
 
 import pytest
+from attrs import evolve
 
 from nanogen.answers.flops import decoding_per_token, forward
 from nanogen.answers.parameters import count
-from nanogen.answers.state import bytes_per_row
 from nanogen.compiler import compile_file
 from nanogen.load import Load
 from nanogen.shelf import find
@@ -12,11 +12,13 @@ from stages.data.stand_in import write_stand_ins
 from stages.load import Stage, load_run
 from stages.planning import effort
 from stages.planning.effort import (
+    Effort,
+    Writing,
     beside_training,
     conversations,
-    moved,
     of_base_evaluation,
     of_chat_evaluation,
+    read_at_a_token,
     rows_of,
     writing,
 )
@@ -35,10 +37,26 @@ def test_an_answer_costs_what_decoding_its_tokens_costs():
 
 
 def test_decoding_reads_the_weights_once_for_all_rows():
-    kept = bytes_per_row(GRAPH, 512, run_bytes=1)
-    assert moved(GRAPH, 1, 10, 64) == 10 * (count(GRAPH) + kept)
-    assert moved(GRAPH, 64, 10, 64) == 10 * (count(GRAPH) + 64 * kept)
-    assert moved(GRAPH, 65, 10, 64) == 2 * moved(GRAPH, 64, 10, 64)
+    one = Writing(rounds=1, questions=1, samples=1, tokens=10, rows=64, weights=1000, kept=7)
+    assert one.moved(1) == 10 * (1000 + 7)
+    assert evolve(one, questions=64).moved(1) == 10 * (1000 + 64 * 7)
+    assert evolve(one, questions=65).moved(1) == 2 * evolve(one, questions=64).moved(1)
+    assert evolve(one, rounds=5).moved(1) == 5 * one.moved(1)
+
+
+def test_questions_are_dealt_out_whole():
+    step = Writing(rounds=1, questions=16, samples=4, tokens=10, rows=64, weights=1000, kept=7)
+    assert step.moved(8) == 10 * (1000 + 8 * 7)
+    assert step.moved(5) == step.moved(4) == 10 * (1000 + 16 * 7)
+    effort = Effort("answers", 1e12, 640, parts=16)
+    assert [effort.share(n) for n in (1, 8, 5, 32)] == [1, 1 / 8, 1 / 4, 1 / 16]
+    assert evolve(effort, parts=None).share(5) == 1 / 5
+    assert evolve(effort, parts=1).share(5) == 1
+
+
+def test_a_token_reads_what_it_is_multiplied_with_and_no_table():
+    table = GRAPH.dims["vocab"] * GRAPH.dims["width"]
+    assert read_at_a_token(GRAPH) == pytest.approx(count(GRAPH) - table, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +67,8 @@ def test_decoding_reads_the_weights_once_for_all_rows():
         (TaskSetting("gsm8k", split="test", start=1300), 19),
         (TaskSetting("gsm8k", stop=50, epochs=2), 100),
         (TaskSetting("arithmetic", rows=30), 30),  # pyright: ignore[reportArgumentType]
-        (TaskSetting("smoltalk"), None),  # its file does not say
+        (TaskSetting("smoltalk", split="test"), 24_000),
+        (TaskSetting("smoltalk_jp", split="validation"), None),  # its file does not say
     ],
 )
 def test_rows_are_those_of_the_setting_and_of_the_data_file(wanted: TaskSetting, rows: int | None):
@@ -57,9 +76,9 @@ def test_rows_are_those_of_the_setting_and_of_the_data_file(wanted: TaskSetting,
 
 
 def test_a_mixture_is_known_where_all_of_it_is():
-    known, some = TaskSetting("gsm8k"), TaskSetting("smoltalk")
+    known, some = TaskSetting("gsm8k"), TaskSetting("smoltalk", split="validation")
     assert conversations((known, known)) == (2 * 7473, [])
-    assert conversations((known, some)) == (None, ["smoltalk"])
+    assert conversations((known, some)) == (None, ["smoltalk (validation)"])
 
 
 def test_validation_while_it_trains_is_counted():
@@ -67,6 +86,7 @@ def test_validation_while_it_trains_is_counted():
     assert base.compiled is not None
     [found] = beside_training(base, 21_400).efforts
     assert found.tokens == (2 + 85) * 10_500_000
+    assert found.parts is None  # all devices take part
     assert found.flops == pytest.approx(
         found.tokens / 2048 * forward(base.compiled.graph, Load(1, 2048)).matmul
     )
@@ -79,6 +99,9 @@ def test_answers_that_are_learnt_from_are_bounded():
     [answers] = found.efforts
     assert answers.at_most
     assert answers.tokens == 467 * 16 * 16 * 256
+    assert answers.parts == 16
+    assert answers.writing is not None
+    assert (answers.writing.rounds, answers.writing.samples) == (467, 16)
     assert answers.flops == 467 * 256 * writing(rl.compiled.graph, 256, 0)
     assert any("prompts" in text for text in found.left_out)
     assert beside_training(rl, None).efforts == ()
@@ -104,6 +127,7 @@ def test_core_is_bounded_where_its_bundle_is_here(tmp_path, monkeypatch):
 def test_questions_are_bounded_by_the_context():
     found = of_chat_evaluation(stage("speedrun_nanochat_2025", "rl_eval"))
     read, written = found.efforts
+    assert read.parts == written.parts == 1  # one device evaluates
     assert read.tokens == 1319 * (2048 - 512)
     assert written.tokens == 1319 * 512
     assert read.at_most

@@ -1,11 +1,13 @@
 """What a plan is made for: what was asked for, what the run names, or this machine with what is known of its speed."""
 
 import pytest
+from attrs import evolve
 
 from nanogen.text.diagnostics import Refusal
 from runtime.capacity import Capacity
 from stages.planning import target as module
-from stages.planning.target import HERE, target
+from stages.planning.effort import Effort, Writing
+from stages.planning.target import HERE, READING, target
 
 CPU = Capacity("cpu", 8 * 10**9, bfloat16=True, compiler=True)
 
@@ -57,6 +59,23 @@ def test_what_is_asked_for_stands_above_what_the_run_names(write_run):
 def test_hardware_that_is_none_is_refused(write_run):
     with pytest.raises(Refusal, match="there is no hardware `h100x9`"):
         target(write_run(), "h100x9")
+
+
+def test_a_t4_computes_in_float32(write_run):
+    found = target(write_run(), "t4")
+    assert found.on.bytes_of("auto") == 4
+    assert found.dtype("auto") == "float32"
+    assert found.hours(8.1e12 * 0.4 * 3600, "bfloat16", 1) == pytest.approx(1)  # computed as float32, too
+
+
+def test_an_effort_takes_as_long_as_what_it_waits_for(write_run):
+    found = target(write_run(), "h100x8")
+    effort = Effort("a step", 8 * 989.4e12 * 0.43 * 3600, 1, "bfloat16", parts=None)
+    assert found.taken(effort, 8) == pytest.approx(1)
+    assert found.taken(evolve(effort, parts=1), 8) == pytest.approx(8)
+    assert found.taken(evolve(effort, sent=450e9 * 7200), 8) == pytest.approx(2)
+    read = Writing(1, 1, 1, 3600, 1, weights=3 * READING * 3.35e12 / 2, kept=0)
+    assert found.taken(evolve(effort, writing=read), 8) == pytest.approx(3)
 
 
 def test_auto_is_what_the_device_is_good_at(write_run, monkeypatch):

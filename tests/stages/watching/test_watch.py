@@ -71,7 +71,7 @@ def test_a_share_of_the_peak_is_told_where_the_peak_is_known_and_never_as_zero(t
     assert "2 TFLOP/s" in seen(tmp_path / "c")
     assert "MFU" not in seen(tmp_path / "c")
     assert "MFU" not in seen(tmp_path / "c", hardware="cpu")  # whose bfloat16 is not native
-    assert "MFU 3.2% of dgx_spark" in seen(tmp_path / "c", hardware="dgx_spark")
+    assert "MFU 1.6% of dgx_spark" in seen(tmp_path / "c", hardware="dgx_spark")
 
 
 def test_a_run_that_was_cut_off_is_not_at_work(tmp_path):
