@@ -47,6 +47,11 @@ class MicroBatch:
         return rows_at_once(self.accumulation or 1, self.load.rows, self.ranks, whole=alike)
 
     @property
+    def together(self) -> int:
+        """Devices that work on a step."""
+        return max(self.devices, self.ranks)
+
+    @property
     def own_rows(self) -> int:
         """Rows of a whole step that are this device's."""
         return self.load.rows * (self.accumulation or 1)
@@ -67,7 +72,7 @@ class MicroBatch:
         found = _ledger(compiled.graph, rows, self.load.tokens, run_bytes, accumulates)
         if self.sharded:
             return _parted(found, compiled.graph, run_bytes, self.ranks)
-        return evolve(found, optimizer=-(-found.optimizer // max(self.devices, self.ranks)))
+        return evolve(found, optimizer=-(-found.optimizer // self.together))
 
 
 @lru_cache(maxsize=256)  # a plan asks for the same step when it settles rows, shows them and proposes others

@@ -7,6 +7,8 @@ pass to its end. Vectors stay whole everywhere. Knows nothing of how parts trave
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attrs import evolve, frozen
 
 from nanogen.answers.memory import WIDE, Ledger, Optimizer
@@ -87,14 +89,14 @@ def parted(
     )
 
 
-def _within(placed: list[Placed], path: str) -> int:
+def _within(placed: Sequence[Placed], path: str) -> int:
     """Numbers of all matrices of a module."""
     return sum(
         p.parameter.count for p in placed if p.path.startswith(f"{path}.") and len(p.parameter.shape) > 1
     )
 
 
-def _workspace(placed: list[Placed], devices: int, run_bytes: int, optimizer: Optimizer) -> int:
+def _workspace(placed: Sequence[Placed], devices: int, run_bytes: int, optimizer: Optimizer) -> int:
     """What the step of the optimizer borrows: a device makes whole, of each shape, the matrices that are its own."""
     alike: dict[tuple[str, tuple[int, ...]], int] = {}
     for p in placed:

@@ -243,7 +243,7 @@ def _part(key: str, found: list[tuple[str, Training]]) -> str:
     steps = [training.step for _, training in found]
     if key in ("weights", "gradients"):
         steps = [step for step in steps if step.sharded]
-    most = max((max(step.devices, step.ranks) for step in steps), default=1)
+    most = max((step.together for step in steps), default=1)
     return f", 1/{most}" if key in ("weights", "gradients", "optimizer") and most > 1 else ""
 
 
@@ -271,7 +271,7 @@ def _reasons(training: Training, plan: Plan) -> Iterator[str]:
 def _sending(training: Training, plan: Plan) -> str:
     """What devices hand to one another in a step; the longer of both is what is reckoned with."""
     sent = f"a device sends {bytes_text(training.sent)} of gradients and weights a step"
-    target, devices = plan.target, training.step.devices
+    target, devices = plan.target, training.step.together
     computing = target.hours(training.step_flops, target.dtype(training.dtype), devices)
     if target.hardware is None or target.hardware.interconnect is None or computing is None:
         return sent

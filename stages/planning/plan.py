@@ -15,7 +15,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from nanogen.answers.flops import training
-from nanogen.answers.memory import Ledger
+from nanogen.answers.memory import WIDE, Ledger
 from nanogen.compiler import Compiled
 from nanogen.load import Load
 from nanogen.views.figures import bytes_text
@@ -53,6 +53,7 @@ class Training:
     changes: tuple[Change, ...] = ()
     rows: int = 0  # that a device has at once
     passes: int = 0  # micro-batches that a device computes in a step
+    width: int = WIDE  # bytes of a number in what is computed in
     weights: str = ""  # why they lie in parts over the devices, where they do
 
     @property
@@ -61,9 +62,16 @@ class Training:
 
     @property
     def sent(self) -> int:
-        """Bytes that a device hands to the others in a step: gradients to where they are summed, weights back."""
-        devices = self.step.devices
-        return (self.ledger.gradients + self.ledger.weights) * (devices - 1) // devices
+        """Bytes that a device hands to the others in a step: gradients to where they are summed, weights back.
+
+        Where weights lie in parts, its own go out before each forward and each backward, in the dtype that layers
+        compute in, gradients behind each; and parts of both to where matrices are moved, and back.
+        """
+        devices, own = self.step.together, self.ledger.weights
+        if self.step.sharded:
+            each = (devices - 1) * (own * 2 * self.width // WIDE + self.ledger.gradients)
+            return self.passes * each + 3 * own
+        return (self.ledger.gradients + own) * (devices - 1) // devices
 
 
 @frozen
@@ -144,7 +152,7 @@ def _stage(run: Run, stage: Stage, target: Target) -> StagePlan:
     trained = hasattr(stage.kind, "micro_batch") and stage.compiled is not None
     training_plan = _training(run, stage, target) if trained else None
     efforts, left_out = _efforts(stage, training_plan)
-    devices = training_plan.step.devices if training_plan is not None else 1
+    devices = training_plan.step.together if training_plan is not None else 1
     disk = stage.kind.disk(stage.settings, stage.compiled) if hasattr(stage.kind, "disk") else None  # pyright: ignore[reportAttributeAccessIssue]
     taken = [target.taken(effort, devices) for effort in efforts]
     known = [hours for hours in taken if hours is not None]
@@ -214,6 +222,7 @@ def _training(run: Run, stage: Stage, target: Target) -> Training:
         ledger.total <= room(target.on),
         rows=step.rows_at_once(compiled),
         passes=step.passes(compiled),
+        width=width,
     )
     if step.sharded:
         why = why_sharded(step, compiled, settings.dtype, settings.weights, target.on)

@@ -109,6 +109,7 @@ def test_the_plan_decides_by_memory_and_the_run_does_the_same(tmp_path):
     }
     needed = {which: step.ledger(base.compiled, 4).total for which, step in steps.items()}
     assert needed["sharded"] < needed["whole"]
+    sent: list[int] = []
     for memory, wanted in ((needed["whole"] / 0.9 + 9, False), (needed["whole"] / 0.9 - 9, True)):
         (tmp_path / "two.toml").write_text(HARDWARE.format(memory=int(memory)))
         named = written(
@@ -119,12 +120,14 @@ def test_the_plan_decides_by_memory_and_the_run_does_the_same(tmp_path):
         assert found is not None
         assert found.step.sharded == wanted
         assert found.fits
+        sent.append(found.sent)
         told = next(s["training"] for s in record(plan)["stages"] if s["stage"] == "base")
         assert told["weights"]["sharded_over"] == (2 if wanted else 1)
         assert bool(told["memory"]["gathered"]) == wanted
         why = "weights sharded over 2 devices: with all weights on each, one row would take"
         assert (told["weights"]["why"] or "").startswith(why) == wanted
     assert why in drawn(plan)
+    assert sent[1] > 2 * sent[0] > 0  # weights come before each forward and each backward
     assert TOLD in done(
         begin(named, tmp_path / "runs", 2, "--only", "corpus", "--only", "tokenizer", "--only", "base")
     )
