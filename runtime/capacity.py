@@ -34,6 +34,7 @@ class Capacity:
     devices: int = 1  # that share the rows of a step
     name: str = ""  # of the device, as torch gives it; empty where that is not known
     float8: bool = False  # whether it multiplies 8-bit floats
+    ranks: int = 1  # processes that train together, each on such a device
 
     def compiles(self, asked: str) -> bool:
         """Whether a stage computes by compiled code: "auto" is where that works."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ import torch
 from attrs import frozen
 from torch import Tensor, nn
 
-from runtime.batches import IGNORED, Batch
+from runtime.batches import IGNORED, Batch, stand_in
 from runtime.chunks import Chunks, cross_entropy
 from runtime.dials import Dials
 from runtime.primitives import Now
@@ -19,7 +19,7 @@ from runtime.ranks import ALONE, Ranks
 
 
 class TokenLosses(Protocol):
-    """inputs (B, T), targets (B, T), perhaps a seed, and where the dials stand -> nats (B, T).
+    """inputs (B, T), targets (B, T), perhaps a seed and row numbers, and where the dials stand -> nats (B, T).
 
     With `weights` (B, T) the nats are multiplied by them, and it is their sum that gradients will be asked of: what
     knows that beforehand makes them with the losses. A sum of the result is then all that may go backward.
@@ -30,6 +30,7 @@ class TokenLosses(Protocol):
         inputs: Tensor,
         targets: Tensor,
         seed: Tensor | None = None,
+        rows: Tensor | None = None,
         *,
         dials: Dials | None = None,
         weights: Tensor | None = None,
@@ -48,7 +49,8 @@ def token_losses(
 ) -> TokenLosses:
     """Return the function that gives the cross-entropy of every target in nats, 0 where it is ignored.
 
-    A model that draws is trained with a seed; without one it is evaluated. `ending` is what the blueprint says of
+    A model that draws is trained with a seed, and with the numbers (B, 1) of rows that are some of a micro-batch;
+    without a seed it is evaluated. `ending` is what the blueprint says of
     what follows the layers, where that comes apart by position: the loss is then made some positions at a time, for
     the logits are the largest values there are. `compiled` is applied to the loss with that, or with all of a model
     that has no layers.
@@ -66,11 +68,12 @@ def token_losses(
         inputs: Tensor,
         targets: Tensor,
         seed: Tensor | None = None,
+        rows: Tensor | None = None,
         *,
         dials: Dials | None = None,
         weights: Tensor | None = None,
     ) -> Tensor:
-        trained = {} if seed is None else {"training": True, "seed": seed}
+        trained: Any = {} if seed is None else {"training": True, "seed": seed, "rows": rows}
         now = Now.start(inputs, dtype, dials=dials, **trained)
         left = halves._layers(inputs, now) if layered else (inputs, now)
         if chunks is not None:
@@ -98,11 +101,21 @@ def measure(
 
     `token_bytes` (V,) is the number of bytes of each id, on the device of the batches.
     """
-    mine = islice(batches, ranks.rank, None, ranks.count)
+    mine = _mine(batches, ranks)
     nats, tokens, byte_nats, count = ranks.measured(lambda: _sums(losses, mine, token_bytes), 4)
     return Measured(
         nats / tokens if tokens else math.inf, byte_nats / (math.log(2) * count) if count else math.inf
     )
+
+
+def _mine(batches: Iterable[Batch], ranks: Ranks) -> Iterator[Batch]:
+    """Those of a rank; where the others have one more, one in which nothing counts: some have to compute in step."""
+    coming = iter(batches)
+    while together := list(islice(coming, ranks.count)):
+        if ranks.rank < len(together):
+            yield together[ranks.rank]
+        else:
+            yield stand_in(together[0])
 
 
 def _sums(

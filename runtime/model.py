@@ -40,14 +40,19 @@ def build_meta(source: str, name: str) -> nn.Module:
         return load_source(source, name).Model()
 
 
-def build(source: str, blueprint: Blueprint, *, device: str | torch.device = "cpu") -> nn.Module:
-    """Return the model on a device, its parameters not yet filled, each stored as the blueprint says."""
+def outline(source: str, blueprint: Blueprint) -> nn.Module:
+    """Return the model without memory, each parameter stored as the blueprint says."""
     model = build_meta(source, blueprint["name"])
     tensors = dict(model.named_parameters())
     for p in blueprint["parameters"]:
         if p["dtype"] is not None:
             tensors[p["path"]].data = tensors[p["path"]].data.to(getattr(torch, p["dtype"]))
-    return model.to_empty(device=device)
+    return model
+
+
+def build(source: str, blueprint: Blueprint, *, device: str | torch.device = "cpu") -> nn.Module:
+    """Return the model on a device, its parameters not yet filled."""
+    return outline(source, blueprint).to_empty(device=device)
 
 
 def initialize(model: nn.Module, blueprint: Blueprint, *, seed: int) -> None:

@@ -80,6 +80,9 @@ class ShardedOptimizer:
         if self.met:
             self._reduction.overlap()
 
+    def arrive(self) -> None:
+        """All backward passes are made, and the device is about to be waited for: here it waits for no other rank."""
+
     def collect(self, loss: float, *, failed: bool = False) -> float:
         """Bring the gradients of all ranks to those who need them; returns the sum of their losses.
 

@@ -69,3 +69,18 @@ def share_of_step(micros: int, rows: int, rank: int, count: int, *, whole: bool 
     if whole or micros % count == 0:
         return {micro: slice(0, rows) for micro in range(rank, micros, count)}
     return {micro: slice(rank, rows, count) for micro in range(micros) if rank < rows}
+
+
+def even_share(micros: int, rows: int, rank: int, count: int, *, whole: bool) -> dict[int, slice]:
+    """The same where ranks compute in step with each other: all have equally many micro-batches, perhaps without rows.
+
+    `whole`: micro-batches are computed alike, so that ranks may have others at the same time.
+    """
+    if whole and micros % count == 0:
+        return {micro: slice(0, rows) for micro in range(rank, micros, count)}
+    return {micro: slice(rank, rows, count) for micro in range(micros)}
+
+
+def rows_at_once(micros: int, rows: int, count: int, *, whole: bool) -> int:
+    """The most rows of a micro-batch that a rank has by an even share."""
+    return rows if whole and micros % count == 0 else -(-rows // count)

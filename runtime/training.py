@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from attrs import define, evolve, field, frozen
 from torch import Tensor, nn
 
 from runtime.ahead import Ahead
-from runtime.batches import IGNORED, Batch
+from runtime.batches import IGNORED, Batch, stand_in
 from runtime.dials import Declared, Dials, draw_dials
 from runtime.faults import Fault, TooLarge, is_out_of_memory
 from runtime.finite import Holds, bad_gradient, bad_loss, bad_rows, bad_weights, first_not_finite
@@ -29,8 +29,11 @@ from runtime.ranks import ALONE, Ranks
 from runtime.regions import compile_regions, compiled
 from runtime.schedule import Schedule
 from runtime.sharded import ShardedOptimizer
-from runtime.shares import share_of_step, smaller
+from runtime.shares import even_share, share_of_step, smaller
 from runtime.streams import seed_of
+
+if TYPE_CHECKING:
+    from runtime.weight_shards import WeightShards
 
 
 class Batches(Protocol):
@@ -103,10 +106,12 @@ class Trainer:
     ranks: Ranks = (
         ALONE  # each computes its share of a step, and all have the weights that follow from all of it
     )
+    shards: WeightShards | None = None  # of the model, where ranks keep parts of its weights
     losses: TokenLosses = field(init=False)
     float8: Switch | None = field(default=None, init=False)
     _reads: int = field(init=False)  # batches of the loader a step, however they are cut
     _kept: _Read | None = field(default=None, init=False)  # of a step that did not fit the memory
+    _rows: dict[int, Tensor] = field(factory=dict, init=False)  # of micro-batches of which this rank has some
 
     def __attrs_post_init__(self) -> None:
         self._reads = self.accumulation
@@ -127,7 +132,8 @@ class Trainer:
         """The seed of a micro-batch, where the model draws: a tensor, so that no step is compiled anew."""
         if not self.draws:
             return ()
-        return (torch.tensor(seed_of(self.seed, "draws", self.step, micro), device=self.device),)
+        seed = torch.tensor(seed_of(self.seed, "draws", self.step, micro), device=self.device)
+        return (seed, self._rows[micro]) if micro in self._rows else (seed,)
 
     @property
     def step_rows(self) -> int:
@@ -158,8 +164,8 @@ class Trainer:
         waited = time.perf_counter() - start
         batches, held = read.cut(self.rows)
         share = self.share()
-        mine = [(batches[micro][0][rows], batches[micro][1][rows]) for micro, rows in share.items()]
-        kept = [held[micro][rows] for micro, rows in share.items()]
+        mine = [self._part(batches[micro], rows) for micro, rows in share.items()]
+        kept = [held[micro][rows] or held[micro][:1] for micro, rows in share.items()]
 
         def holds(micro: int, rows: Sequence[int]) -> list[str]:
             return loader.names([source for row in rows for source in kept[micro][row]])
@@ -180,9 +186,24 @@ class Trainer:
         return _Read(batches, held)
 
     def share(self) -> dict[int, slice]:
-        """Which rows of which micro-batches this rank computes; where the model draws, by rows, none is taken apart."""
-        ranks = self.ranks
-        return share_of_step(self.accumulation, self.rows, ranks.rank, ranks.count, whole=self.draws)
+        """Which rows of which micro-batches this rank computes; where the model draws, by rows, none is taken apart.
+
+        Ranks that keep parts of the weights compute in step with each other, each layer and turn at the same time.
+        """
+        ranks, rows = self.ranks, self.rows
+        if self.shards is None:
+            return share_of_step(self.accumulation, rows, ranks.rank, ranks.count, whole=self.draws)
+        share = even_share(self.accumulation, rows, ranks.rank, ranks.count, whole=not self.dials)
+        numbers = torch.arange(rows, device=self.device)[:, None]
+        self._rows = {
+            micro: numbers[part] if len(numbers[part]) else numbers[:1] for micro, part in share.items()
+        }
+        return share
+
+    def _part(self, batch: Batch, rows: slice) -> Batch:
+        """Some rows of a batch; where these are none, what a rank computes while others have some."""
+        part = (batch[0][rows], batch[1][rows])
+        return part if len(part[0]) else stand_in(batch)
 
     def learn(
         self,
@@ -220,6 +241,8 @@ class Trainer:
             if several is None:
                 self.optimizer.zero_grad()
                 raise TooLarge
+        if several is not None:
+            several.arrive()
         total = self._checked(found, holds) if found is not None else 0.0
         if several is not None:
             total = several.collect(total, failed=found is None)
@@ -257,7 +280,7 @@ class Trainer:
                 losses.sum().backward()
                 found.append(losses.detach())
         except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
+            if not is_out_of_memory(error) or self.shards is not None:  # others wait for this rank's parts
                 raise
             return None
         return found
@@ -287,7 +310,8 @@ class Trainer:
 
     def check_weights(self) -> None:
         """Raise before weights are saved that no model can compute with."""
-        name = first_not_finite(self.model.named_parameters())
+        named = self.model.named_parameters() if self.shards is None else self.shards.parts()
+        name = first_not_finite(named)
         if name is not None:
             raise bad_weights(self.step, name)
 
@@ -302,11 +326,19 @@ class Trainer:
             self.loader.close()
 
     def weights(self) -> dict[str, Tensor]:
-        return dict(self.model.named_parameters())
+        """All weights; where ranks keep parts of them all ask, and the first gets them."""
+        return dict(self.model.named_parameters()) if self.shards is None else self.shards.weights()
+
+    def load(self, weights: dict[str, Tensor]) -> None:
+        """Take other weights; raises Fault where names or shapes differ."""
+        if self.shards is None:
+            load_weights(self.model, weights)
+        else:
+            self.shards.load(weights)
 
     def held(self) -> dict[str, Tensor]:
         """The weights that this rank holds: the live tensors."""
-        return dict(self.model.named_parameters())
+        return dict(self.model.named_parameters()) if self.shards is None else dict(self.shards.parts())
 
     def groups(self) -> dict[str, dict[str, Tensor]]:
         """All tensors that the coming steps depend on, by group; of several ranks all ask, and the first gets them."""
@@ -320,7 +352,7 @@ class Trainer:
     def restore(self, step: int, groups: dict[str, dict[str, Tensor]]) -> None:
         """Go on from a save, bit for bit."""
         self.step, self._kept = step, None
-        load_weights(self.model, groups["weights"])
+        self.load(groups["weights"])
         self.optimizer.restore(groups["optimizer"])
         if self.loader is not None:
             self.loader.restore({name: t.numpy() for name, t in groups["loader"].items()})

@@ -13,8 +13,10 @@ from attrs import evolve, frozen
 
 from nanogen.answers.memory import WIDE, Ledger, ledger, state
 from nanogen.answers.parameters import count
+from nanogen.answers.parting import Parts, parted, parting
 from nanogen.load import Attention, Load
 from runtime import optimizer_memory
+from runtime.shares import rows_at_once
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
@@ -32,17 +34,45 @@ class MicroBatch:
     accumulation: int | None
     devices: int = 1  # that share a step: each has as many rows, and its part of what the optimizer keeps
     bound: str = SAID  # why it has so many rows; NOTHING: not even one fits
+    ranks: int = (
+        1  # that share a step whose rows are those of all: each keeps its part of what the optimizer keeps
+    )
+    sharded: bool = False  # and of the weights; they then compute each micro-batch in step with each other
+
+    def rows_at_once(self, compiled: Compiled) -> int:
+        """Rows that one device has of a micro-batch, at most."""
+        if not self.sharded:
+            return self.load.rows
+        alike = not compiled.graph.dials
+        return rows_at_once(self.accumulation or 1, self.load.rows, self.ranks, whole=alike)
+
+    @property
+    def together(self) -> int:
+        """Devices that work on a step."""
+        return max(self.devices, self.ranks)
 
     @property
     def own_rows(self) -> int:
         """Rows of a whole step that are this device's."""
         return self.load.rows * (self.accumulation or 1)
 
+    def passes(self, compiled: Compiled) -> int:
+        """Micro-batches that one device computes in a step."""
+        shared = (
+            self.sharded
+            and not compiled.graph.dials
+            and self.accumulation
+            and not self.accumulation % self.ranks
+        )
+        return (self.accumulation or 1) // (self.ranks if shared else 1)
+
     def ledger(self, compiled: Compiled, run_bytes: int) -> Ledger:
         """Bytes of a step on one device, term by term."""
-        load, accumulates = self.load, self.accumulation != 1
-        found = _ledger(compiled.graph, load.rows, load.tokens, load.attention, run_bytes, accumulates)
-        return evolve(found, optimizer=-(-found.optimizer // self.devices))
+        rows, load, accumulates = self.rows_at_once(compiled), self.load, self.accumulation != 1
+        found = _ledger(compiled.graph, rows, load.tokens, load.attention, run_bytes, accumulates)
+        if self.sharded:
+            return _parted(found, compiled.graph, run_bytes, self.ranks)
+        return evolve(found, optimizer=-(-found.optimizer // self.together))
 
 
 @lru_cache(maxsize=256)  # a plan asks for the same step when it settles rows, shows them and proposes others
@@ -51,6 +81,12 @@ def _ledger(
 ) -> Ledger:
     load = Load(rows, tokens, attention=attention)
     return ledger(graph, load, run_bytes, optimizer_memory, accumulates=accumulates)
+
+
+def _parted(whole: Ledger, graph: Graph, run_bytes: int, devices: int) -> Ledger:
+    parts = parting(graph)
+    assert isinstance(parts, Parts), "what cannot lie in parts does not"
+    return parted(whole, graph, parts, run_bytes=run_bytes, devices=devices, optimizer=optimizer_memory)
 
 
 @frozen

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import os
+
 from attrs import evolve
 
 from nanogen.planning.hardware import Hardware
 from runtime.capacity import Capacity, capacity
+from runtime.ranks import Ranks
 
 
-def here(hardware: Hardware | None = None) -> Capacity:
-    """This machine; where the run names hardware of its kind, with no more memory than that has."""
-    found = capacity()
+def here(hardware: Hardware | None = None, ranks: int = 1) -> Capacity:
+    """This machine; where the run names hardware of its kind, with no more memory than that has.
+
+    Of `ranks` that train together each has a GPU, or else they share the memory of the machine.
+    """
+    found = evolve(capacity(), ranks=ranks)
+    if ranks > 1 and found.device != "cuda":
+        beside = int(os.environ.get("LOCAL_WORLD_SIZE") or ranks)
+        found = evolve(found, memory=found.memory // beside)
     if hardware is None or hardware.device != found.device:
         return found
     return evolve(found, memory=min(found.memory, hardware.memory))
+
+
+def agreed(ranks: Ranks, hardware: Hardware | None) -> Capacity:
+    """The machine of each of several ranks, with the memory that all of them have: they have to decide alike."""
+    found = here(hardware, ranks.count)
+    (less,) = ranks.most(-found.memory)
+    return evolve(found, memory=-less)
 
 
 def of_hardware(hardware: Hardware) -> Capacity:

@@ -31,9 +31,9 @@ from stages.work import SAVES
 SPARE = 2**26  # bytes of a disk that logs, reports and corpora's lists take
 
 
-def refuse(run: Run, folder: Path, stages: Collection[str]) -> list[Diagnostic]:
-    """The warnings of a preflight; raises Refusal where a stage could not be run to its end."""
-    found = preflight(run, folder, stages)
+def refuse(run: Run, folder: Path, stages: Collection[str], *, ranks: int = 1) -> list[Diagnostic]:
+    """The warnings of a preflight; raises Refusal where a stage could not be run to its end by so many ranks."""
+    found = preflight(run, folder, stages, on=here(run.hardware, ranks))
     if any(d.severity == "error" for d in found):
         raise Refusal(found, run.document)
     return found

@@ -23,7 +23,7 @@ from stages.training import fitting
 from stages.training.at_once import EVALUATION
 from stages.training.pace import Pace, check_cut, row_length
 from stages.training.session import Session, SessionSettings, flops_of_steps
-from stages.training.start import make_trainer
+from stages.training.start import make_trainer, new_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,6 +108,7 @@ def check(settings: Settings, compiled: Compiled) -> None:
     recipe.settle(settings, compiled)
     length = row_length(settings.length, compiled.graph.context)
     check_cut(recipe.horizon(settings, compiled).batch_tokens, length, settings.rows)
+    fitting.check_weights(compiled, settings.weights)
 
 
 def horizon(settings: Settings, compiled: Compiled) -> Horizon:
@@ -123,6 +124,7 @@ def micro_batch(settings: Settings, compiled: Compiled, on: Capacity) -> MicroBa
         dtype=settings.dtype,
         on=on,
         compile=settings.compile,
+        weights=settings.weights,
     )
 
 
@@ -132,7 +134,6 @@ def disk(settings: Settings, compiled: Compiled) -> Footprint:
 
 def run(work: Work) -> None:
     from runtime.loader import Loader
-    from runtime.model import build, initialize
     from runtime.tokenizer import Tokenizer
 
     settings: Settings = work.settings
@@ -146,14 +147,12 @@ def run(work: Work) -> None:
     corpus = work.input("dataset").folder
     tokenizer = Tokenizer.load(work.input("tokenizer").folder / "tokenizer.json")
     origin = origin_of(work, corpus_data(corpus, work.input("dataset").name))
-    model = build(compiled.source, compiled.blueprint, device=machine.device)
-    if session.save is None:
-        initialize(model, compiled.blueprint, seed=work.seed)
+    model, shards = new_model(work, compiled, machine, sharded=step.sharded, filled=session.save is None)
     split = settings.long_documents == "split"
     loader = Loader(corpus, tokenizer, rows=plan.rows, length=plan.length, cut_long=split)
     made = recipe.settle(settings, compiled)
     trainer = make_trainer(
-        work, compiled, model, machine, made, loader=loader, accumulation=plan.accumulation
+        work, compiled, model, machine, made, loader=loader, accumulation=plan.accumulation, shards=shards
     )
     session.prepare(trainer, machine, plan.steps, compiled)
     work.tell.line(
@@ -169,9 +168,10 @@ def run(work: Work) -> None:
     }
     session.told = lambda found: f"{found['bits_per_byte']:.4f} bits per byte on validation text"
     session.train()
+    weights = trainer.weights()
     if not work.ranks.leads:
         return
-    write_artefact(work.folder, compiled, trainer.weights(), tokenizer, origin)
+    write_artefact(work.folder, compiled, weights, tokenizer, origin)
     sizes = {**attrs.asdict(session.paced(plan)), "parameters": compiled.blueprint["count"]}
     work.finish({**sizes, **session.result()})
     if session.first and session.last:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from runtime.optimizer import Optimizer, Rule
     from runtime.schedule import Schedule
     from runtime.sharded import ShardedOptimizer
+    from runtime.weight_shards import WeightShards
 
 CHANGES = ("rates", "decays", "schedule")  # settings that give the optimizer other laws
 
@@ -172,12 +173,18 @@ class Recipe:
         """The learning rate of a group, before the schedule's multiplier."""
         return group.rate * self.rate_scale
 
-    def optimizer(self, model: nn.Module, dtype: str, ranks: Ranks = ALONE) -> Optimizer | ShardedOptimizer:
+    def optimizer(
+        self, model: nn.Module, dtype: str, ranks: Ranks = ALONE, shards: WeightShards | None = None
+    ) -> Optimizer | ShardedOptimizer:
         """The optimizer of a model's parameters; `dtype` is what Muon's iteration is computed in."""
         from runtime.optimizer import Entry, Optimizer
 
         of = {path: group.name for group in self.settled.groups for path in group.paths}
         entries = [Entry(path, of[path], tensor) for path, tensor in model.named_parameters()]
+        if shards is not None:
+            from runtime.shard_steps import ShardSteps
+
+            return ShardSteps(entries, self.rules, shards, dtype=dtype)
         if isinstance(ranks, Joined):
             from runtime.sharded import ShardedOptimizer
 

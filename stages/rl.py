@@ -44,6 +44,7 @@ from stages.tasks.mixture import (
 from stages.tasks.task import Example, Scored
 from stages.training.at_once import SAMPLING, STEP
 from stages.training.fit import Way
+from stages.training.fitting import SHARDED
 from stages.training.session import Figures, Session, SessionSettings, falling
 from stages.training.start import make_trainer
 from stages.unread import Idle, idle_of_length
@@ -111,6 +112,9 @@ def idle(settings: Settings) -> Idle:
 
 def check(settings: Settings, compiled: Compiled | None) -> None:
     """The mixtures say what is missing, and must be of questions that can be marked."""
+    if settings.weights == SHARDED:
+        message = "`weights` is sharded, and answers are written with whole weights"
+        raise Fault(message, "leave it out here; stages that learn from what is written already may have it")
     for name, tasks in (("tasks", settings.tasks), ("validation", settings.validation)):
         for row, wanted in enumerate(tasks):
             if task_entry(wanted.task).kind != "generative":

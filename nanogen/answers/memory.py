@@ -53,6 +53,10 @@ class Ledger:
     )
     workspace: int  # of the optimizer's step
     accumulates: bool  # gradients of earlier micro-batches are there while a later one is computed
+    gathered: int = (
+        0  # weights made whole of the parts of several devices, from the start of a pass to its end
+    )
+    layer: int = 0  # and those of a layer while it computes, with its gradients
 
     @property
     def total(self) -> int:
@@ -62,12 +66,18 @@ class Ledger:
     @property
     def computing(self) -> int:
         """Bytes beside weights and the optimizer's state as backward begins."""
-        return self.casts + self.activations + self.loss + self.gradients * self.accumulates
+        found = self.casts + self.activations + self.loss + self.gradients * self.accumulates
+        return found + self.gathered + self.layer * self.in_layer
 
     @property
     def loss(self) -> int:
         """Bytes of logits and of all that comes with them."""
-        return self.ending + max(self.logits, self.passing)
+        return self.ending + (self.passing if self.in_layer else self.logits)
+
+    @property
+    def in_layer(self) -> bool:
+        """Whether the most is there in a layer's backward, and not as the loss is made."""
+        return self.passing + self.layer > self.logits
 
 
 def ledger(

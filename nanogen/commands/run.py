@@ -138,7 +138,8 @@ def _do(loaded: Run, run: str, runs: Path, wishes: Wishes, track: tuple[str, ...
     tell = Reporter()
     to_do = _to_do(loaded, runs, wishes.choice)
     _bring_data(attrs.evolve(loaded, stages=tuple(to_do)), run, tell)
-    show(loaded.document, refuse(loaded, runs / loaded.name, [stage.name for stage in to_do]))
+    names, ranks = [stage.name for stage in to_do], wishes.ranks.count
+    show(loaded.document, refuse(loaded, runs / loaded.name, names, ranks=ranks))
     with tracking(runs / loaded.name, track, tell.line, offline=is_offline()):
         folder = execute(loaded, runs, tell, wishes, begin=lambda stages: _introduce(loaded, stages, tell))
     _say_what_next(loaded, run, runs, folder, tell)

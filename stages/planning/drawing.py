@@ -18,6 +18,8 @@ TERMS = {  # of the ledger, and what each is
     "weights": "weights",
     "gradients": "gradients",
     "optimizer": "optimizer state",
+    "gathered": "weights whole throughout",
+    "layer": "a layer made whole",
     "casts": "casts of weights",
     "activations": "activations",
     "loss": "logits and loss",
@@ -152,6 +154,8 @@ def _cut(training: Training) -> str:
     step = training.step
     if step.accumulation is None:
         return f"{step.load.rows * step.load.tokens:,} tokens"
+    if step.sharded:
+        return f"{training.rows} x {training.passes} x {step.ranks}"
     devices = f" x {step.devices}" if step.devices > 1 else ""
     return f"{step.load.rows} x {step.accumulation}{devices}"
 
@@ -215,8 +219,7 @@ def _memory(plan: Plan) -> str:
 
 
 def _shape(found: tuple[str, Training]) -> str:
-    load = found[1].step.load
-    return f"{load.rows} x {load.tokens:,}"
+    return f"{found[1].rows} x {found[1].step.load.tokens:,}"
 
 
 def _cell(key: str, training: Training) -> str:
@@ -230,14 +233,18 @@ def _cell(key: str, training: Training) -> str:
 def _absent(ledger: Ledger) -> tuple[str, ...]:
     """The terms that are not there at the peak: that is as backward begins, or as the weights are moved."""
     if ledger.gradients + ledger.workspace > ledger.computing:
-        return ("casts", "activations", "loss")
-    return ("workspace",) if ledger.accumulates else ("workspace", "gradients")
+        return ("gathered", "layer", "casts", "activations", "loss")
+    absent = ("workspace",) if ledger.accumulates else ("workspace", "gradients")
+    return absent if ledger.in_layer else (*absent, "layer")
 
 
 def _part(key: str, found: list[tuple[str, Training]]) -> str:
     """`, 1/8`: what a device keeps of what the devices share."""
-    devices = {training.step.devices for _, training in found}
-    return f", 1/{max(devices)}" if key == "optimizer" and devices and max(devices) > 1 else ""
+    steps = [training.step for _, training in found]
+    if key in ("weights", "gradients"):
+        steps = [step for step in steps if step.sharded]
+    most = max((step.together for step in steps), default=1)
+    return f", 1/{most}" if key in ("weights", "gradients", "optimizer") and most > 1 else ""
 
 
 def _reasons(training: Training, plan: Plan) -> Iterator[str]:
@@ -246,6 +253,8 @@ def _reasons(training: Training, plan: Plan) -> Iterator[str]:
         yield f"{step.load.rows * step.load.tokens:,} tokens at once, by `micro_tokens`"
     else:
         times = "one micro-batch" if step.accumulation == 1 else f"{step.accumulation:,} micro-batches"
+        if training.weights:
+            yield training.weights
         yield f"{rows_text(step.load.rows)}: {why(step)}; {times} a step"
     following = training.next_ledger
     if following is not None:
@@ -262,7 +271,7 @@ def _reasons(training: Training, plan: Plan) -> Iterator[str]:
 def _sending(training: Training, plan: Plan) -> str:
     """What devices hand to one another in a step; the longer of both is what is reckoned with."""
     sent = f"a device sends {bytes_text(training.sent)} of gradients and weights a step"
-    target, devices = plan.target, training.step.devices
+    target, devices = plan.target, training.step.together
     computing = target.hours(
         training.step_flops, target.dtype(training.dtype), devices, training.float8.share
     )
@@ -412,6 +421,7 @@ def _training_record(training: Training, plan: Plan) -> dict[str, Any]:
         "rows": step.load.rows,
         "accumulation": step.accumulation,
         "devices": step.devices,
+        "weights": {"sharded_over": step.ranks if step.sharded else 1, "why": training.weights or None},
         "why": why(step),
         "memory": {**{key: getattr(ledger, key) for key in TERMS}, "peak": ledger.total},
         "room": room(plan.target.on),

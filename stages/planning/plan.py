@@ -15,7 +15,7 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from nanogen.answers.flops import training
-from nanogen.answers.memory import Ledger
+from nanogen.answers.memory import WIDE, Ledger
 from nanogen.compiler import Compiled
 from nanogen.load import Load
 from nanogen.views.figures import bytes_text
@@ -32,7 +32,7 @@ from stages.planning.effort import (
 )
 from stages.planning.proposals import GROWTH, Change, changes, joined
 from stages.planning.target import Target
-from stages.training.fitting import room
+from stages.training.fitting import room, why_sharded
 from stages.training.float8 import Planned, planned
 from stages.training.pace import sizes
 
@@ -53,6 +53,10 @@ class Training:
     next_ledger: Ledger | None = None
     changes: tuple[Change, ...] = ()
     float8: Planned = field(factory=Planned)
+    rows: int = 0  # that a device has at once
+    passes: int = 0  # micro-batches that a device computes in a step
+    width: int = WIDE  # bytes of a number in what is computed in
+    weights: str = ""  # why they lie in parts over the devices, where they do
 
     @property
     def length(self) -> int:
@@ -60,9 +64,16 @@ class Training:
 
     @property
     def sent(self) -> int:
-        """Bytes that a device hands to the others in a step: gradients to where they are summed, weights back."""
-        devices = self.step.devices
-        return (self.ledger.gradients + self.ledger.weights) * (devices - 1) // devices
+        """Bytes that a device hands to the others in a step: gradients to where they are summed, weights back.
+
+        Where weights lie in parts, its own go out before each forward and each backward, in the dtype that layers
+        compute in, gradients behind each; and parts of both to where matrices are moved, and back.
+        """
+        devices, own = self.step.together, self.ledger.weights
+        if self.step.sharded:
+            each = (devices - 1) * (own * 2 * self.width // WIDE + self.ledger.gradients)
+            return self.passes * each + 3 * own
+        return (self.ledger.gradients + own) * (devices - 1) // devices
 
 
 @frozen
@@ -143,7 +154,7 @@ def _stage(run: Run, stage: Stage, target: Target) -> StagePlan:
     trained = hasattr(stage.kind, "micro_batch") and stage.compiled is not None
     training_plan = _training(run, stage, target) if trained else None
     efforts, left_out = _efforts(stage, training_plan)
-    devices = training_plan.step.devices if training_plan is not None else 1
+    devices = training_plan.step.together if training_plan is not None else 1
     disk = stage.kind.disk(stage.settings, stage.compiled) if hasattr(stage.kind, "disk") else None  # pyright: ignore[reportAttributeAccessIssue]
     taken = [target.taken(effort, devices) for effort in efforts]
     known = [hours for hours in taken if hours is not None]
@@ -213,7 +224,13 @@ def _training(run: Run, stage: Stage, target: Target) -> Training:
         settings.dtype,
         ledger.total <= room(target.on),
         float8=planned(stage.name, settings, target.on, compiled.graph, step.load.tokens),
+        rows=step.rows_at_once(compiled),
+        passes=step.passes(compiled),
+        width=width,
     )
+    if step.sharded:
+        why = why_sharded(step, compiled, settings.dtype, settings.weights, target.on)
+        found = evolve(found, weights=why)
     if step.bound == MEMORY:
         rows = next(n for n in sizes(step.own_rows) if n > step.load.rows)
         larger = evolve(step, load=evolve(step.load, rows=rows), accumulation=step.own_rows // rows)
@@ -266,7 +283,7 @@ def _warnings(stages: tuple[StagePlan, ...], target: Target) -> Iterator[tuple[s
         plan = stage.training
         if plan is None:
             continue
-        if plan.step.devices < target.on.devices and plan.step.accumulation is not None:
+        if max(plan.step.devices, plan.step.ranks) < target.on.devices and plan.step.accumulation is not None:
             share = f"{plan.step.devices} of {target.on.devices} devices share a step of `{stage.name}`"
             yield (
                 stage.name,

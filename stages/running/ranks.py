@@ -27,7 +27,7 @@ from stages.work import Input, Work
 
 if TYPE_CHECKING:
     from stages.load import Run, Stage
-from stages.machine import here
+from stages.machine import agreed
 
 
 def trains(stage: Stage) -> bool:
@@ -123,7 +123,7 @@ def follow(ranks: Joined, load: Callable[[], Run], runs: Path, stop: Stop | None
                 silent,
                 stage.compiled,
                 stop,
-                on=here(run.hardware),
+                on=agreed(ranks, run.hardware),
                 ranks=ranks,
             )
             try:

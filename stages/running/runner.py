@@ -23,7 +23,7 @@ from stages.checked import check_input
 from stages.code_version import code_version
 from stages.load import Run, Stage
 from stages.logs.run_folder import note_plan
-from stages.machine import here
+from stages.machine import agreed
 from stages.origins import resolved
 from stages.progress import Reporter
 from stages.running.again import forget, less_done, note_done
@@ -201,7 +201,7 @@ class Runner:
                 self.tell,
                 stage.compiled,
                 self.stop,
-                on=here(run.hardware),
+                on=agreed(ranks, run.hardware),
                 ranks=ranks,
             )
         )

@@ -24,6 +24,7 @@ from stages.recipe import Tuned
 from stages.training.at_once import EVALUATING, EVALUATION, NAME, SAMPLING, STEP, AtOnce, Moment
 from stages.training.bad_step import last_save_told
 from stages.training.fit import Way, device_of, fall_back, make_step, probe, take, ways_of_rows
+from stages.training.fitting import WEIGHTS
 from stages.training.float8 import NO, WORDS, Choice, settle
 from stages.training.pace import MOST_ROWS, Pace, sizes
 from stages.training.waiting import Waiting, advice
@@ -73,6 +74,12 @@ class SessionSettings(Tuned):
         "the device has a memory of its own",
         default="auto",
         validator=one_of("auto", "yes", "no"),
+        kw_only=True,
+    )
+    weights: str = quiet(
+        "whether each of several ranks holds all weights, or a part of each matrix; auto: all, where a device has room",
+        default="auto",
+        validator=one_of(*WEIGHTS),
         kw_only=True,
     )
 
@@ -155,6 +162,10 @@ class Session:
         Where the memory no longer holds those, it has fewer, and says so. What it has found to fit, it need not find
         out again, unless its file has said others since.
         """
+        if step.sharded:
+            self.work.tell.line(
+                f"weights sharded over {step.ranks} ranks: a layer is whole while it computes"
+            )
         rows, said = step.load.rows, step.bound == SAID
         sizes_now = self.take_up({STEP: rows, EVALUATION: rows}, said=said)
         if sizes_now is self.kept:
@@ -267,13 +278,12 @@ class Session:
                 if trainer.step < steps and self.evaluation_due():
                     self.evaluate()
         self.evaluate()
-        if self.work.ranks.leads:
+        if self.work.ranks.leads or trainer.shards is not None:
             self.choose_weights()
 
     def choose_weights(self) -> None:
         """Take the weights that the evaluations found best, where the stage is to leave those."""
         from runtime.checkpoint import save_of
-        from runtime.training import load_weights
 
         if self.work.settings.keep == "last" or not self.best or self.best["step"] == self.steps:
             return
@@ -284,7 +294,7 @@ class Session:
                 f"the save of step {step:,}, the best, is not whole: the last weights are left"
             )
             return
-        load_weights(self.trainer.model, save.tensors("weights"))
+        self.trainer.load(save.tensors("weights"))
         self.work.tell.line(f"the weights are those of step {step:,}, the best")
 
     def log(self, result: StepResult) -> None:

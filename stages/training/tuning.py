@@ -35,7 +35,7 @@ from stages.training import fitting
 from stages.training.at_once import EVALUATION
 from stages.training.pace import Pace, check_cut, row_length
 from stages.training.session import Figures, Session, SessionSettings, falling, flops_of_steps
-from stages.training.start import make_trainer
+from stages.training.start import make_trainer, trained_model
 from stages.unread import Idle, idle_of_length
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ def micro_batch(settings: Tuning, compiled: Compiled, on: Capacity) -> MicroBatc
         dtype=settings.dtype,
         on=on,
         compile=settings.compile,
+        weights=settings.weights,
     )
 
 
@@ -116,6 +117,7 @@ def check(settings: Tuning, compiled: Compiled | None) -> None:
     if compiled is not None:
         length = row_length(settings.length, compiled.graph.context)
         check_cut(settings.batch_tokens, length, settings.rows)
+        fitting.check_weights(compiled, settings.weights)
         recipe.settle(settings, compiled, horizon(settings, compiled))
     check_tasks(settings.tasks)
     check_tasks(settings.validation, setting="validation")
@@ -162,7 +164,8 @@ def tune(work: Work, before: tuple[str, ...]) -> None:
     settings: Tuning = work.settings
     session = Session.begin(work)
     machine = session.machine(settings.compile)
-    artefact = read_artefact(work.input(*before).folder, device=machine.device)
+    folder = work.input(*before).folder
+    artefact = read_artefact(folder, device=machine.device if work.ranks.count == 1 else "meta")
     compiled, tokenizer = artefact.compiled, artefact.tokenizer
     origin = origin_of(work, task_data(settings.tasks))
     step = session.cut_as_begun(micro_batch(settings, compiled, work.on))
@@ -175,8 +178,9 @@ def tune(work: Work, before: tuple[str, ...]) -> None:
     steps = settings.steps or max(1, round(settings.epochs * epoch_steps))
     plan = Pace(steps, length, rows, accumulation)
     made = recipe.settle(settings, compiled, horizon(settings, compiled, steps))
+    model, shards = trained_model(work, artefact, folder, machine, sharded=step.sharded)
     trainer = make_trainer(
-        work, compiled, artefact.model, machine, made, loader=loader, accumulation=accumulation
+        work, compiled, model, machine, made, loader=loader, accumulation=accumulation, shards=shards
     )
     session.prepare(trainer, machine, steps, compiled)
     work.tell.line(
@@ -191,9 +195,10 @@ def tune(work: Work, before: tuple[str, ...]) -> None:
     )
     session.told = _told
     session.train()
+    weights = trainer.weights()
     if not work.ranks.leads:
         return
-    write_artefact(work.folder, compiled, trainer.weights(), tokenizer, origin)
+    write_artefact(work.folder, compiled, weights, tokenizer, origin)
     sizes = {
         **attrs.asdict(session.paced(plan)),
         "parameters": compiled.blueprint["count"],

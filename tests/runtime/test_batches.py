@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from runtime.batches import IGNORED, HeldBatches
+from runtime.batches import IGNORED, HeldBatches, stand_in
 
 
 def test_held_batches_are_made_once_and_are_the_same_each_time():
@@ -23,3 +23,9 @@ def test_held_batches_are_made_once_and_are_the_same_each_time():
         assert all((targets == IGNORED).all() for _, targets in found)
         assert {tensor.dtype for batch in found for tensor in batch} == {torch.int64}
     assert len(asked) == 1
+
+
+def test_nothing_counts_in_a_stand_in():
+    inputs, targets = stand_in((torch.arange(8).view(2, 4), torch.ones(2, 4, dtype=torch.int64)))
+    assert inputs.tolist() == [[0, 1, 2, 3]]
+    assert targets.tolist() == [[IGNORED] * 4]

@@ -11,7 +11,7 @@ import pytest
 
 from runtime.ranks import ALONE
 from stages.running.launching import launch
-from tests.runtime.ranked import MODELS, SAVED, STEPS, main, resume
+from tests.runtime.ranked import MODELS, RESUMED, SAVED, STEPS, main, resume
 
 CLOSE = 1e-5
 
@@ -65,3 +65,39 @@ def test_a_save_of_one_is_gone_on_with_by_two_and_back(trained, name):
     for rank in range(2):
         same(found(trained, name, rank, 2)["resumed"], one[SAVED:])
     same(resume(name, ALONE, trained / "of_2" / name), one[SAVED:])
+
+
+# -- weights in parts
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_weights_in_parts_have_the_curve_of_one_process(trained, name):
+    one = found(trained, name, 0, 1)["steps"]
+    for rank in range(2):
+        same(found(trained, name, rank, 2)["sharded"]["steps"], one)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_rank_holds_about_half_of_weights_gradients_and_state(trained, name):
+    whole = found(trained, name, 0, 1)["bytes"]
+    for rank in range(2):
+        parts = found(trained, name, rank, 2)["sharded"]
+        assert 0.4 < parts["held"] / (whole + 8 * parts["parameters"]) < 0.6
+
+
+def test_parts_go_on_from_their_own_save_bit_for_bit(trained):
+    for rank in range(2):
+        parts = found(trained, RESUMED, rank, 2)["sharded"]
+        assert parts["resumed"] == parts["steps"][SAVED:]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_save_of_parts_is_gone_on_with_by_one_that_has_all(trained, name):
+    same(resume(name, ALONE, trained / "sharded_of_2" / name), found(trained, name, 0, 1)["steps"][SAVED:])
+
+
+def test_four_go_on_in_parts_with_what_one_process_saved(trained):
+    """More than a micro-batch has rows: some compute along with nothing of their own."""
+    assert launch([sys.executable, "-m", "tests.runtime.ranked", str(trained), "resumed"], 4) == 0
+    for rank in range(4):
+        same(found(trained, RESUMED, rank, 4)["resumed"], found(trained, RESUMED, 0, 1)["steps"][SAVED:])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtime.shares import at_once, owners, share_of_step, slice_of, smaller
+from runtime.shares import at_once, even_share, owners, rows_at_once, share_of_step, slice_of, smaller
 
 
 @pytest.mark.parametrize(("numbers", "count"), [(1, 4), (7, 3), (8, 4), (5, 4), (1000, 7)])
@@ -69,3 +69,16 @@ def test_the_next_smaller_micro_batch_halves_what_is_computed_at_once(all_rows, 
 
 def test_a_model_that_draws_is_cut_by_whole_micro_batches():
     assert smaller(8, 8, 2, whole=True) == 4
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize(("micros", "rows", "count"), [(4, 2, 2), (3, 2, 2), (1, 8, 4), (2, 2, 4), (8, 1, 4)])
+def test_ranks_in_step_have_equally_many_micro_batches(micros, rows, count, whole):
+    shares = [even_share(micros, rows, rank, count, whole=whole) for rank in range(count)]
+    done = [(micro, row) for share in shares for micro, part in share.items() for row in range(rows)[part]]
+    assert sorted(done) == [(micro, row) for micro in range(micros) for row in range(rows)]
+    assert len({len(share) for share in shares}) == 1
+    most = max(len(range(rows)[part]) for share in shares for part in share.values())
+    assert most == rows_at_once(micros, rows, count, whole=whole)
+    if not whole or micros % count:  # the same at the same time
+        assert all(list(share) == list(range(micros)) for share in shares)

@@ -6,8 +6,9 @@ from attrs import evolve
 from nanogen.planning.hardware import load_hardware
 from nanogen.shelf import find, shipped
 from runtime.capacity import Capacity
+from runtime.ranks import ALONE, Ranks
 from stages import machine
-from stages.machine import here, of_hardware
+from stages.machine import agreed, here, of_hardware
 
 GPU = Capacity("cuda", memory=85_000_000_000, bfloat16=True, compiler=True, name="NVIDIA H100 80GB HBM3")
 
@@ -26,6 +27,25 @@ def test_named_hardware_of_the_same_kind_bounds_the_memory():
     assert here(hardware("h100x8")) == evolve(GPU, memory=84_900_000_000)
     assert here(hardware("h200")) == GPU  # which promises more than there is
     assert here(hardware("cpu")) == GPU  # which this machine is not
+
+
+def test_ranks_have_a_gpu_each_or_share_the_memory_of_the_machine(monkeypatch):
+    assert here(ranks=4) == evolve(GPU, ranks=4)
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    alone = evolve(GPU, device="cpu", memory=8 * 10**9)
+    monkeypatch.setattr(machine, "capacity", lambda: alone)
+    assert here(ranks=4) == evolve(alone, memory=2 * 10**9, ranks=4)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")  # and two on another machine
+    assert here(ranks=4).memory == 4 * 10**9
+
+
+def test_ranks_have_what_the_smallest_of_their_machines_has():
+    class Told(Ranks):
+        def most(self, *numbers):
+            return [max(number, -1000) for number in numbers]
+
+    assert agreed(Told(1, 2), None) == evolve(GPU, ranks=2, memory=1000)
+    assert agreed(ALONE, None) == GPU
 
 
 def test_a_file_promises_its_devices():

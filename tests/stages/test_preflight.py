@@ -139,12 +139,12 @@ def test_what_is_compiled_needs_a_compiler(held):
 
 
 def test_a_refusal_carries_the_document(write_run, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "here", lambda _: evolve(MACHINE, memory=1000))
+    monkeypatch.setattr(module, "here", lambda *_: evolve(MACHINE, memory=1000))
     run = write_run()
     with pytest.raises(Refusal) as refusal:
         refuse(run, tmp_path / "runs" / run.name, ALL)
     assert refusal.value.document is run.document
-    monkeypatch.setattr(module, "here", lambda _: MACHINE)
+    monkeypatch.setattr(module, "here", lambda *_: MACHINE)
     assert refuse(run, tmp_path / "runs" / run.name, ALL) == []
 
 

@@ -83,7 +83,10 @@ def test_a_network_that_a_step_waits_for_is_told(tmp_path):
 
 def test_every_line_of_the_ledger_is_drawn_for_every_step(plan: Plan):
     text = drawn(plan)
-    for term in TERMS.values():
+    for key, term in TERMS.items():
+        if key in ("gathered", "layer"):  # where weights lie in parts: here one device has all
+            assert term not in text
+            continue
         assert re.search(rf"^  {term} .*(B|B\))$", text, re.MULTILINE), term
     [head] = [line for line in text.split("\n") if "memory of a device" in line]
     assert click.unstyle(head).split() == ["memory", "of", "a", "device", "base,", "mid", "sft", "rl"]

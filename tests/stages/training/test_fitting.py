@@ -3,12 +3,23 @@
 import pytest
 from attrs import evolve
 
-from nanogen.compiler import compile_file
+from nanogen.compiler import compile_file, compile_text
+from nanogen.load import Load
 from nanogen.shelf import find
 from runtime.capacity import Capacity
 from runtime.faults import Fault
 from stages.footprint import BATCH, MEMORY, NOTHING, RESULTS, SAID, MicroBatch
-from stages.training.fitting import fits, micro_batch, room, why
+from stages.training.fitting import (
+    AUTO,
+    SHARDED,
+    WHOLE,
+    check_weights,
+    fits,
+    micro_batch,
+    room,
+    why,
+    why_sharded,
+)
 from stages.training.pace import MOST_ROWS, sizes
 
 COMPILED = compile_file(find("nanochat_2025", "model"), {"depth": 4, "vocab": 4096, "context": 512})
@@ -17,8 +28,12 @@ GPU = Capacity("cuda", memory=80 * 10**9, bfloat16=True, compiler=True)
 CPU = Capacity("cpu", memory=80 * 10**9, bfloat16=False, compiler=True)
 
 
-def settled(on: Capacity, rows: int | None = None, batch_tokens: int = BATCH_TOKENS) -> MicroBatch:
-    return micro_batch(COMPILED, batch_tokens=batch_tokens, length=512, rows=rows, dtype="auto", on=on)
+def settled(
+    on: Capacity, rows: int | None = None, batch_tokens: int = BATCH_TOKENS, weights: str = AUTO
+) -> MicroBatch:
+    return micro_batch(
+        COMPILED, batch_tokens=batch_tokens, length=512, rows=rows, dtype="auto", on=on, weights=weights
+    )
 
 
 def needed(step: MicroBatch, on: Capacity, rows: int) -> int:
@@ -97,6 +112,8 @@ def test_what_the_run_file_says_is_taken():
         settled(GPU, rows=5)
     shared = settled(evolve(GPU, devices=8), rows=32)  # a device has no more than 12
     assert (shared.load.rows, shared.accumulation) == (12, 1)
+    odd = settled(evolve(GPU, devices=2), rows=2, batch_tokens=6 * 512)  # which has three
+    assert (odd.load.rows, odd.accumulation, odd.devices) == (1, 3, 2)
 
 
 def test_as_many_devices_share_a_step_as_have_equal_parts():
@@ -122,3 +139,69 @@ def test_each_device_keeps_its_part_of_the_optimizer_alone():
 )
 def test_the_reason_is_told(on: Capacity, rows: int | None, told: str):
     assert told in why(settled(on, rows))
+
+
+# -- weights in parts
+
+
+def one_row(devices: int) -> int:
+    """Bytes of a step with one row on a device that has all weights."""
+    return MicroBatch(Load(1, 512), 96 // devices, ranks=devices).ledger(COMPILED, 2).total
+
+
+@pytest.mark.parametrize("how", ["devices", "ranks"])
+def test_weights_lie_in_parts_where_a_device_does_not_hold_them(how: str):
+    """As hardware says how many devices there are, or as so many ranks were started."""
+    just = int(one_row(4) / 0.9) + 9
+    assert not settled(evolve(GPU, memory=just, **{how: 4})).sharded
+    on = evolve(GPU, memory=just - 20, **{how: 4})
+    step = settled(on)
+    assert (step.sharded, step.ranks, step.devices) == (True, 4, 1)
+    assert step.own_rows == 96
+    assert fits(COMPILED, step, "auto", on)
+    assert "with all weights on each, one row would take" in why_sharded(step, COMPILED, "auto", AUTO, on)
+    assert not settled(evolve(on, devices=1, ranks=1)).sharded  # there is nobody to share with
+
+
+def test_a_device_computes_the_most_rows_that_fit_beside_its_part():
+    on = evolve(GPU, memory=int(0.12 * 10**9), devices=8)
+    step = settled(on, weights=SHARDED)
+    assert step.bound == MEMORY
+    for rows in sizes(96):
+        other = evolve(step, load=evolve(step.load, rows=rows), accumulation=96 // rows)
+        if rows > step.load.rows:
+            assert other.ledger(COMPILED, 2).total > room(on) or rows == step.load.rows
+    assert step.ledger(COMPILED, 2).total <= room(on)
+
+
+def test_it_is_as_the_run_file_says():
+    assert settled(evolve(GPU, devices=4), weights=SHARDED).sharded
+    small = evolve(GPU, memory=int(one_row(4) / 0.9) - 9, devices=4)
+    assert (settled(small, weights=WHOLE).sharded, settled(small, weights=WHOLE).bound) == (False, NOTHING)
+    said = settled(evolve(GPU, ranks=4), rows=6, weights=SHARDED)
+    assert (said.load.rows, said.accumulation, said.bound) == (6, 16, SAID)
+    assert "as the run file says" in why_sharded(said, COMPILED, "auto", SHARDED, GPU)
+
+
+def test_where_not_even_parts_fit_one_row_is_told():
+    step = settled(evolve(GPU, memory=10**6, devices=4))
+    assert (step.sharded, step.load.rows, step.bound) == (True, 1, NOTHING)
+
+
+def test_off_a_gpu_parts_change_no_rows():
+    step = settled(evolve(CPU, ranks=2), weights=SHARDED)
+    assert (step.load.rows, step.accumulation, step.bound) == (MOST_ROWS, 12, RESULTS)
+    assert (step.rows_at_once(COMPILED), step.passes(COMPILED)) == (
+        8,
+        6,
+    )  # of micro-batches that are all alike
+    odd = settled(evolve(CPU, ranks=5), weights=SHARDED)
+    assert (odd.rows_at_once(COMPILED), odd.passes(COMPILED)) == (2, 12)
+
+
+def test_a_model_that_cannot_lie_in_parts_stays_whole():
+    text = 'kind = "model"\nlanguage = 1\n[dims]\nvocab = 64\ncontext = 32\nwidth = 16\n[model]\n'
+    flat = compile_text(text + 'embed = "embedding(tokens, vocab, width)"\nlogits = "linear(embed, vocab)"')
+    check_weights(flat, AUTO)
+    with pytest.raises(Fault, match="`weights` is sharded, and the model has no layers"):
+        check_weights(flat, SHARDED)
