@@ -29,7 +29,7 @@ from attrs import define, field
 from nanogen.shelf import find
 from runtime.manifest import NAME as MANIFEST
 from stages.data.stand_in import write_stand_ins
-from stages.load import Run, load_run
+from stages.runfile.load import Run, load_run
 from stages.running.comparison import differences
 from stages.running.killing import order_of
 from stages.running.survey import WORK, newest_step

@@ -19,8 +19,8 @@ from rich.console import Console
 
 from nanogen.views.figures import columns
 from runtime.metrics import read_metrics
-from stages.load import load_run
 from stages.progress import Reporter
+from stages.runfile.load import load_run
 from stages.running.runner import execute
 
 RUN = Path(__file__).with_name("road.toml")

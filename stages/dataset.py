@@ -16,20 +16,20 @@ from attrs import evolve, frozen
 from nanogen.data import data_set
 from nanogen.structure import Count
 from runtime.faults import Fault
-from stages.choices import one_of, positive, quiet, setting, share
 from stages.data.needs import Corpus, Wish
 from stages.data.offline import is_offline
 from stages.data.place import DataPlace
 from stages.data.shards import CORPORA, Shards, find_shards, shard_names, shards_here
-from stages.footprint import Footprint
+from stages.preflight.footprint import Footprint
+from stages.runfile.choices import one_of, positive, quiet, setting, share
+from stages.runfile.unread import Idle
 from stages.sources.files import file_facts
 from stages.sources.limit import limited
-from stages.unread import Idle
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
     from runtime.corpus import CorpusSummary
-    from stages.rehearsal import Small
+    from stages.runfile.rehearsal import Small
     from stages.work import Work
 
 READS = ()

@@ -15,17 +15,17 @@ from attrs import evolve, frozen
 from nanogen.structure import Count
 from runtime.faults import Fault
 from stages.catalogue import MODELS
-from stages.choices import at_least, one_of, place, positive, quiet, setting
 from stages.data.needs import Bundle, Wish
 from stages.data.place import data_folder
-from stages.dial_setting import check_dial_setting
+from stages.runfile.choices import at_least, one_of, place, positive, quiet, setting
+from stages.runfile.dial_setting import check_dial_setting
+from stages.runfile.unread import Idle
 from stages.sources.files import file_facts
-from stages.unread import Idle
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
-    from stages.artefact import Artefact
-    from stages.rehearsal import Small
+    from stages.models.artefact import Artefact
+    from stages.runfile.rehearsal import Small
     from stages.work import Work
 
 READS = ("dataset", MODELS)
@@ -141,10 +141,10 @@ def needs(settings: Settings) -> list[Wish]:
 
 def run(work: Work) -> None:
     from runtime.device import machine
-    from stages.artefact import read_artefact
-    from stages.core_run import KEY, NAME, beside
-    from stages.kept import Kept
-    from stages.task_results import headline
+    from stages.evaluating.core_run import KEY, NAME, beside
+    from stages.evaluating.kept import Kept
+    from stages.evaluating.task_results import headline
+    from stages.models.artefact import read_artefact
 
     settings: Settings = work.settings
     source, chosen = work.input(*MODELS), machine(dtype="float32", compiled="no")
@@ -210,7 +210,7 @@ def _bits_per_byte(work: Work, artefact: Artefact, device: str, split: str) -> f
 def _samples(artefact: Artefact, settings: Settings, seed: int) -> list[dict[str, str]]:
     from runtime.decoding.request import Sampling
     from runtime.streams import seed_of
-    from stages.writing import write
+    from stages.evaluating.writing import write
 
     asked = [
         (prompt, Sampling(settings.temperature, settings.top_k, seed=seed_of(seed, "evaluate", number)))
@@ -221,14 +221,14 @@ def _samples(artefact: Artefact, settings: Settings, seed: int) -> list[dict[str
 
 
 def _core(work: Work, artefact: Artefact, kept: Any) -> dict[str, Any]:
-    from stages.core_run import evaluate_core, not_run
+    from stages.evaluating.core_run import evaluate_core, not_run
 
     settings: Settings = work.settings
     if settings.core is None:
         return not_run("the run names no evaluation bundle: `core` is unsaid")
     from runtime.decoding.prepack import prepare
     from runtime.scoring import WORTH, Scorer
-    from stages.trained import decoding_machine
+    from stages.models.trained import decoding_machine
 
     chosen = decoding_machine(dtype=settings.core_dtype, compiled=settings.core_compile)
     dtype = chosen.torch_dtype

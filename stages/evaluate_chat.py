@@ -12,16 +12,16 @@ from attrs import evolve, frozen
 
 from nanogen.structure import Count
 from stages.catalogue import MODELS
-from stages.choices import at_least, one_of, positive, quiet, setting
-from stages.dial_setting import check_dial_setting
+from stages.runfile.choices import at_least, one_of, positive, quiet, setting
+from stages.runfile.dial_setting import check_dial_setting
+from stages.runfile.unread import Idle
 from stages.tasks.catalogue import task_entry
 from stages.tasks.mixture import TaskFault, TaskSetting, check_tasks, needs_of_tasks, outside_tasks
-from stages.unread import Idle
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
     from stages.data.needs import Wish
-    from stages.rehearsal import Small
+    from stages.runfile.rehearsal import Small
     from stages.work import Work
 
 READS = (MODELS,)
@@ -111,11 +111,11 @@ def run(work: Work) -> None:
     from runtime.decoding.engine import Engine
     from runtime.decoding.prepack import prepare
     from runtime.scoring import Scorer
-    from stages.artefact import read_artefact
-    from stages.chat_run import KEY, NAME, ChatRun
-    from stages.kept import Kept
-    from stages.task_results import headline
-    from stages.trained import decoding_machine
+    from stages.evaluating.chat_run import KEY, NAME, ChatRun
+    from stages.evaluating.kept import Kept
+    from stages.evaluating.task_results import headline
+    from stages.models.artefact import read_artefact
+    from stages.models.trained import decoding_machine
 
     settings: Settings = work.settings
     source = work.input(*MODELS)

@@ -20,10 +20,10 @@ from runtime.chat.text_stream import TextStream
 from runtime.faults import Fault
 from runtime.manifest import NAME
 from runtime.tokenizer import BYTES, Tokenizer, text_form
-from stages.checked import check_input
-from stages.load import Run
+from stages.evaluating.writing import printable
+from stages.models.checked import check_input
+from stages.runfile.load import Run
 from stages.tasks.mixture import Mixture, TaskSetting, make_mixture
-from stages.writing import printable
 
 MEASURED = 1_000  # rows of a task that are rendered to count tokens; of more, the rest is estimated from them
 LEARNT, GIVEN = ("black on green", "black on cyan"), ("dim", "")  # in turn, so that tokens are told apart

@@ -14,15 +14,16 @@ from attrs import frozen
 
 from nanogen.bounds import OutOfBounds
 from nanogen.structure import Count
-from stages import recipe
-from stages.artefact import write_artefact
-from stages.choices import one_of, positive, quiet, setting
-from stages.footprint import Footprint, MicroBatch, of_training
-from stages.model_origin import corpus_data, origin_of
+from stages.models.artefact import write_artefact
+from stages.models.origin import corpus_data, origin_of
+from stages.preflight.footprint import Footprint, MicroBatch, of_training
+from stages.runfile import recipe
+from stages.runfile.choices import one_of, positive, quiet, setting
 from stages.training import fitting
 from stages.training.at_once import EVALUATION
 from stages.training.pace import Pace, check_cut, row_length
-from stages.training.session import Session, SessionSettings, flops_of_steps
+from stages.training.session import Session, flops_of_steps
+from stages.training.settings import SessionSettings
 from stages.training.start import make_trainer, new_model
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from runtime.capacity import Capacity
     from runtime.tokenizer import Tokenizer
     from runtime.training import Trainer
-    from stages.rehearsal import Small
+    from stages.runfile.rehearsal import Small
     from stages.work import Work
 
 READS = ("dataset", "tokenizer")

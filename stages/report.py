@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from runtime.atomic import write_bytes
-from stages.choices import setting
-from stages.report_page import Section, as_html, as_markdown
+from stages.reporting.page import Section, as_html, as_markdown
+from stages.runfile.choices import setting
 from stages.work import Input
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
-    from stages.load import Run
+    from stages.runfile.load import Run
     from stages.work import Work
 
 READS = ()
@@ -60,8 +60,8 @@ def gather(inputs: Sequence[Input], compiled: Compiled | None) -> list[Section]:
     """The sections that the inputs can fill, in the order in which people ask."""
     from nanogen.views.card import card
     from runtime import optimizer_memory
-    from stages.report_scaling import scaling
-    from stages.report_sections import (
+    from stages.reporting.scaling import scaling
+    from stages.reporting.sections import (
         EVALUATIONS,
         TRAINING,
         environment,
@@ -70,7 +70,7 @@ def gather(inputs: Sequence[Input], compiled: Compiled | None) -> list[Section]:
         sources,
         training,
     )
-    from stages.report_table import results
+    from stages.reporting.table import results
 
     trained = [found for found in inputs if found.kind in TRAINING]
     kinds = [found.kind for found in trained]

@@ -26,11 +26,12 @@ from runtime.decoding.request import Request, Sampling
 from runtime.dials import Dials, draw_dials
 from runtime.faults import Fault, TooLarge, is_out_of_memory
 from runtime.streams import seed_of
-from stages import recipe
-from stages.artefact import Artefact, read_artefact, write_artefact
-from stages.choices import at_least, positive, quiet, setting
-from stages.footprint import Footprint, MicroBatch, of_training
-from stages.model_origin import origin_of, task_data
+from stages.models.artefact import Artefact, read_artefact, write_artefact
+from stages.models.origin import origin_of, task_data
+from stages.preflight.footprint import Footprint, MicroBatch, of_training
+from stages.runfile import recipe
+from stages.runfile.choices import at_least, positive, quiet, setting
+from stages.runfile.unread import Idle, idle_of_length
 from stages.tasks.catalogue import task_entry
 from stages.tasks.mixture import (
     NAME_SOME,
@@ -45,9 +46,9 @@ from stages.tasks.task import Example, Scored
 from stages.training.at_once import SAMPLING, STEP
 from stages.training.fit import Way
 from stages.training.fitting import SHARDED
-from stages.training.session import Figures, Session, SessionSettings, falling
+from stages.training.session import Figures, Session
+from stages.training.settings import SessionSettings, falling
 from stages.training.start import make_trainer
-from stages.unread import Idle, idle_of_length
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
     from runtime.rollouts import Rollout
     from runtime.training import StepResult, Trainer
     from stages.data.needs import Wish
-    from stages.rehearsal import Small
+    from stages.runfile.rehearsal import Small
     from stages.work import Work
 
 BEFORE = ("sft", "midtrain", "rl")

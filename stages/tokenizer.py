@@ -14,12 +14,12 @@ from attrs import evolve, frozen
 from nanogen.structure import Count
 from runtime.faults import Fault
 from runtime.tokenizer import SMALLEST
-from stages.choices import positive, setting
+from stages.runfile.choices import positive, setting
 from stages.sources.limit import limited
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
-    from stages.rehearsal import Small
+    from stages.runfile.rehearsal import Small
     from stages.work import Work
 
 READS = ("dataset",)

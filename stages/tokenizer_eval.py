@@ -16,15 +16,15 @@ from attrs import evolve, frozen
 from nanogen.structure import Count
 from nanogen.text.diagnostics import nearest
 from runtime.faults import Fault
-from stages.choices import place, positive, quiet, setting
-from stages.compression import Encoding, Result, Text, measure, not_run
 from stages.data.needs import PublishedEncoding, Wish
+from stages.evaluating.compression import Encoding, Result, Text, measure, not_run
+from stages.runfile.choices import place, positive, quiet, setting
+from stages.runfile.unread import Idle
 from stages.sources.files import file_facts
-from stages.unread import Idle
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
-    from stages.rehearsal import Small
+    from stages.runfile.rehearsal import Small
     from stages.work import Work
 
 READS = ("dataset", "tokenizer")
@@ -55,7 +55,7 @@ def idle(settings: Settings) -> Idle:
 
 
 def check(settings: Settings, compiled: Compiled | None) -> None:
-    from stages.encodings import known
+    from stages.evaluating.encodings import known
 
     for name in settings.against:
         if name not in known():
@@ -79,7 +79,7 @@ def rehearsal(settings: Settings, small: Small) -> Settings:
 
 def outside(settings: Settings) -> dict[str, Any]:
     """The texts by size and hash, and the encodings that have to be left out."""
-    from stages.encodings import out_of_reach
+    from stages.evaluating.encodings import out_of_reach
 
     return {
         "samples": file_facts(SAMPLES),
@@ -94,7 +94,7 @@ def needs(settings: Settings) -> list[Wish]:
 
 def run(work: Work) -> None:
     from runtime.tokenizer import Tokenizer
-    from stages.compression_table import MEANING, against, missing, ran, speed
+    from stages.evaluating.compression_table import MEANING, against, missing, ran, speed
 
     settings: Settings = work.settings
     tokenizer = Tokenizer.load(work.input("tokenizer").folder / "tokenizer.json")
@@ -165,7 +165,7 @@ def read_file(path: Path) -> str:
 def _other(name: str, texts: Sequence[Text], *, download: bool) -> Result:
     """The figures of a published encoding, or why there are none."""
     from runtime.tokenizer import digestible
-    from stages.encodings import load
+    from stages.evaluating.encodings import load
 
     try:
         found = load(name, download=download)

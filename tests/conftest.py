@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from stages.load import Run, load_run
 from stages.progress import Reporter
+from stages.runfile.load import Run, load_run
 from stages.running.runner import execute
 
 TEXT = "\n\n".join(

@@ -22,7 +22,7 @@ from runtime.decoding.past import allocate_past
 from runtime.decoding.request import Sampling
 from runtime.model import Blueprint, build
 from runtime.primitives import Now
-from stages.importing import choose, fill
+from stages.models.importing import choose, fill
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "../shared/golden"

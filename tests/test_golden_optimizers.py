@@ -12,9 +12,9 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from nanogen.compiler import Compiled, compile_text
-from stages.importing import choose, fill
+from stages.models.importing import choose, fill
 from stages.pretrain import Settings
-from stages.recipe import Recipe, settle
+from stages.runfile.recipe import Recipe, settle
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "../shared/golden"
@@ -107,7 +107,7 @@ def test_2026_in_float32():
 @pytest.mark.parametrize("changed", ["equalize", "renormalize", "variance_beta", "cautious", "orthogonalize"])
 def test_each_part_of_the_variant_is_needed(changed: str, monkeypatch: pytest.MonkeyPatch):
     """Without it the recorded steps are missed: the comparison above sees every part."""
-    import stages.recipe as module
+    import stages.runfile.recipe as module
     from runtime.muon import Variant
     from runtime.optimizer import Rule
 

@@ -52,7 +52,7 @@ def command(
     /help tells what else can be typed. Ctrl-C ends an answer, Ctrl-D the conversation. A base model, which
     has met no conversation yet, goes on with what you write.
     """
-    from stages.trained import find_trained
+    from stages.models.trained import find_trained
 
     folder = find_trained(run, runs, stage)
     import secrets
@@ -60,8 +60,8 @@ def command(
     from nanogen.commands.terminal import Terminal
     from runtime.decoding.request import Sampling
     from runtime.dials import check_dials
+    from stages.models.trained import decoding_machine, load_trained, make_engine
     from stages.talk import Talk
-    from stages.trained import decoding_machine, load_trained, make_engine
 
     chosen = decoding_machine(dtype=dtype, compiled="no")
     trained = load_trained(folder, device=chosen.device)

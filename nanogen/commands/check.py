@@ -90,8 +90,8 @@ def check_file(name: str, overrides: dict, runs: Path = Path("runs")) -> tuple[D
 
 def _of_run(path: Path, name: str, runs: Path) -> list[Diagnostic]:
     """What is wrong with a run, and what stands in its way on this machine."""
-    from stages.load import load_run  # a spec does not pay for it
-    from stages.preflight import preflight, undone
+    from stages.preflight.checks import preflight, undone
+    from stages.runfile.load import load_run  # a spec does not pay for it
 
     run = load_run(path, name=name)
     folder = runs / run.name

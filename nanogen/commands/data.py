@@ -46,7 +46,7 @@ def inspect(run: str, conversations: int, stage: str | None, runs: Path) -> None
 
     from stages.inspection import LEGEND, find_mixtures, find_tokenizer
     from stages.inspection import inspect as look
-    from stages.load import load_run
+    from stages.runfile.load import load_run
 
     loaded = load_run(find(run, "run"))
     show(loaded.document, list(loaded.warnings))

@@ -60,9 +60,9 @@ def show_codes(code: str | None) -> None:
 
 def show_run(name: str, key: str | None) -> None:
     """The values of a run, each with its origin."""
-    from stages.load import load_run  # a code does not pay for it
-    from stages.origin import shown
-    from stages.origins import explained, origins
+    from stages.runfile.load import load_run  # a code does not pay for it
+    from stages.runfile.origin import shown
+    from stages.runfile.origins import explained, origins
 
     run = load_run(find(name, "run"), name=name)
     for found in explained(run, key) if key is not None else origins(run):

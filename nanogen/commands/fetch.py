@@ -10,8 +10,8 @@ from nanogen.commands.faults import show
 from nanogen.shelf import find
 
 if TYPE_CHECKING:
-    from stages.load import Run
     from stages.progress import Reporter
+    from stages.runfile.load import Run
 
 
 @click.command("fetch")
@@ -36,8 +36,8 @@ def command(run: str, dry_run: bool, offline: bool, verify: bool) -> None:
     nanogen fetch my_run.toml --verify
     """
     from stages.data.offline import go_offline
-    from stages.load import load_run
     from stages.progress import Reporter
+    from stages.runfile.load import load_run
 
     if offline:
         go_offline()
@@ -67,7 +67,7 @@ def _list(run: Run, named: str, tell: Reporter, offline: bool) -> None:
     from stages.data.place import data_folder
     from stages.data.plan import HERE, Planner
     from stages.data.web import Patience
-    from stages.fetching import absent, wanted_of
+    from stages.preflight.fetching import absent, wanted_of
 
     wanted, top = wanted_of(run), data_folder()
     items = Planner(top, Patience(tries=3)).plan(wanted.needs)
@@ -83,7 +83,7 @@ def _list(run: Run, named: str, tell: Reporter, offline: bool) -> None:
 
 def _get(run: Run, named: str, tell: Reporter) -> None:
     from stages.data.place import data_folder
-    from stages.fetching import fetch_run
+    from stages.preflight.fetching import fetch_run
 
     items = fetch_run(run, tell)
     tell.line(f"all {len(items)} files that it needs are here, in {data_folder()}")

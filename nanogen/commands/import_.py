@@ -48,7 +48,7 @@ def command(spec: str, weights: Path, output: Path, table: str | None, overrides
     compiled = compile_spec(spec, overrides)
     show(compiled.document, list(compiled.warnings))
     from nanogen.lowering import prove
-    from stages.importing import import_weights
+    from stages.models.importing import import_weights
     from stages.progress import Reporter
 
     prove(compiled)

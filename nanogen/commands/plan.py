@@ -40,9 +40,9 @@ def command(run: str, hardware: str | None, memory: int | None, as_json: bool) -
     nanogen plan speedrun_nanochat_2025 --on h100x8
     nanogen plan speedrun_nanochat_2025 --on rtx4090 --memory 12G
     """
-    from stages.load import load_run
     from stages.planning.plan import make_plan
     from stages.planning.target import target
+    from stages.runfile.load import load_run
 
     loaded = load_run(find(run, "run"), looking=False)
     show(loaded.document, list(loaded.warnings))

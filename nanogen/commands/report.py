@@ -22,8 +22,8 @@ def command(run: str, runs: Path) -> None:
     nanogen report quickstart
     """
     from runtime.faults import Fault
-    from stages.load import load_run
     from stages.report import PUBLISHED, report_again
+    from stages.runfile.load import load_run
 
     loaded = load_run(find(run, "run"))
     folder = runs / loaded.name

@@ -14,8 +14,8 @@ from nanogen.commands.stages import load_asked, show_rows
 from stages.tracking.sink import SINKS
 
 if TYPE_CHECKING:
-    from stages.load import Run, Stage
     from stages.progress import Reporter
+    from stages.runfile.load import Run, Stage
     from stages.running.choice import Choice
     from stages.running.runner import Wishes
 
@@ -130,7 +130,7 @@ def _run(given: dict[str, Any]) -> None:
 def _do(loaded: Run, run: str, runs: Path, wishes: Wishes, track: tuple[str, ...]) -> None:
     """Do what is not done, from its data on."""
     from stages.data.offline import is_offline
-    from stages.preflight import refuse
+    from stages.preflight.checks import refuse
     from stages.progress import Reporter
     from stages.running.runner import execute
     from stages.tracking.attach import tracking
@@ -160,7 +160,7 @@ def _say_what_next(loaded: Run, run: str, runs: Path, folder: Path, tell: Report
 def _bring_data(loaded: Run, run: str, tell: Reporter) -> None:
     """All data is here before the first stage: fetched where the run says so, or named where nothing may be."""
     from stages.data.offline import is_offline
-    from stages.fetching import check_offline, fetch_asked
+    from stages.preflight.fetching import check_offline, fetch_asked
 
     if is_offline():
         check_offline(loaded, run, tell)

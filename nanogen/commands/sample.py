@@ -57,13 +57,13 @@ def command(
     nanogen sample quickstart -p "The function" -n 3 --temperature 0.6
     nanogen sample my_looped_run --dial r=8
     """
-    from stages.trained import find_trained
+    from stages.models.trained import find_trained
 
     folder = find_trained(run, runs)
     from runtime.decoding.request import Sampling
     from runtime.device import machine
-    from stages.artefact import read_artefact
-    from stages.writing import write
+    from stages.evaluating.writing import write
+    from stages.models.artefact import read_artefact
 
     artefact = read_artefact(folder, device=machine(dtype="float32", compiled="no").device)
     sampling = Sampling(temperature, top_k, seed=seed)

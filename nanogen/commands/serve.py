@@ -13,7 +13,7 @@ from nanogen.commands.options import dtype_option, runs_option, stage_option
 if TYPE_CHECKING:
     from runtime.decoding.engine import Engine
     from runtime.device import Machine
-    from stages.trained import Trained
+    from stages.models.trained import Trained
 
 
 @click.command("serve")
@@ -80,7 +80,7 @@ def command(
     The page is at /, OpenAI's API at /v1, Prometheus' figures at /metrics. The first Ctrl-C lets running
     answers finish, a second one ends them.
     """
-    from stages.trained import decoding_machine, find_trained, load_trained, make_engine
+    from stages.models.trained import decoding_machine, find_trained, load_trained, make_engine
 
     folder = find_trained(run, runs, stage)
     from runtime.decoding.request import Sampling

@@ -11,7 +11,7 @@ import click
 from nanogen.shelf import find
 
 if TYPE_CHECKING:
-    from stages.load import Run
+    from stages.runfile.load import Run
     from stages.running.listing import Row
 
 STYLES = {"done": "green", "stale": "yellow", "cut off": "cyan", "at work": "cyan", "set aside": "blue"}
@@ -22,7 +22,7 @@ rehearsal_option = click.option("--rehearse", is_flag=True, help="Of the run's r
 
 def load_asked(run: str, runs: Path, *, rehearse: bool) -> Run:
     """The run of a name or file, or its rehearsal; raises Refusal with every fault."""
-    from stages.load import load_run
+    from stages.runfile.load import load_run
 
     if not rehearse:
         return load_run(find(run, "run"))

@@ -16,11 +16,11 @@ from rich.console import Console
 from nanogen.text.diagnostics import nearest
 from runtime.dials import check_dials
 from runtime.faults import Fault
-from stages.writing import printable
+from stages.evaluating.writing import printable
 
 if TYPE_CHECKING:
+    from stages.models.trained import Trained
     from stages.talk import Talk
-    from stages.trained import Trained
 
 PROMPT = "> "
 

@@ -46,8 +46,8 @@ def resume(run: str, runs: Path, full: bool, keep: bool) -> None:
     """
     import shutil
 
-    from stages.load import load_run
     from stages.progress import Reporter
+    from stages.runfile.load import load_run
     from stages.running.comparison import files_of
     from stages.running.verification import verify_resume
 

@@ -72,9 +72,9 @@ def train(order: Order, compiled: Compiled) -> dict[str, Any]:
 
 def trainer_of(order: Order, compiled: Compiled, chosen: Machine) -> Trainer:
     from runtime.model import build, initialize
-    from stages import recipe
     from stages.pretrain import Settings
     from stages.progress import Reporter
+    from stages.runfile import recipe
     from stages.training.start import make_trainer
     from stages.work import Work
 
@@ -100,7 +100,7 @@ def decode(order: Order, compiled: Compiled) -> dict[str, Any]:
     from runtime.decoding.prepack import prepare
     from runtime.device import describe
     from stages.benching.decoding import bandwidth, engine_rate, living
-    from stages.trained import decoding_machine
+    from stages.models.trained import decoding_machine
 
     chosen = decoding_machine(dtype=order.dtype, compiled=order.compiled)
     read = bandwidth(chosen.device)

@@ -14,7 +14,7 @@ from stages.comparing import table
 from stages.comparing.curve import AXES
 from stages.comparing.gather import Compared
 from stages.comparing.plot import draw, known_axes
-from stages.report_page import Section, as_html
+from stages.reporting.page import Section, as_html
 
 ABOUT = "Made by nanogen from the logs of these runs."
 

@@ -165,7 +165,7 @@ class Planner:
         return Item(name, data.folder, path, MISSING, data.source, wanted.size, wanted, unpacks=folder)
 
     def _encoding(self, need: PublishedEncoding) -> Iterator[Item]:
-        from stages import encodings
+        from stages.evaluating import encodings
 
         for url, known in encodings.files(need.name):
             path = self.top / encodings.FOLDER / encodings.key(url)

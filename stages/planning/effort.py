@@ -21,7 +21,7 @@ from nanogen.graph import Graph
 from nanogen.load import Load
 from runtime.faults import Fault
 from stages.data.needs import Rows
-from stages.load import Stage
+from stages.runfile.load import Stage
 from stages.tasks.catalogue import task_entry
 from stages.tasks.mixture import TaskSetting, needs_of_tasks
 

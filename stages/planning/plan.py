@@ -20,8 +20,6 @@ from nanogen.compiler import Compiled
 from nanogen.load import Load
 from nanogen.views.figures import bytes_text
 from stages.data.place import data_folder
-from stages.footprint import MEMORY, Footprint, MicroBatch, together
-from stages.load import Run, Stage
 from stages.planning.effort import (
     Effort,
     Found,
@@ -32,6 +30,8 @@ from stages.planning.effort import (
 )
 from stages.planning.proposals import GROWTH, Change, changes, joined
 from stages.planning.target import Target
+from stages.preflight.footprint import MEMORY, Footprint, MicroBatch, together
+from stages.runfile.load import Run, Stage
 from stages.training.fitting import room, why_sharded
 from stages.training.float8 import Planned, planned
 from stages.training.pace import sizes
@@ -304,7 +304,7 @@ def rows_text(count: int) -> str:
 
 def _data(run: Run) -> Data:
     from stages.data.plan import HERE as HERE_ALREADY
-    from stages.fetching import plan_here, wanted_of
+    from stages.preflight.fetching import plan_here, wanted_of
 
     wanted = wanted_of(run)
     items = plan_here(wanted.needs, data_folder())

@@ -17,8 +17,8 @@ from nanogen.planning.search import largest
 from nanogen.text.diagnostics import Refusal
 from runtime.capacity import Capacity
 from runtime.faults import Fault
-from stages.footprint import NOTHING, MicroBatch
-from stages.load import Stage
+from stages.preflight.footprint import NOTHING, MicroBatch
+from stages.runfile.load import Stage
 from stages.training.fitting import fits
 from stages.training.pace import sizes
 

@@ -9,9 +9,9 @@ from attrs import evolve, frozen
 from nanogen.planning.hardware import Hardware, load_hardware
 from nanogen.shelf import find, shipped
 from runtime.capacity import Capacity
-from stages.load import Run
-from stages.machine import here, of_hardware
 from stages.planning.effort import Effort
+from stages.runfile.load import Run
+from stages.runfile.machine import here, of_hardware
 
 HERE = "this machine"
 READING = 0.6  # of the bandwidth: assumed, of decoding

@@ -15,16 +15,16 @@ from attrs import define, field, frozen
 
 from runtime.faults import Fault
 from runtime.manifest import read_manifest
-from stages.load import Run, Stage
-from stages.machine import here
 from stages.profiling.events import STEP, spent
 from stages.profiling.places import Places
 from stages.profiling.table import Facts, Sums, Table, make_table
+from stages.runfile.load import Run, Stage
+from stages.runfile.machine import here
 from stages.watching.peak import fitting
 from stages.work import Input, Work
 
 if TYPE_CHECKING:
-    from stages.footprint import MicroBatch
+    from stages.preflight.footprint import MicroBatch
     from stages.profiling.scopes import Scopes
     from stages.progress import Reporter
     from stages.training.session import Session

@@ -10,8 +10,8 @@ from typing import Any
 
 from nanogen.text.diagnostics import Refusal
 from runtime.stopping import Stop, Stopped
-from stages.load import load_run
 from stages.progress import Reporter
+from stages.runfile.load import load_run
 from stages.running.choice import Choice
 from stages.running.parent import gone, telling, watch
 from stages.running.runner import Runner, Wishes

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from nanogen.text.diagnostics import nearest
 from runtime.faults import Fault
-from stages.load import Run
+from stages.runfile.load import Run
 from stages.running.survey import ASIDE, DONE, INTERRUPTED, Found
 
 

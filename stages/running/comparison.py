@@ -14,8 +14,8 @@ from attrs import frozen
 
 from runtime.clock import PREFIX
 from runtime.manifest import NAME, read_manifest
-from stages.load import Run, Stage
 from stages.report import as_html, gather
+from stages.runfile.load import Run, Stage
 from stages.running.survey import WORK
 from stages.work import SAVES, Input
 

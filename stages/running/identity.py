@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 from nanogen.compiler import Compiled
-from stages.load import Stage
+from stages.runfile.load import Stage
 
 Facts = dict[str, Any]  # plain JSON
 

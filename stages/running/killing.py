@@ -16,10 +16,10 @@ from attrs import define
 from runtime.atomic import write_bytes
 from runtime.manifest import to_json
 from runtime.stopping import Stop
-from stages.load import Run, Stage, load_run
 from stages.progress import Reporter
+from stages.runfile.load import Run, Stage, load_run
 from stages.running.runner import execute
-from stages.training.session import SessionSettings
+from stages.training.settings import SessionSettings
 
 NOW = 1e-9  # minutes between saves: one after every step
 

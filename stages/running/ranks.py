@@ -22,12 +22,12 @@ from runtime.stopping import AGAIN, Stop, Stopped
 from stages.progress import Reporter
 from stages.running.parent import HELD, gone, watch
 from stages.running.trouble import as_fault
-from stages.training.session import SessionSettings
+from stages.training.settings import SessionSettings
 from stages.work import Input, Work
 
 if TYPE_CHECKING:
-    from stages.load import Run, Stage
-from stages.machine import agreed
+    from stages.runfile.load import Run, Stage
+from stages.runfile.machine import agreed
 
 
 def trains(stage: Stage) -> bool:

@@ -16,7 +16,7 @@ from attrs import frozen
 from nanogen.text.diagnostics import Place
 from nanogen.text.document import Document
 from nanogen.text.draw import find
-from stages.load import Run, Stage
+from stages.runfile.load import Run, Stage
 from stages.running.identity import Facts
 
 WIDEST = 60  # characters of a value that is shown

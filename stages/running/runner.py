@@ -19,13 +19,13 @@ from runtime.faults import Fault
 from runtime.manifest import to_json, write_manifest
 from runtime.ranks import ALONE, Lost, Ranks
 from runtime.stopping import Stop
-from stages.checked import check_input
 from stages.code_version import code_version
-from stages.load import Run, Stage
 from stages.logs.run_folder import note_plan
-from stages.machine import agreed
-from stages.origins import resolved
+from stages.models.checked import check_input
 from stages.progress import Reporter
+from stages.runfile.load import Run, Stage
+from stages.runfile.machine import agreed
+from stages.runfile.origins import resolved
 from stages.running.again import forget, less_done, note_done
 from stages.running.choice import EVERYTHING, Choice
 from stages.running.identity import facts_of, identity

@@ -14,7 +14,7 @@ from typing import Any
 from attrs import frozen
 
 from runtime.manifest import content, read_manifest
-from stages.load import Run, Stage
+from stages.runfile.load import Run, Stage
 from stages.running.identity import Facts, facts_of, identity
 from stages.running.reasons import Reason, came_out_otherwise, reasons
 from stages.work import SAVES

@@ -10,12 +10,12 @@ from pathlib import Path
 from attrs import frozen
 
 from runtime.faults import Fault
-from stages.load import Run
 from stages.progress import Reporter
-from stages.rehearsal import STEPS
+from stages.runfile.load import Run
+from stages.runfile.rehearsal import STEPS
 from stages.running.comparison import Difference, differences
 from stages.running.killing import do
-from stages.training.session import SessionSettings
+from stages.training.settings import SessionSettings
 
 LAST_LINES = 12  # of a rehearsal that failed
 KILL_AT = 4  # the step that is lost: neither the first nor the last, behind an evaluation and before one

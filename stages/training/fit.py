@@ -25,7 +25,7 @@ from nanogen.views.figures import bytes_text
 from runtime.faults import Fault, TooLarge, is_out_of_memory
 from runtime.ranks import Lost
 from runtime.shares import at_once
-from stages.footprint import MicroBatch
+from stages.preflight.footprint import MicroBatch
 from stages.training.at_once import EVALUATION, SAMPLING, STEP, STEPPING, Change
 
 if TYPE_CHECKING:
@@ -168,7 +168,9 @@ def probe(session: Session) -> None:
 
 def _wanted(session: Session) -> bool:
     asked = session.work.settings.probe
-    if session.trainer.shards is not None:  # where one rank has too little memory, the others wait for its parts
+    if (
+        session.trainer.shards is not None
+    ):  # where one rank has too little memory, the others wait for its parts
         return False
     return bool(session.ways) and (asked == "yes" or (asked == "auto" and session.on.device != "cpu"))
 
@@ -277,8 +279,8 @@ def _changes(session: Session, memory: int) -> list[str]:
     """What to write in the run file so that the plan has a smaller step than the one that did not fit."""
     import sys
 
-    from stages.load import Stage
     from stages.planning.proposals import changes
+    from stages.runfile.load import Stage
 
     work, settings = session.work, session.work.settings
     kind: Any = sys.modules[type(settings).__module__]

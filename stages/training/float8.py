@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from runtime.float8_gain import Gain
     from runtime.ranks import Ranks
     from runtime.training import Trainer
-    from stages.training.session import SessionSettings
+    from stages.training.settings import SessionSettings
     from stages.work import Work
 
 NO, AUTO, YES = "no", "auto", "yes"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nanogen.answers.parting import Parts, parting
-from stages.artefact import WEIGHTS
+from stages.models.artefact import WEIGHTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from runtime.device import Machine
     from runtime.training import Trainer
     from runtime.weight_shards import WeightShards
-    from stages.artefact import Artefact
-    from stages.recipe import Recipe
+    from stages.models.artefact import Artefact
+    from stages.runfile.recipe import Recipe
     from stages.work import Work
 
 

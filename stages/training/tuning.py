@@ -17,11 +17,12 @@ from nanogen.bounds import OutOfBounds
 from nanogen.structure import Count, Formulas
 from runtime.chat.conversation import render
 from runtime.streams import seed_of
-from stages import recipe
-from stages.artefact import read_artefact, write_artefact
-from stages.choices import at_least, one_of, positive, quiet, setting
-from stages.footprint import Footprint, MicroBatch, of_training
-from stages.model_origin import origin_of, task_data
+from stages.models.artefact import read_artefact, write_artefact
+from stages.models.origin import origin_of, task_data
+from stages.preflight.footprint import Footprint, MicroBatch, of_training
+from stages.runfile import recipe
+from stages.runfile.choices import at_least, one_of, positive, quiet, setting
+from stages.runfile.unread import Idle, idle_of_length
 from stages.tasks.mixture import (
     NAME_SOME,
     Mixture,
@@ -34,9 +35,9 @@ from stages.tasks.mixture import (
 from stages.training import fitting
 from stages.training.at_once import EVALUATION
 from stages.training.pace import Pace, check_cut, row_length
-from stages.training.session import Figures, Session, SessionSettings, falling, flops_of_steps
+from stages.training.session import Figures, Session, flops_of_steps
+from stages.training.settings import SessionSettings, falling
 from stages.training.start import make_trainer, trained_model
-from stages.unread import Idle, idle_of_length
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from runtime.training import Trainer
     from stages.data.needs import Wish
     from stages.progress import Bar
-    from stages.rehearsal import Small
+    from stages.runfile.rehearsal import Small
     from stages.work import Work
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from nanogen.text.diagnostics import Diagnostic
 from runtime.capacity import Capacity
-from stages.load import Run
-from stages.preflight import preflight
+from stages.preflight.checks import preflight
+from stages.runfile.load import Run
 
 LAPTOP = Capacity("cpu", memory=16 * 2**30, bfloat16=False, compiler=True)
 FREE = 2**50  # bytes of its disk

@@ -14,7 +14,7 @@ from nanogen.compiler import compile_file
 from nanogen.language.spec import read_override
 from nanogen.text.diagnostics import Refusal
 from nanogen.text.draw import draw, find
-from stages.load import load_run
+from stages.runfile.load import load_run
 from tests.nanogen.machine import held
 from tests.nanogen.published import misfits
 

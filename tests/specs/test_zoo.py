@@ -16,8 +16,8 @@ from nanogen.shelf import shelf, shipped
 from runtime.decoding.generation import generate
 from runtime.decoding.request import Sampling
 from runtime.model import Blueprint
-from stages.artefact import read_model
-from stages.importing import import_weights
+from stages.models.artefact import read_model
+from stages.models.importing import import_weights
 from tests.nanogen.running import in_pieces
 
 ZOO = shelf() / "zoo"

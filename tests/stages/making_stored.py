@@ -18,9 +18,9 @@ from runtime.decoding.request import Request, Sampling
 from runtime.manifest import FORMAT
 from runtime.primitives import Now
 from runtime.rollouts import roll_out
-from stages.artefact import read_artefact
-from stages.load import load_run
+from stages.models.artefact import read_artefact
 from stages.progress import Reporter
+from stages.runfile.load import load_run
 from stages.running.runner import execute
 
 STORED = Path(__file__).parent / "stored"

@@ -1,7 +1,7 @@
 """Kinds of stages: which of them leave a model."""
 
 from stages.catalogue import KINDS, MODELS, load_kind
-from stages.training.session import SessionSettings
+from stages.training.settings import SessionSettings
 
 
 def test_every_stage_that_trains_leaves_a_model_that_others_may_read():

@@ -13,7 +13,7 @@ import pytest
 from runtime.faults import Fault
 from runtime.metrics import read_log
 from stages.catalogue import load_kind
-from stages.load import load_run
+from stages.runfile.load import load_run
 from stages.running.runner import execute
 from stages.training import session
 from stages.work import Input, Work

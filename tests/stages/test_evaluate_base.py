@@ -11,7 +11,7 @@ from nanogen.text.diagnostics import Refusal
 from stages import evaluate_base
 from stages.running.runner import execute
 from stages.running.survey import survey
-from tests.stages.test_core_run import write_bundle
+from tests.stages.evaluating.test_core_run import write_bundle
 
 WITH = 'prompts = ["", "The"], tokens = 4'
 

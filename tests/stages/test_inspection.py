@@ -17,7 +17,6 @@ from runtime.chat.conversation import render
 from runtime.faults import Fault
 from runtime.tokenizer import Tokenizer
 from stages.catalogue import KINDS
-from stages.choices import setting
 from stages.inspection import (
     GIVEN,
     GIVEN_SPECIAL,
@@ -30,7 +29,8 @@ from stages.inspection import (
     inspect,
     render_tokens,
 )
-from stages.load import load_run
+from stages.runfile.choices import setting
+from stages.runfile.load import load_run
 from stages.running.identity import facts_of, identity
 from stages.tasks.mixture import Mixture, TaskSetting, make_mixture
 from tests.stages.folders import TALK, lines

@@ -1,7 +1,7 @@
 """The report shows what a model wrote as text, whatever it wrote."""
 
-from stages.curves import curves
-from stages.report_page import Section, as_html, as_markdown
+from stages.reporting.curves import curves
+from stages.reporting.page import Section, as_html, as_markdown
 
 LOSS = (("loss", "training loss"), ("bits_per_byte", "validation"))
 HOSTILE = '</pre><script>alert(1)</script>```\n# not a heading & "more"'

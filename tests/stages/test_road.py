@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.load import Run, load_run
+from stages.runfile.load import Run, load_run
 from stages.running.runner import execute
 from stages.running.survey import survey
 from tests.conftest import LOOPED, RUN

@@ -15,7 +15,7 @@ from tiktoken_ext import openai_public
 from nanogen.text.diagnostics import Refusal
 from runtime.tokenizer import LONGEST_BLANK, Tokenizer
 from stages import tokenizer_eval
-from stages.load import Run
+from stages.runfile.load import Run
 from stages.running.runner import execute
 from stages.running.survey import survey
 from tests.conftest import RUN
@@ -68,7 +68,7 @@ def attempts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def small_run(tmp_path: Path, texts: Path):
     """A run of a corpus, a tokenizer and its evaluation, with settings of the latter."""
-    from stages.load import load_run
+    from stages.runfile.load import load_run
 
     def write(settings: str = WITH) -> Run:
         head = RUN.format(path=texts).split("[stage.base]")[0]

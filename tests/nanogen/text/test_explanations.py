@@ -10,7 +10,7 @@ from nanogen.text.codes import CODES
 from nanogen.text.diagnostics import Refusal
 from nanogen.text.draw import draw
 from nanogen.text.explanations import FILE, code_meant, explanation_of, nearest_code
-from stages.load import load_run
+from stages.runfile.load import load_run
 from tests.nanogen.machine import held
 from tests.nanogen.published import misfits
 

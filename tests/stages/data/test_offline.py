@@ -37,8 +37,8 @@ from pathlib import Path
 from stages.data.offline import go_offline
 go_offline()
 from stages.data.stand_in import write_stand_ins
-from stages.fetching import check_offline
-from stages.load import load_run
+from stages.preflight.fetching import check_offline
+from stages.runfile.load import load_run
 from stages.progress import Reporter
 from stages.running.runner import execute
 top, rehearse = Path(sys.argv[2]), sys.argv[3:] == ["rehearse"]

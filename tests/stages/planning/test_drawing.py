@@ -7,10 +7,10 @@ import pytest
 from attrs import evolve
 
 from nanogen.shelf import find, shipped
-from stages.load import load_run
 from stages.planning.drawing import TERMS, WIDTH, amount, drawn, flops_text, record, time_text
 from stages.planning.plan import Plan, make_plan
 from stages.planning.target import target
+from stages.runfile.load import load_run
 from stages.training.float8 import Planned
 
 

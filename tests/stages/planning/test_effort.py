@@ -9,7 +9,6 @@ from nanogen.compiler import compile_file
 from nanogen.load import Load
 from nanogen.shelf import find
 from stages.data.stand_in import write_stand_ins
-from stages.load import Stage, load_run
 from stages.planning import effort
 from stages.planning.effort import (
     Effort,
@@ -22,6 +21,7 @@ from stages.planning.effort import (
     rows_of,
     writing,
 )
+from stages.runfile.load import Stage, load_run
 from stages.tasks.mixture import TaskSetting
 
 GRAPH = compile_file(find("nanochat_2025", "model"), {"depth": 4, "vocab": 4096, "context": 512}).graph

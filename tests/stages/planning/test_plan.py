@@ -13,12 +13,12 @@ from nanogen.shelf import find, shipped
 from nanogen.text.diagnostics import Refusal
 from runtime.capacity import Capacity
 from runtime.faults import Fault
-from stages import recipe
-from stages.load import Run, load_run
 from stages.planning.drawing import drawn, record
 from stages.planning.plan import Plan, make_plan
 from stages.planning.proposals import Change
 from stages.planning.target import target
+from stages.runfile import recipe
+from stages.runfile.load import Run, load_run
 from stages.training.fitting import fits, room
 
 RUNS, HARDWARE = shipped("run"), shipped("hardware")

@@ -4,8 +4,8 @@ import pytest
 from attrs import evolve
 
 from runtime.capacity import Capacity
-from stages.load import Stage
 from stages.planning.proposals import SHARED, Change, changes, joined
+from stages.runfile.load import Stage
 from stages.training.fitting import NEAR
 
 LARGER = ("batch_tokens = 64, rows = 2", "batch_tokens = 65536, rows = 64")

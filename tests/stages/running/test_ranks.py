@@ -21,9 +21,9 @@ from runtime.checkpoint import newest_save
 from runtime.faults import Fault
 from runtime.ranks import NEEDED, join, launched
 from runtime.stopping import AGAIN
-from stages.load import Run, load_run
 from stages.progress import Reporter
 from stages.rl import Question
+from stages.runfile.load import Run, load_run
 from stages.running.launching import Launcher, launch
 from stages.running.runner import execute
 from tests.conftest import RUN, TEXT

@@ -9,7 +9,7 @@ import pytest
 from runtime.faults import Fault
 from runtime.manifest import read_manifest
 from runtime.metrics import read_metrics
-from stages.artefact import read_artefact
+from stages.models.artefact import read_artefact
 from stages.running.runner import execute
 from stages.running.survey import survey
 from stages.training import session

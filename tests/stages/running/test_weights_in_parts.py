@@ -13,10 +13,10 @@ import pytest
 
 from nanogen.text.diagnostics import Refusal
 from runtime.capacity import Capacity
-from stages.load import Run, load_run
 from stages.planning.drawing import drawn, record
 from stages.planning.plan import make_plan
 from stages.planning.target import target
+from stages.runfile.load import Run, load_run
 from stages.running.survey import DONE, survey
 from tests.stages.running.test_ranks import KILLED_AFTER, begin, done, process_of, same, straight, write_run
 

@@ -13,7 +13,7 @@ import pytest
 from runtime.faults import Fault
 from runtime.questions import Score
 from runtime.tokenizer import Tokenizer
-from stages.accuracy import Accuracy
+from stages.evaluating.accuracy import Accuracy
 from stages.tasks.core import CONTINUE, Bundle, Encoder, Task, is_right, prompts, question, read_bundle
 
 ROOT = Path(__file__).parents[3]

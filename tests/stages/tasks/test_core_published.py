@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from runtime.faults import Fault
-from stages.accuracy import centred
+from stages.evaluating.accuracy import centred
 from stages.tasks.core import read_bundle
 from stages.tasks.core_published import read_published
 from tests.stages.folders import DATA

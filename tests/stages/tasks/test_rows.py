@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from runtime.chat.message import Message, Part
-from stages.accuracy import Accuracy
 from stages.data.place import DataPlace
+from stages.evaluating.accuracy import Accuracy
 from stages.sandbox.program import Program, Verdict
 from stages.tasks.catalogue import TASKS, make_task
 from stages.tasks.gsm8k import answer_parts

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from runtime.faults import Fault
 from runtime.training import Trainer
-from stages.load import load_run
+from stages.runfile.load import load_run
 from stages.running.runner import execute
 
 COMMON = 'dtype = "float32", save_minutes = 1e-9, evaluate_every = 0'

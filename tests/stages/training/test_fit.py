@@ -21,8 +21,8 @@ from runtime import rollouts
 from runtime.capacity import Capacity
 from runtime.faults import Fault
 from runtime.metrics import CLOCK, METRICS, read_metrics
-from stages.load import Run
 from stages.rl import Question
+from stages.runfile.load import Run
 from stages.running.comparison import differences
 from stages.running.launching import launch
 from stages.running.runner import execute

@@ -8,7 +8,7 @@ from nanogen.load import Load
 from nanogen.shelf import find
 from runtime.capacity import Capacity
 from runtime.faults import Fault
-from stages.footprint import BATCH, MEMORY, NOTHING, RESULTS, SAID, MicroBatch
+from stages.preflight.footprint import BATCH, MEMORY, NOTHING, RESULTS, SAID, MicroBatch
 from stages.training.fitting import (
     AUTO,
     SHARDED,

@@ -24,9 +24,9 @@ from runtime.float8_gain import Gain
 from runtime.model import build, initialize
 from runtime.ranks import ALONE, Ranks
 from runtime.training import Trainer
-from stages import recipe
 from stages.pretrain import Settings
 from stages.progress import Reporter
+from stages.runfile import recipe
 from stages.running.comparison import differences
 from stages.running.runner import execute
 from stages.training.float8 import ENOUGH, WORDS, choose, planned, refusal, settle, share_of

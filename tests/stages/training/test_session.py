@@ -9,10 +9,10 @@ from attrs import evolve
 from nanogen.load import Load
 from runtime import checkpoint
 from runtime.capacity import Capacity
-from stages import machine
-from stages.footprint import BATCH, BEGUN, MEMORY, RESULTS, SAID, MicroBatch
 from stages.planning.plan import make_plan
 from stages.planning.target import target
+from stages.preflight.footprint import BATCH, BEGUN, MEMORY, RESULTS, SAID, MicroBatch
+from stages.runfile import machine
 from stages.running.runner import execute
 from stages.training.fitting import NEAR
 from stages.training.session import Session

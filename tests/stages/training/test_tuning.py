@@ -12,11 +12,11 @@ from rich.console import Console
 
 from runtime.optimizer import Optimizer
 from runtime.training import Trainer
-from stages.artefact import read_artefact
-from stages.load import load_run
+from stages.models.artefact import read_artefact
+from stages.models.trained import find_trained, load_trained
 from stages.progress import Reporter
+from stages.runfile.load import load_run
 from stages.running.runner import execute
-from stages.trained import find_trained, load_trained
 
 STEPS, LENGTH, ACCUMULATION = 4, 32, 3
 SFT = f"""
