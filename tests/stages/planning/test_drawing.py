@@ -137,6 +137,6 @@ def test_why_float8_is_off_or_on_is_told_once(plan: Plan):
     stages = tuple(evolve(s, training=on) if s is first else s for s in plan.stages)
     text = drawn(evolve(plan, stages=stages))
     assert (
-        "float8: base: on, as asked: 70% of the matmuls of a step, at 40 % of 330.3 TFLOP/s as well" in text
+        "float8: base: on, as asked: 70% of the matmuls of a step, at 70 % of 330.3 TFLOP/s as well" in text
     )
     assert "float8: mid, sft, rl: off" in text

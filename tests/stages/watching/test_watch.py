@@ -232,8 +232,10 @@ class Terminal:
 
 
 def _owns() -> None:
-    """Make the terminal the one that Ctrl-C is pressed in."""
+    """Make the terminal the one that Ctrl-C is pressed in, whatever whoever runs the tests does with that."""
     import fcntl as control
+    import signal
     import termios
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     control.ioctl(0, termios.TIOCSCTTY, 0)
