@@ -1,7 +1,7 @@
 """`pretrain`: a corpus and a tokenizer -> a trained model, with its log.
 
 Saves on a clock and before every evaluation; a run that was cut off goes on from its newest whole save,
-bit for bit. What moves the weights, and how long the run is where nothing is said, is the optimizer's (`stages/recipe.py`).
+bit for bit. What moves the weights, and how long the run is where nothing is said, is the optimizer's (`stages/runfile/recipe.py`).
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ LISTED: dict[int, tuple[str, tuple[str, ...] | str]] = {
         "an fp8 recipe is offered that always raises",
         (
             f"{S}/training/test_float8.py::test_every_word_of_the_setting_trains",
-            f"{S}/test_preflight.py::test_float8_is_asked_of_a_device_that_has_it",
+            f"{S}/preflight/test_checks.py::test_float8_is_asked_of_a_device_that_has_it",
         ),
     ),
     4: (
@@ -56,8 +56,8 @@ LISTED: dict[int, tuple[str, tuple[str, ...] | str]] = {
     7: (
         "checkpoints of last year's model cannot be read, or are read as another model",
         (
-            f"{S}/test_artefact.py::test_another_number_in_an_equation_comes_back_with_the_model",
-            f"{S}/test_artefact.py::test_a_compiler_that_would_compute_something_else_is_refused",
+            f"{S}/models/test_artefact.py::test_another_number_in_an_equation_comes_back_with_the_model",
+            f"{S}/models/test_artefact.py::test_a_compiler_that_would_compute_something_else_is_refused",
         ),
     ),
     8: (
@@ -82,8 +82,8 @@ LISTED: dict[int, tuple[str, tuple[str, ...] | str]] = {
     12: (
         "a sweep reads lines that training no longer prints, and takes one batch size for granted",
         (
-            f"{S}/test_report_scaling.py::test_models_of_several_sizes_stand_in_one_table",
-            f"{S}/test_rehearsal.py::test_sizes_that_a_stage_sets_stay_apart",
+            f"{S}/reporting/test_scaling.py::test_models_of_several_sizes_stand_in_one_table",
+            f"{S}/runfile/test_rehearsal.py::test_sizes_that_a_stage_sets_stay_apart",
         ),
     ),
     13: (
@@ -114,7 +114,7 @@ LISTED: dict[int, tuple[str, tuple[str, ...] | str]] = {
     ),
     17: (
         "long prompts of CORE go past the context",
-        (f"{S}/test_core_run.py::test_prompts_are_cut_to_the_context_and_counted",),
+        (f"{S}/evaluating/test_core_run.py::test_prompts_are_cut_to_the_context_and_counted",),
     ),
     18: (
         "an evaluation goes round a validation split that is too short",
@@ -126,7 +126,7 @@ LISTED: dict[int, tuple[str, tuple[str, ...] | str]] = {
     19: (
         "later stages lose the transfer of rates over batch sizes, and cannot be resumed",
         (
-            f"{S}/test_recipe.py::test_a_later_stage_keeps_the_transfer_over_batch_sizes",
+            f"{S}/runfile/test_recipe.py::test_a_later_stage_keeps_the_transfer_over_batch_sizes",
             f"{S}/training/test_tuning.py::test_rates_follow_the_batch_of_the_stage",
             f"{S}/test_road.py::test_a_killed_stage_ends_as_if_it_had_not_been",
         ),
@@ -154,7 +154,7 @@ LISTED: dict[int, tuple[str, tuple[str, ...] | str]] = {
     ),
     24: (
         "numbers of the model stand in its code alone, and no checkpoint tells them",
-        (f"{S}/test_artefact.py::test_another_number_in_an_equation_comes_back_with_the_model",),
+        (f"{S}/models/test_artefact.py::test_another_number_in_an_equation_comes_back_with_the_model",),
     ),
     25: (
         "every choice of a document looks at all that wait",
@@ -253,7 +253,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "a short run never reaches the full rate, or never its end": (
         "tests/nanogen/optimizer/test_settle.py::test_a_short_run_reaches_the_full_rate_and_the_end",
         "tests/nanogen/optimizer/test_settle.py::test_momentum_falls_with_the_rates_however_short_the_run",
-        f"{S}/test_recipe.py::test_tuning_of_2025_falls_from_start_to_end_at_a_fixed_momentum",
+        f"{S}/runfile/test_recipe.py::test_tuning_of_2025_falls_from_start_to_end_at_a_fixed_momentum",
     ),
     "the end of an answer is never learnt in RL": (
         f"{R}/test_rollouts.py::test_rollouts_keep_the_id_that_ended_them",
@@ -277,7 +277,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
         f"{R}/test_tokenizer.py::test_token_bytes_count_the_bytes_of_the_text",
     ),
     "a mean over fewer tasks is told as if it were over all": (
-        f"{S}/test_core_run.py::test_core_is_the_mean_over_what_was_run_and_says_so",
+        f"{S}/evaluating/test_core_run.py::test_core_is_the_mean_over_what_was_run_and_says_so",
         f"{S}/test_road.py::test_a_task_that_cannot_be_run_is_told_as_such_and_never_0",
     ),
     "the report leaves out a stage": (

@@ -70,7 +70,7 @@ def write_artefact(
 ) -> None:
     """Write all that the model needs to be used elsewhere; the caller's manifest comes last.
 
-    `origin` is what it was made of (`stages/model_origin.py`); of published weights that is not known, nor always
+    `origin` is what it was made of (`stages/models/origin.py`); of published weights that is not known, nor always
     their tokenizer.
     """
     from runtime.checkpoint import write_tensors

@@ -34,9 +34,7 @@ class MicroBatch:
     accumulation: int | None
     devices: int = 1  # that share a step: each has as many rows, and its part of what the optimizer keeps
     bound: str = SAID  # why it has so many rows; NOTHING: not even one fits
-    ranks: int = (
-        1  # that share a step whose rows are those of all: each keeps its part of what the optimizer keeps
-    )
+    ranks: int = 1  # that share a step of `load`: each has its part of what the optimizer keeps
     sharded: bool = False  # and of the weights; they then compute each micro-batch in step with each other
 
     def rows_at_once(self, compiled: Compiled) -> int:

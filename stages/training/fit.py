@@ -168,10 +168,8 @@ def probe(session: Session) -> None:
 
 def _wanted(session: Session) -> bool:
     asked = session.work.settings.probe
-    if (
-        session.trainer.shards is not None
-    ):  # where one rank has too little memory, the others wait for its parts
-        return False
+    if session.trainer.shards is not None:
+        return False  # where one rank had too little memory, the others would wait for its parts
     return bool(session.ways) and (asked == "yes" or (asked == "auto" and session.on.device != "cpu"))
 
 

@@ -137,11 +137,16 @@ def settle(
 def choose(
     asked: str, *, begun: bool | None, trainer: Trainer, ranks: Ranks, probe: Callable[[], Gain]
 ) -> tuple[bool, str]:
-    """Whether, and why. `probe` is called where the device could gain, with the trainer's maps made ready for it."""
+    """Whether, and why; raises Fault where it cannot be. `probe` is called where the device could gain, with the trainer's maps made ready for it."""
+    if trainer.shards is not None and (begun or (begun is None and asked == YES)):
+        message = "`float8` is asked for, and ranks hold parts of the weights: the two do not go together"
+        raise Fault(message, 'leave `float8` at "auto" or "no", or set `weights = "whole"`')
     if begun is not None:
         return begun, "as the run began"
     if not trainer.large:
         return False, "no linear map of the model is large enough"
+    if trainer.shards is not None:
+        return False, "ranks hold parts of the weights"
     if asked == YES:
         return True, "as asked" if trainer.compiled else "as asked; what is not compiled is slower by it"
     if why := _no_gain(trainer):

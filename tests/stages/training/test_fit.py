@@ -127,7 +127,7 @@ def test_a_run_that_goes_on_elsewhere_is_probed_there_and_ends_the_same(
     runs = tmp_path / "runs"
     assert killed(run, runs, kill=4) == -signal.SIGKILL
     other = Capacity("cpu", 2**50, bfloat16=False, compiler=True, name="another")
-    monkeypatch.setattr("stages.running.runner.here", lambda _: other)
+    monkeypatch.setattr("stages.runfile.machine.here", lambda *_: other)
     before = told[1].getvalue().count("predicted")
     folder = execute(run, runs, told[0])
     assert "going on from the save at step 4" in told[1].getvalue()
@@ -240,7 +240,7 @@ def test_a_larger_device_is_not_held_to_what_fitted_another_before_anything_was_
     assert killed(run, tmp_path / "runs", rows=3, evaluated=3, kill=2) == -signal.SIGKILL
     assert json.loads((tmp_path / "runs" / run.name / "base" / "saves" / NAME).read_text())["changes"]
     other = Capacity("cpu", 2**50, bfloat16=False, compiler=True, name="another")
-    monkeypatch.setattr("stages.running.runner.here", lambda _: other)
+    monkeypatch.setattr("stages.runfile.machine.here", lambda *_: other)
     folder = execute(run, tmp_path / "runs", told[0])
     assert fallbacks(folder) == []
     assert json.loads((folder / "base" / "result.json").read_text())["rows"] == 8

@@ -183,9 +183,15 @@ def test_without_a_gain_it_stays_as_it_was(write_run, told, tmp_path):
 # -- who decides
 
 
-def fake(large: tuple[str, ...] = ("trunk.0.up",), device: str = "cuda", compiled: bool = True) -> Any:
+def fake(
+    large: tuple[str, ...] = ("trunk.0.up",),
+    device: str = "cuda",
+    compiled: bool = True,
+    shards: object = None,
+) -> Any:
     used: list[bool] = []
-    found = SimpleNamespace(large=large, device=device, compiled=compiled, float8=None, used=used)
+    known = {"large": large, "device": device, "compiled": compiled, "shards": shards}
+    found = SimpleNamespace(**known, float8=None, used=used)
     found.use_float8 = lambda: used.append(True)
     return found
 
@@ -228,10 +234,17 @@ def test_a_run_that_goes_on_does_not_turn(asked, begun):
         (fake(device="cpu"), "a CPU gains nothing by it"),
         (fake(compiled=False), "only compiled code gains by it"),
         (fake(device="mps"), "MPS does not multiply 8-bit floats"),
+        (fake(shards=True), "ranks hold parts of the weights"),
     ],
 )
 def test_where_nothing_can_be_gained_nothing_is_probed(trainer, why):
     assert choose("auto", begun=None, trainer=trainer, ranks=ALONE, probe=never) == (False, why)
+
+
+@pytest.mark.parametrize(("asked", "begun"), [("yes", None), ("yes", True), ("auto", True)])
+def test_ranks_that_hold_parts_of_the_weights_are_told_that_they_cannot(asked, begun):
+    with pytest.raises(Fault, match="do not go together"):
+        choose(asked, begun=begun, trainer=fake(shards=True), ranks=ALONE, probe=never)
 
 
 class Follower(Ranks):
