@@ -29,9 +29,9 @@ from runtime.losses import token_losses
 from runtime.model import build, initialize
 from runtime.primitives import Now
 from runtime.regions import compile_regions
-from stages.preflight.footprint import MicroBatch
 from stages.pretrain import Settings
-from stages.runfile import recipe
+from stages.training import recipe
+from stages.training.footprint import MicroBatch
 from tests.live_bytes import LiveBytes
 
 SPECS: dict[str, tuple[str, dict[str, Any]]] = {  # each with its optimizer, and the dims that make it small

@@ -32,7 +32,7 @@ from runtime.losses import token_losses
 from runtime.model import build, initialize
 from runtime.schedule import Schedule
 from runtime.training import Trainer
-from stages.runfile import recipe
+from stages.training import recipe
 from tests.live_bytes import LiveBytes
 
 DEPTH, WIDTH, HEADS, VOCAB, ROWS, TOKENS = 4, 256, 2, 4096, 8, 256

@@ -16,15 +16,15 @@ from attrs import evolve, frozen
 from nanogen.data import data_set
 from nanogen.structure import Count
 from runtime.faults import Fault
+from stages.choices import one_of, positive, quiet, setting, share
 from stages.data.needs import Corpus, Wish
 from stages.data.offline import is_offline
 from stages.data.place import DataPlace
 from stages.data.shards import CORPORA, Shards, find_shards, shard_names, shards_here
-from stages.preflight.footprint import Footprint
-from stages.runfile.choices import one_of, positive, quiet, setting, share
 from stages.runfile.unread import Idle
 from stages.sources.files import file_facts
 from stages.sources.limit import limited
+from stages.training.footprint import Footprint
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled

@@ -15,9 +15,9 @@ from attrs import evolve, frozen
 from nanogen.structure import Count
 from runtime.faults import Fault
 from stages.catalogue import MODELS
+from stages.choices import at_least, one_of, place, positive, quiet, setting
 from stages.data.needs import Bundle, Wish
 from stages.data.place import data_folder
-from stages.runfile.choices import at_least, one_of, place, positive, quiet, setting
 from stages.runfile.dial_setting import check_dial_setting
 from stages.runfile.unread import Idle
 from stages.sources.files import file_facts

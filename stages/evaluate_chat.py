@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from nanogen.structure import Count
 from stages.catalogue import MODELS
-from stages.runfile.choices import at_least, one_of, positive, quiet, setting
+from stages.choices import at_least, one_of, positive, quiet, setting
 from stages.runfile.dial_setting import check_dial_setting
 from stages.runfile.unread import Idle
 from stages.tasks.catalogue import task_entry

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from nanogen.structure import Count, Formulas
-from stages.runfile.choices import one_of, positive, setting
+from stages.choices import one_of, positive, setting
 from stages.training.tuning import (
     Tuning,
     check,

@@ -1,7 +1,7 @@
 """`pretrain`: a corpus and a tokenizer -> a trained model, with its log.
 
 Saves on a clock and before every evaluation; a run that was cut off goes on from its newest whole save,
-bit for bit. What moves the weights, and how long the run is where nothing is said, is the optimizer's (`stages/runfile/recipe.py`).
+bit for bit. What moves the weights, and how long the run is where nothing is said, is the optimizer's (`stages/training/recipe.py`).
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from attrs import frozen
 
 from nanogen.bounds import OutOfBounds
 from nanogen.structure import Count
+from stages.choices import one_of, positive, quiet, setting
 from stages.models.artefact import write_artefact
 from stages.models.origin import corpus_data, origin_of
-from stages.preflight.footprint import Footprint, MicroBatch, of_training
-from stages.runfile import recipe
-from stages.runfile.choices import one_of, positive, quiet, setting
-from stages.training import fitting
+from stages.training import fitting, recipe
 from stages.training.at_once import EVALUATION
+from stages.training.footprint import Footprint, MicroBatch, of_training
 from stages.training.pace import Pace, check_cut, row_length
 from stages.training.session import Session, flops_of_steps
 from stages.training.settings import SessionSettings

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from runtime.atomic import write_bytes
+from stages.choices import setting
 from stages.reporting.page import Section, as_html, as_markdown
-from stages.runfile.choices import setting
 from stages.work import Input
 
 if TYPE_CHECKING:

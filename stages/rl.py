@@ -26,11 +26,9 @@ from runtime.decoding.request import Request, Sampling
 from runtime.dials import Dials, draw_dials
 from runtime.faults import Fault, TooLarge, is_out_of_memory
 from runtime.streams import seed_of
+from stages.choices import at_least, positive, quiet, setting
 from stages.models.artefact import Artefact, read_artefact, write_artefact
 from stages.models.origin import origin_of, task_data
-from stages.preflight.footprint import Footprint, MicroBatch, of_training
-from stages.runfile import recipe
-from stages.runfile.choices import at_least, positive, quiet, setting
 from stages.runfile.unread import Idle, idle_of_length
 from stages.tasks.catalogue import task_entry
 from stages.tasks.mixture import (
@@ -43,9 +41,11 @@ from stages.tasks.mixture import (
     outside_tasks,
 )
 from stages.tasks.task import Example, Scored
+from stages.training import recipe
 from stages.training.at_once import SAMPLING, STEP
 from stages.training.fit import Way
 from stages.training.fitting import SHARDED
+from stages.training.footprint import Footprint, MicroBatch, of_training
 from stages.training.session import Figures, Session
 from stages.training.settings import SessionSettings, falling
 from stages.training.start import make_trainer

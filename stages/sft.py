@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from stages.runfile.choices import at_least, setting
+from stages.choices import at_least, setting
 from stages.training.tuning import (
     Tuning,
     check,

@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 from nanogen.structure import Count
 from runtime.faults import Fault
 from runtime.tokenizer import SMALLEST
-from stages.runfile.choices import positive, setting
+from stages.choices import positive, setting
 from stages.sources.limit import limited
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from attrs import evolve, frozen
 from nanogen.structure import Count
 from nanogen.text.diagnostics import nearest
 from runtime.faults import Fault
+from stages.choices import place, positive, quiet, setting
 from stages.data.needs import PublishedEncoding, Wish
 from stages.evaluating.compression import Encoding, Result, Text, measure, not_run
-from stages.runfile.choices import place, positive, quiet, setting
 from stages.runfile.unread import Idle
 from stages.sources.files import file_facts
 

@@ -126,7 +126,7 @@ LISTED: dict[int, tuple[str, tuple[str, ...] | str]] = {
     19: (
         "later stages lose the transfer of rates over batch sizes, and cannot be resumed",
         (
-            f"{S}/runfile/test_recipe.py::test_a_later_stage_keeps_the_transfer_over_batch_sizes",
+            f"{S}/training/test_recipe.py::test_a_later_stage_keeps_the_transfer_over_batch_sizes",
             f"{S}/training/test_tuning.py::test_rates_follow_the_batch_of_the_stage",
             f"{S}/test_road.py::test_a_killed_stage_ends_as_if_it_had_not_been",
         ),
@@ -253,7 +253,7 @@ OTHERS: dict[str, tuple[str, ...]] = {
     "a short run never reaches the full rate, or never its end": (
         "tests/nanogen/optimizer/test_settle.py::test_a_short_run_reaches_the_full_rate_and_the_end",
         "tests/nanogen/optimizer/test_settle.py::test_momentum_falls_with_the_rates_however_short_the_run",
-        f"{S}/runfile/test_recipe.py::test_tuning_of_2025_falls_from_start_to_end_at_a_fixed_momentum",
+        f"{S}/training/test_recipe.py::test_tuning_of_2025_falls_from_start_to_end_at_a_fixed_momentum",
     ),
     "the end of an answer is never learnt in RL": (
         f"{R}/test_rollouts.py::test_rollouts_keep_the_id_that_ended_them",

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from nanogen.compiler import Compiled, compile_text
 from stages.models.importing import choose, fill
 from stages.pretrain import Settings
-from stages.runfile.recipe import Recipe, settle
+from stages.training.recipe import Recipe, settle
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "../shared/golden"
@@ -107,7 +107,7 @@ def test_2026_in_float32():
 @pytest.mark.parametrize("changed", ["equalize", "renormalize", "variance_beta", "cautious", "orthogonalize"])
 def test_each_part_of_the_variant_is_needed(changed: str, monkeypatch: pytest.MonkeyPatch):
     """Without it the recorded steps are missed: the comparison above sees every part."""
-    import stages.runfile.recipe as module
+    import stages.training.recipe as module
     from runtime.muon import Variant
     from runtime.optimizer import Rule
 

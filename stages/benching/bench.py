@@ -337,7 +337,7 @@ def _rows(compiled: Compiled, length: int, on: Capacity, most: int) -> int:
 def _optimizer(compiled: Compiled) -> str:
     """The first of those that ship which moves every parameter of the model."""
     from stages.pretrain import Settings
-    from stages.runfile import recipe
+    from stages.training import recipe
 
     for name in OPTIMIZERS:
         settings = Settings(steps=1, optimizer=name)

@@ -74,7 +74,7 @@ def trainer_of(order: Order, compiled: Compiled, chosen: Machine) -> Trainer:
     from runtime.model import build, initialize
     from stages.pretrain import Settings
     from stages.progress import Reporter
-    from stages.runfile import recipe
+    from stages.training import recipe
     from stages.training.start import make_trainer
     from stages.work import Work
 

@@ -30,10 +30,10 @@ from stages.planning.effort import (
 )
 from stages.planning.proposals import GROWTH, Change, changes, joined
 from stages.planning.target import Target
-from stages.preflight.footprint import MEMORY, Footprint, MicroBatch, together
 from stages.runfile.load import Run, Stage
 from stages.training.fitting import room, why_sharded
 from stages.training.float8 import Planned, planned
+from stages.training.footprint import MEMORY, Footprint, MicroBatch, together
 from stages.training.pace import sizes
 
 

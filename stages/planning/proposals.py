@@ -17,9 +17,9 @@ from nanogen.planning.search import largest
 from nanogen.text.diagnostics import Refusal
 from runtime.capacity import Capacity
 from runtime.faults import Fault
-from stages.preflight.footprint import NOTHING, MicroBatch
 from stages.runfile.load import Stage
 from stages.training.fitting import fits
+from stages.training.footprint import NOTHING, MicroBatch
 from stages.training.pace import sizes
 
 LEAST = 64  # tokens of a row that is worth proposing

@@ -21,11 +21,11 @@ from runtime.capacity import Capacity
 from runtime.manifest import read_manifest
 from stages.planning.proposals import changes
 from stages.preflight.data import check_data
-from stages.preflight.footprint import Footprint, MicroBatch, together
 from stages.runfile.load import Run, Stage
 from stages.runfile.machine import here
 from stages.training.fitting import fits
 from stages.training.float8 import refusal
+from stages.training.footprint import Footprint, MicroBatch, together
 from stages.work import SAVES
 
 SPARE = 2**26  # bytes of a disk that logs, reports and corpora's lists take

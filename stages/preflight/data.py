@@ -17,9 +17,9 @@ from nanogen.text.diagnostics import Diagnostic, Place
 from runtime.faults import Absent
 from runtime.manifest import read_manifest
 from stages.data.place import DataPlace
-from stages.runfile import recipe
 from stages.runfile.load import Run, Stage
 from stages.tasks.mixture import TaskSetting, make_part
+from stages.training import recipe
 from stages.work import RESULT
 
 

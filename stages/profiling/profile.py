@@ -24,9 +24,9 @@ from stages.watching.peak import fitting
 from stages.work import Input, Work
 
 if TYPE_CHECKING:
-    from stages.preflight.footprint import MicroBatch
     from stages.profiling.scopes import Scopes
     from stages.progress import Reporter
+    from stages.training.footprint import MicroBatch
     from stages.training.session import Session
 
 WARM = {"eager": 1, "compiled": 3}  # steps before those that count

@@ -22,10 +22,10 @@ from runtime.faults import Fault
 from stages.catalogue import KINDS, Kind, load_kind
 from stages.data.place import data_folder
 from stages.runfile.models import RunModels
-from stages.runfile.recipe import Tuned, opened
 from stages.runfile.rehearsal import SUFFIX, Small, rehearsed
 from stages.runfile.unread import unread
 from stages.tasks.mixture import TaskFault, TaskSetting, beside
+from stages.training.recipe import Tuned, opened
 
 
 @frozen

@@ -27,7 +27,7 @@ from stages.runfile.load import Run, Stage
 from stages.runfile.models import dims_set
 from stages.runfile.origin import Origin, plain, shown
 from stages.runfile.rehearsal import SUFFIX
-from stages.training.origins import origins_of_training
+from stages.runfile.training_origins import origins_of_training
 
 OTHER_NAMES = {"lr": ("rate", "learning_rate"), "weight_decay": ("decay",)}
 

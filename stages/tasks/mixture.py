@@ -25,10 +25,10 @@ from nanogen.bounds import OutOfBounds
 from nanogen.structure import Count
 from nanogen.text.diagnostics import nearest
 from runtime.faults import Absent, Fault
+from stages.choices import at_least, positive, quiet, setting
 from stages.data.needs import Need, Noted, Wish
 from stages.data.offline import is_offline
 from stages.data.place import DataPlace
-from stages.runfile.choices import at_least, positive, quiet, setting
 from stages.sources.files import file_facts
 from stages.tasks.catalogue import TASKS, make_task, task_entry
 from stages.tasks.part import file_row, part

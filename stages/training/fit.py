@@ -25,8 +25,8 @@ from nanogen.views.figures import bytes_text
 from runtime.faults import Fault, TooLarge, is_out_of_memory
 from runtime.ranks import Lost
 from runtime.shares import at_once
-from stages.preflight.footprint import MicroBatch
 from stages.training.at_once import EVALUATION, SAMPLING, STEP, STEPPING, Change
+from stages.training.footprint import MicroBatch
 
 if TYPE_CHECKING:
     from nanogen.compiler import Compiled

@@ -20,7 +20,7 @@ from nanogen.views.figures import bytes_text
 from runtime.attention_memory import attention
 from runtime.capacity import Capacity
 from runtime.faults import Fault
-from stages.preflight.footprint import BATCH, BEGUN, MEMORY, NOTHING, RESULTS, SAID, MicroBatch
+from stages.training.footprint import BATCH, BEGUN, MEMORY, NOTHING, RESULTS, SAID, MicroBatch
 from stages.training.pace import MOST_ROWS, accumulation_of, rows_of_batch, sizes
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ from nanogen.answers.flops import training
 from nanogen.load import Load
 from runtime.faults import is_out_of_memory
 from runtime.stopping import Stopped
-from stages.preflight.footprint import BEGUN, MEMORY, NOTHING, SAID, MicroBatch
 from stages.training.at_once import EVALUATING, EVALUATION, NAME, SAMPLING, STEP, AtOnce, Moment
 from stages.training.bad_step import last_save_told
 from stages.training.fit import Way, device_of, fall_back, make_step, probe, take, ways_of_rows
 from stages.training.float8 import Choice, settle
+from stages.training.footprint import BEGUN, MEMORY, NOTHING, SAID, MicroBatch
 from stages.training.pace import MOST_ROWS, Pace, sizes
 from stages.training.waiting import Waiting, advice
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from stages.runfile.choices import at_least, later, one_of, positive, quiet, setting
-from stages.runfile.recipe import Tuned
+from stages.choices import at_least, later, one_of, positive, quiet, setting
 from stages.training.fitting import WEIGHTS
 from stages.training.float8 import NO, WORDS
+from stages.training.recipe import Tuned
 
 
 @frozen

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runtime.training import Trainer
     from runtime.weight_shards import WeightShards
     from stages.models.artefact import Artefact
-    from stages.runfile.recipe import Recipe
+    from stages.training.recipe import Recipe
     from stages.work import Work
 
 

@@ -17,11 +17,9 @@ from nanogen.bounds import OutOfBounds
 from nanogen.structure import Count, Formulas
 from runtime.chat.conversation import render
 from runtime.streams import seed_of
+from stages.choices import at_least, one_of, positive, quiet, setting
 from stages.models.artefact import read_artefact, write_artefact
 from stages.models.origin import origin_of, task_data
-from stages.preflight.footprint import Footprint, MicroBatch, of_training
-from stages.runfile import recipe
-from stages.runfile.choices import at_least, one_of, positive, quiet, setting
 from stages.runfile.unread import Idle, idle_of_length
 from stages.tasks.mixture import (
     NAME_SOME,
@@ -32,8 +30,9 @@ from stages.tasks.mixture import (
     needs_of_tasks,
     outside_tasks,
 )
-from stages.training import fitting
+from stages.training import fitting, recipe
 from stages.training.at_once import EVALUATION
+from stages.training.footprint import Footprint, MicroBatch, of_training
 from stages.training.pace import Pace, check_cut, row_length
 from stages.training.session import Figures, Session, flops_of_steps
 from stages.training.settings import SessionSettings, falling

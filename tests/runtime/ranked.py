@@ -29,7 +29,7 @@ from runtime.sharded import ShardedOptimizer
 from runtime.training import IGNORED, Trainer
 from runtime.weight_shards import WeightShards
 from stages.pretrain import Settings
-from stages.runfile.recipe import settle
+from stages.training.recipe import settle
 
 STEPS, SAVED, ROWS, LENGTH, MICROS = 30, 15, 2, 16, 3
 RESUMED = "saint_iberis_tiny"  # the model that goes on in parts

@@ -17,6 +17,7 @@ from runtime.chat.conversation import render
 from runtime.faults import Fault
 from runtime.tokenizer import Tokenizer
 from stages.catalogue import KINDS
+from stages.choices import setting
 from stages.inspection import (
     GIVEN,
     GIVEN_SPECIAL,
@@ -29,7 +30,6 @@ from stages.inspection import (
     inspect,
     render_tokens,
 )
-from stages.runfile.choices import setting
 from stages.runfile.load import load_run
 from stages.running.identity import facts_of, identity
 from stages.tasks.mixture import Mixture, TaskSetting, make_mixture

@@ -293,7 +293,7 @@ def test_the_text_is_json():
 def test_settings_within_settings_are_described():
     from attrs import frozen
 
-    from stages.runfile.choices import setting
+    from stages.choices import setting
     from stages.tasks.mixture import TaskSetting
 
     @frozen

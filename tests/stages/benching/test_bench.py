@@ -206,7 +206,7 @@ def test_unsaid_as_many_rows_are_taken_as_fit():
 @pytest.mark.parametrize(("spec", "optimizer"), [("nanochat_2025", "muon_adamw_2025"), ("huginn", None)])
 def test_an_optimizer_is_one_that_moves_all_of_the_model(spec, optimizer):
     from stages.pretrain import Settings
-    from stages.runfile import recipe
+    from stages.training import recipe
 
     compiled = compile_file(find(spec, "model"))
     found = benching._optimizer(compiled)

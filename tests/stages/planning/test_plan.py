@@ -17,8 +17,8 @@ from stages.planning.drawing import drawn, record
 from stages.planning.plan import Plan, make_plan
 from stages.planning.proposals import Change
 from stages.planning.target import target
-from stages.runfile import recipe
 from stages.runfile.load import Run, load_run
+from stages.training import recipe
 from stages.training.fitting import fits, room
 
 RUNS, HARDWARE = shipped("run"), shipped("hardware")

@@ -11,8 +11,8 @@ from nanogen.text.draw import find
 from runtime.capacity import Capacity
 from stages.preflight import checks as module
 from stages.preflight.checks import preflight, refuse, undone
-from stages.preflight.footprint import SAVES
 from stages.training.fitting import NEAR
+from stages.training.footprint import SAVES
 
 MACHINE = Capacity("cpu", memory=16 * 2**30, bfloat16=False, compiler=True)
 ALL = ("corpus", "tokenizer", "base", "evaluation", "report")

@@ -8,9 +8,9 @@ from nanogen.shelf import find
 from runtime.capacity import capacity
 from runtime.faults import Fault
 from stages.data.stand_in import write_stand_ins
-from stages.runfile import recipe
 from stages.runfile.load import load_run
 from stages.runfile.origins import explained, origins, resolved
+from stages.training import recipe
 
 STAGED = 'uses = "pretrain"', 'uses = "pretrain"\nset = { depth = 3 }'
 

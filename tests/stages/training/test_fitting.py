@@ -8,7 +8,6 @@ from nanogen.load import Load
 from nanogen.shelf import find
 from runtime.capacity import Capacity
 from runtime.faults import Fault
-from stages.preflight.footprint import BATCH, MEMORY, NOTHING, RESULTS, SAID, MicroBatch
 from stages.training.fitting import (
     AUTO,
     SHARDED,
@@ -20,6 +19,7 @@ from stages.training.fitting import (
     why,
     why_sharded,
 )
+from stages.training.footprint import BATCH, MEMORY, NOTHING, RESULTS, SAID, MicroBatch
 from stages.training.pace import MOST_ROWS, sizes
 
 COMPILED = compile_file(find("nanochat_2025", "model"), {"depth": 4, "vocab": 4096, "context": 512})

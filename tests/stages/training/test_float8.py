@@ -26,9 +26,9 @@ from runtime.ranks import ALONE, Ranks
 from runtime.training import Trainer
 from stages.pretrain import Settings
 from stages.progress import Reporter
-from stages.runfile import recipe
 from stages.running.comparison import differences
 from stages.running.runner import execute
+from stages.training import recipe
 from stages.training.float8 import ENOUGH, WORDS, choose, planned, refusal, settle, share_of
 from stages.training.start import make_trainer
 from stages.work import Work

@@ -11,10 +11,10 @@ from runtime import checkpoint
 from runtime.capacity import Capacity
 from stages.planning.plan import make_plan
 from stages.planning.target import target
-from stages.preflight.footprint import BATCH, BEGUN, MEMORY, RESULTS, SAID, MicroBatch
 from stages.runfile import machine
 from stages.running.runner import execute
 from stages.training.fitting import NEAR
+from stages.training.footprint import BATCH, BEGUN, MEMORY, RESULTS, SAID, MicroBatch
 from stages.training.session import Session
 
 FRESH = MicroBatch(Load(8, 64), 2, bound=RESULTS)

@@ -3,7 +3,7 @@
 from nanogen.load import Load
 from runtime.capacity import capacity
 from runtime.checkpoint import KEPT
-from stages.preflight.footprint import SAVES, Footprint, MicroBatch
+from stages.training.footprint import SAVES, Footprint, MicroBatch
 
 
 def test_saves_that_are_counted_are_those_that_are_there_at_once():

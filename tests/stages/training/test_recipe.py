@@ -8,9 +8,9 @@ from runtime.faults import Fault
 from runtime.muon import Variant
 from runtime.optimizer import AdamW
 from stages.pretrain import Settings
-from stages.runfile.recipe import Recipe, fixed, horizon, settle
 from stages.sft import Settings as Sft
 from stages.tasks.mixture import TaskSetting
+from stages.training.recipe import Recipe, fixed, horizon, settle
 
 SFT_2025 = {"rate_scale": 0.02, "schedule": {"warmdown": 1, "momentum": 0.95}}
 RL_2026 = {

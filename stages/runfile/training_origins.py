@@ -19,10 +19,10 @@ from nanogen.optimizer.spec import BatchTable, GroupTable, MuonTable, OptimizerS
 from nanogen.optimizer.words import HORIZON, RUN, STEP
 from nanogen.text.document import Document
 from nanogen.text.locate import KeyPath
-from stages.runfile import recipe
 from stages.runfile.load import Run, Stage
 from stages.runfile.machine import here
 from stages.runfile.origin import Origin, shown
+from stages.training import recipe
 from stages.training.fitting import why as why_rows
 
 Lines = Callable[[Document, KeyPath], str]

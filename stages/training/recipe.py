@@ -28,7 +28,7 @@ from nanogen.text.diagnostics import Diagnostic, Refusal, Stop
 from nanogen.text.document import Document, read_document
 from runtime.faults import Fault
 from runtime.ranks import ALONE, Joined, Ranks
-from stages.runfile.choices import at_least, setting
+from stages.choices import at_least, setting
 
 if TYPE_CHECKING:
     from torch import nn
