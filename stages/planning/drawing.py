@@ -339,7 +339,10 @@ def _notes(plan: Plan) -> str:
         notes.append(
             "dials are taken at their defaults; memory and FLOPs of a step change with what is drawn"
         )
-    notes.append("FLOPs are matmuls, forward and backward; memory is that of a step that is not compiled")
+    compiled = ", and what compiled attention keeps" if plan.target.on.device == "cpu" else ""
+    notes.append(
+        f"FLOPs are matmuls, forward and backward; memory is that of a step that is not compiled{compiled}"
+    )
     return "\n".join(click.style(line, dim=True) for note in notes for line in _wrapped(note))
 
 

@@ -54,11 +54,11 @@ def ways_of_rows(session: Session, compiled: Compiled, length: int, *, evaluates
     """Those of a stage that learns from rows of one length."""
     from runtime.probe import try_evaluation, try_step
 
-    trainer, vocab = session.trainer, compiled.graph.vocab
+    trainer, vocab, planned = session.trainer, compiled.graph.vocab, session.load or Load(1, length)
 
     def load(rows: int) -> Load:
         micros = trainer.step_rows // rows
-        return Load(at_once(micros, rows, trainer.ranks.count, whole=trainer.draws), length)
+        return evolve(planned, rows=at_once(micros, rows, trainer.ranks.count, whole=trainer.draws))
 
     found = {
         STEP: Way(

@@ -11,22 +11,29 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+from nanogen.compiler import compile_file
+from nanogen.load import Load
+from nanogen.shelf import find
 from runtime import probe as probing
 from runtime import rollouts
+from runtime.attention_memory import attention
 from runtime.capacity import Capacity
 from runtime.faults import Fault
 from runtime.metrics import CLOCK, METRICS, read_metrics
+from runtime.ranks import ALONE
 from stages.rl import Question
 from stages.runfile.load import Run
 from stages.running.comparison import differences
 from stages.running.launching import launch
 from stages.running.runner import execute
-from stages.training.at_once import NAME
+from stages.training.at_once import NAME, STEP
+from stages.training.fit import ways_of_rows
 from tests.stages.running.rewarding import reward
 from tests.stages.training.scarce import Scarce
 
@@ -419,3 +426,14 @@ def test_a_rank_without_memory_to_move_the_weights_ends_all_with_one_message(
     folder = execute(run, tmp_path / "runs", told[0])
     assert "going on from the save at step 4" in told[1].getvalue()
     assert fallbacks(folder)[0] == (4, "step", 8, 2)
+
+
+def test_a_step_is_predicted_with_what_was_planned():
+    """As the device attends, too, whatever rows are computed at once."""
+    compiled = compile_file(find("nanochat_2025", "model"), {"depth": 2})
+    planned = Load(8, 64, attention=attention("cpu", compiled=True))
+    trainer: Any = SimpleNamespace(step_rows=16, draws=False, ranks=ALONE)
+    session: Any = SimpleNamespace(trainer=trainer, load=planned)
+    load = ways_of_rows(session, compiled, 64, evaluates=False)[STEP].load
+    assert load is not None
+    assert (load(4).rows, load(4).tokens, load(4).attention) == (4, 64, planned.attention)
